@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from functools import cached_property
-from typing import NamedTuple, Unpack
+from typing import Any, NamedTuple, Unpack
 
 import cedarpy
 import msgspec
@@ -55,7 +55,7 @@ def cedar_answers(extract: Extract, questions: Sequence[Question]) -> list[str]:
     return [_answer_of([next(allowed) for _ in several]) for several in asked]
 
 
-def cedar_requests(extract: Extract, **names: Unpack[NamesGiven]) -> list[dict[str, object]]:
+def cedar_requests(extract: Extract, **names: Unpack[NamesGiven]) -> list[dict[str, Any]]:
     """The three requests of a question: now, once met, stated. Of what is served and sold, those of the sale follow."""
     asked, catalog = Names(**names), extract.catalog
     if problems := region_problems(catalog, asked.action, asked.cloud, asked.region):

@@ -17,6 +17,7 @@ from clauseway.values import (
     day_after,
     day_of,
     parse_day,
+    refuse_any,
     start_of_day_ns,
     through,
 )
@@ -107,6 +108,15 @@ def test_a_refusal_carries_every_problem_with_what_why_where_and_what_to_do() ->
     assert str(refusal) == "A1.md:3: a: b. Do c.\n--flag: d: e. Do f."
     with pytest.raises(AssertionError):
         InvalidInput()
+    assert InvalidInput.of(what="a", why="b", where="A1.md", line=3, remedy="Do c.").problems == (one,)
+
+
+def test_problems_are_refused_together_and_none_is_not() -> None:
+    one = Problem(what="a", why="b", where="A1.md", line=3, remedy="Do c.")
+    refuse_any(())
+    with pytest.raises(InvalidInput) as refusal:
+        refuse_any(problem for problem in (one, one))
+    assert refusal.value.problems == (one, one)
 
 
 def test_a_citation_reads_as_a_place_and_a_sentence() -> None:

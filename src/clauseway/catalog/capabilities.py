@@ -18,7 +18,7 @@ from enum import StrEnum
 
 import msgspec
 
-from clauseway.catalog.rows import RowReader, read_rows, refuse_any
+from clauseway.catalog.rows import RowReader, check_rows, read_rows
 from clauseway.values import FOREVER, Interval
 
 
@@ -192,7 +192,7 @@ def parse_versions(text: str, name: str) -> Versions:
     """Read the table of versions. Raise InvalidInput with every problem."""
     rows = read_rows(text, name, _VERSION_COLUMNS)
     lines = [_since(row) for row in rows]
-    refuse_any(rows, ("surface", "capability"))
+    check_rows(rows, ("surface", "capability"))
     return Versions(tuple(line for line in lines if line is not None))
 
 
@@ -217,7 +217,7 @@ def parse_matrix(text: str, name: str) -> Matrix:
     problems name."""
     rows = read_rows(text, name, _COLUMNS)
     entries = [_entry(row) for row in rows]
-    refuse_any(rows, ("surface", "product", "capability", "from"))
+    check_rows(rows, ("surface", "product", "capability", "from"))
     return Matrix(tuple(entry for entry in entries if entry is not None))
 
 

@@ -13,7 +13,7 @@ from datetime import date
 import msgspec
 
 from clauseway.catalog.capabilities import SURFACES
-from clauseway.catalog.rows import RowReader, read_rows, refuse_any
+from clauseway.catalog.rows import RowReader, check_rows, read_rows
 from clauseway.values import FOREVER
 
 KINDS = ("text", "embedding", "image", "speech", "transcription", "moderation")
@@ -164,14 +164,14 @@ def parse_models(models: str, names: str, retirements: str) -> Models:
     that has any."""
     rows = read_rows(models, "models.csv", _MODEL_COLUMNS)
     limits = {(row.text("product"), row.text("surface")): _model(row) for row in rows}
-    refuse_any(rows, ("product", "surface"))
+    check_rows(rows, ("product", "surface"))
     rows = read_rows(names, "names.csv", _NAME_COLUMNS)
     products = sorted({product for product, _ in limits})
     listed = tuple(_name(row, products) for row in rows)
-    refuse_any(rows, ("name",))
+    check_rows(rows, ("name",))
     rows = read_rows(retirements, "retirements.csv", _RETIREMENT_COLUMNS)
     ended = tuple(_retirement(row) for row in rows)
-    refuse_any(rows, ("name", "vendor"))
+    check_rows(rows, ("name", "vendor"))
     return Models(limits, listed, ended)
 
 

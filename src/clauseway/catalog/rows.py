@@ -13,6 +13,7 @@ from clauseway.values import (
     Problem,
     parse_day,
     read_whole,
+    refuse_any,
 )
 
 
@@ -94,10 +95,8 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
     if not lines or _fields(lines[0][1]) != list(columns):
         number, first_line = lines[0] if lines else (1, "")
         message = "the first line does not name the columns"
-        raise InvalidInput(
-            Problem(
-                what=message, why=f"it reads {first_line!r}", where=name, line=number, remedy=remedy
-            )
+        raise InvalidInput.of(
+            what=message, why=f"it reads {first_line!r}", where=name, line=number, remedy=remedy
         )
     rows, problems = [], []
     for number, line in lines[1:]:
@@ -109,12 +108,11 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
             problems.append(
                 Problem(what="a line does not fit", why=why, where=name, line=number, remedy=remedy)
             )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return rows
 
 
-def refuse_any(rows: Sequence[RowReader], key: Sequence[str]) -> None:
+def check_rows(rows: Sequence[RowReader], key: Sequence[str]) -> None:
     """Raise InvalidInput with every problem of the rows, and each row that repeats the `key`
     columns of an earlier row."""
     lines: dict[tuple[str, ...], int] = {}
@@ -124,9 +122,7 @@ def refuse_any(rows: Sequence[RowReader], key: Sequence[str]) -> None:
         if first != row.line:
             problem = f"a second line for {' '.join(filter(None, values))}"
             row.refuse(problem, f"line {first} has the same", "Keep one of them.")
-    problems = [problem for row in rows for problem in row.problems]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problem for row in rows for problem in row.problems)
 
 
 def _fields(line: str) -> list[str]:

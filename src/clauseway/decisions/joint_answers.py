@@ -35,7 +35,7 @@ from clauseway.decisions.engine import ENGINE
 from clauseway.decisions.parts import PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
 from clauseway.decisions.tables.decision_table import AnsweredStretch, Verdict, timeline
-from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
+from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, refuse_any
 
 # The engine's name for the condition that the owner must consent.
 GRANT = "grant"
@@ -149,17 +149,11 @@ def check_regions_together(asked: Iterable[AskedAgreement]) -> None:
     dividing = [member for member in asked if member.catalog.regions]
     if any(member.catalog.regions != dividing[0].catalog.regions for member in dividing):
         names = " and ".join(sorted(member.agreement.id for member in dividing))
-        why, remedy = (
-            "a question names one place for all of them",
-            "Define the same regions in each, or in one alone.",
-        )
-        raise InvalidInput(
-            Problem(
-                what=f"{names} divide regions differently",
-                why=why,
-                where="--agreement",
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what=f"{names} divide regions differently",
+            why="a question names one place for all of them",
+            where="--agreement",
+            remedy="Define the same regions in each, or in one alone.",
         )
 
 
@@ -191,15 +185,13 @@ def ask_together(
     except InvalidInput as error:
         # All mistakes at once, those of readings too.
         raise InvalidInput(*error.problems, *problems) from None
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return msgspec.structs.replace(question, readings=dict(chosen))
 
 
 def check_readings_together(asked: Sequence[AskedAgreement], chosen: Mapping[str, str]) -> None:
     """Raise InvalidInput for a reading or an option that none of the agreements defines."""
-    if problems := _reading_problems(asked, chosen):
-        raise InvalidInput(*problems)
+    refuse_any(_reading_problems(asked, chosen))
 
 
 def supposing_together(asked: Sequence[AskedAgreement], text: str) -> list[AskedAgreement]:

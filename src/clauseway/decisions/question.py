@@ -17,7 +17,7 @@ from clauseway.decisions.parts import (
     Names,
     NamesGiven,
 )
-from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, suggestion
+from clauseway.values import FOREVER, KnownAt, Problem, refuse_any, suggestion
 
 # A right to sell on a cloud rests on the owner's right to serve there.
 RESTS_ON: Mapping[str, frozenset[str]] = {SELL: frozenset({SERVE})}
@@ -115,8 +115,7 @@ def ask(
             )
         )
     problems += _reading_problems(agreement, readings or {})
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return Question(
         **asked.named() | {"seller": asked.seller or asked.party},
         as_of=as_of,
@@ -130,8 +129,7 @@ def check_readings(agreement: Agreement, chosen: Mapping[str, str]) -> dict[str,
 
     Raises InvalidInput for an unknown reading or option.
     """
-    if problems := _reading_problems(agreement, chosen):
-        raise InvalidInput(*problems)
+    refuse_any(_reading_problems(agreement, chosen))
     return {**agreement.default_readings(), **chosen}
 
 

@@ -22,7 +22,15 @@ from typing import Protocol
 import msgspec
 
 from clauseway.decisions import Shipment
-from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, day_of, read_decimal
+from clauseway.values import (
+    BadNumber,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    day_of,
+    read_decimal,
+    refuse_any,
+)
 
 # A provider that came new into the catalogue was filled in over its first days.
 OPENING = timedelta(days=7)
@@ -185,8 +193,7 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
                 what="not valid CSV", why=str(error), where=name, line=rows.line_num, remedy=remedy
             )
         )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     # A router's own alias (`~…`), such as for the newest model, is not a product.
     return tuple(
         listing
@@ -200,9 +207,7 @@ def _check_columns(names: Iterable[str], name: str) -> None:
     if missing:
         remedy = f"Give a CSV with the columns {', '.join(_COLUMNS)}."
         message = f"no column {', '.join(map(repr, missing))}"
-        raise InvalidInput(
-            Problem(what=message, why="it is needed", where=name, line=1, remedy=remedy)
-        )
+        raise InvalidInput.of(what=message, why="it is needed", where=name, line=1, remedy=remedy)
 
 
 def _listing(

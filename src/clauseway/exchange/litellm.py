@@ -17,7 +17,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionStartEvent
 
-from clauseway.values import InvalidInput, Problem, cause_of
+from clauseway.values import Problem, cause_of, refuse_any
 
 # A bound on included files.
 _FILES_MAX = 100
@@ -180,8 +180,7 @@ def read_litellm(name: str, text_of: Callable[[str], str]) -> LitellmFile:
     if not reading.models and not reading.problems:
         why = "there is nothing to serve"
         reading.problem(name, 0, "no model_list", why, "Give the file that lists the models.")
-    if reading.problems:
-        raise InvalidInput(*reading.problems)
+    refuse_any(reading.problems)
     return LitellmFile(
         models=tuple(reading.models),
         settings=tuple(reading.settings),

@@ -30,7 +30,7 @@ from clauseway.exchange.parquet_process import (
     REFUSED,
     TOO_LARGE,
 )
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # PyArrow loads NumPy where it is installed, and the process needs none of it: to load it took as long
 # as everything else of a small file.
@@ -102,13 +102,11 @@ def others_parquet(
 
 def _check_count(rows: int, path: Path, named: Path) -> None:
     if rows > _ROWS_FREE + (size := path.stat().st_size):
-        raise InvalidInput(
-            Problem(
-                what="the Parquet file has too many rows",
-                why=f"{rows:,} rows in {size:,} bytes are the same row again and again",
-                where=str(named),
-                remedy="Give a file with a row for each request or charge.",
-            )
+        raise InvalidInput.of(
+            what="the Parquet file has too many rows",
+            why=f"{rows:,} rows in {size:,} bytes are the same row again and again",
+            where=str(named),
+            remedy="Give a file with a row for each request or charge.",
         )
 
 
@@ -141,22 +139,18 @@ def _why(process: subprocess.Popen[bytes], errors: IO[bytes], path: Path) -> Exc
         refused: Exception = pa.ArrowInvalid(message)
         return refused
     if code in (OWN_FAULT, NOT_STARTED):
-        return InvalidInput(
-            Problem(
-                what="the Parquet file could not be read",
-                why=message,
-                where=str(path),
-                remedy="Report this as a fault of clauseway. Until it is mended, give CSV or JSON lines.",
-            )
+        return InvalidInput.of(
+            what="the Parquet file could not be read",
+            why=message,
+            where=str(path),
+            remedy="Report this as a fault of clauseway. Until it is mended, give CSV or JSON lines.",
         )
     if code != TOO_LARGE or not message:
         message = f"reading it takes more than {MEMORY_BYTES >> 20:,} MB"
-    return InvalidInput(
-        Problem(
-            what="the Parquet file takes too much memory",
-            why=message,
-            where=str(path),
-            remedy="Write it again with smaller texts and row groups, or as CSV or JSON lines. If "
-            "others gave it to you, ask them what it holds.",
-        )
+    return InvalidInput.of(
+        what="the Parquet file takes too much memory",
+        why=message,
+        where=str(path),
+        remedy="Write it again with smaller texts and row groups, or as CSV or JSON lines. If "
+        "others gave it to you, ask them what it holds.",
     )

@@ -34,7 +34,7 @@ from clauseway.exchange.cells import CsvWriter, plain
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
-from clauseway.values import NOT_JSON, InvalidInput, Problem, cause_of
+from clauseway.values import NOT_JSON, InvalidInput, Problem, cause_of, refuse_any
 
 INVALID = "invalid"
 # The parts of a question, named as the flags are; a column may also be written with hyphens.
@@ -94,13 +94,11 @@ def answers_to(source: Path, target: Path | None) -> Callable[[], AbstractContex
     write = _format(target, _WRITERS, "--out")
     same_format = _format(source, _READERS, "--batch") is _READERS[target.suffix.lower()]
     if write is not _write_lines and not same_format:
-        raise InvalidInput(
-            Problem(
-                what=f"{target.suffix} for {source.suffix}",
-                why="answers come back in the format of the questions, or as JSON lines",
-                where="--out",
-                remedy=f"Name a file that ends in {source.suffix} or in .jsonl.",
-            )
+        raise InvalidInput.of(
+            what=f"{target.suffix} for {source.suffix}",
+            why="answers come back in the format of the questions, or as JSON lines",
+            where="--out",
+            remedy=f"Name a file that ends in {source.suffix} or in .jsonl.",
         )
     return lambda: _whole(target, write)
 
@@ -116,13 +114,11 @@ def refused_as_a_whole(path: Path) -> Iterator[None]:
     except (OSError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         if isinstance(error, BrokenPipeError):
             raise
-        raise InvalidInput(
-            Problem(
-                what="the file cannot be read or written",
-                why=cause_of(error),
-                where=str(path),
-                remedy="Give a readable file of questions, and a place to write to.",
-            )
+        raise InvalidInput.of(
+            what="the file cannot be read or written",
+            why=cause_of(error),
+            where=str(path),
+            remedy="Give a readable file of questions, and a place to write to.",
         ) from None
 
 
@@ -294,8 +290,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
         for name in others
         if (meant := _nearly(name, missing))
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return columns
 
 
@@ -417,12 +412,10 @@ _WRITERS: Mapping[str, Callable[[Path], AbstractContextManager[Put]]] = {
 
 def _format(path: Path, formats: Mapping[str, Any], flag: str) -> Any:
     if path.suffix.lower() not in formats:
-        raise InvalidInput(
-            Problem(
-                what=f"{path.name!r} has no known format",
-                why="the ending of its name does not say which",
-                where=flag,
-                remedy=f"Name a file that ends in {', '.join(formats)}.",
-            )
+        raise InvalidInput.of(
+            what=f"{path.name!r} has no known format",
+            why="the ending of its name does not say which",
+            where=flag,
+            remedy=f"Name a file that ends in {', '.join(formats)}.",
         )
     return formats[path.suffix.lower()]

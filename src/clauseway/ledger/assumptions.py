@@ -40,13 +40,7 @@ from clauseway.agreement.language.figures import (
 )
 from clauseway.agreement.language.shares import RevenueShare
 from clauseway.agreement.language.terms import RevenueShareTerm
-from clauseway.values import (
-    BadNumber,
-    InvalidInput,
-    Problem,
-    check_known,
-    suggestion,
-)
+from clauseway.values import BadNumber, Problem, check_known, refuse_any, suggestion
 
 REPORTED, PLACEHOLDER, OURS, GIVEN = "reported", "placeholder", "ours", "given"
 _DECLARED_IN_WORDS = {REPORTED: "was reported", PLACEHOLDER: "was a placeholder", OURS: "is ours"}
@@ -288,8 +282,7 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
         for name in figures.keys() - values.keys()
         for problem in _badly_declared(figures[name])
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return _filled(values, figures)
 
 
@@ -334,8 +327,7 @@ def check_taken(items: Sequence[str], agreements: Sequence[Agreement], where: st
         problems.append(
             Problem(what=f"{item} has no effect", why=why, where=where, remedy="Leave it out.")
         )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _unreadable(figure: Figure, value: str) -> BadNumber | None:

@@ -29,6 +29,7 @@ from clauseway.values import (
     exact_product,
     parse_day,
     read_decimal,
+    refuse_any,
 )
 
 _COLUMNS = ["day", "base", "quote", "rate"]
@@ -86,14 +87,12 @@ class Rates:
             return Fraction(1)
         latest = self._latest(frozenset((base, quote)), day)
         if latest is None:
-            raise InvalidInput(
-                Problem(
-                    what=f"no rate of {base} in {quote} on {day}",
-                    why="a rate counts from its day on, and none is that old",
-                    where=self.source,
-                    remedy=f"Accept a file with {','.join(_COLUMNS)} and a line for the pair: "
-                    "clauseway basis rates FILE --why ….",
-                )
+            raise InvalidInput.of(
+                what=f"no rate of {base} in {quote} on {day}",
+                why="a rate counts from its day on, and none is that old",
+                where=self.source,
+                remedy=f"Accept a file with {','.join(_COLUMNS)} and a line for the pair: "
+                "clauseway basis rates FILE --why ….",
             )
         return Fraction(latest.rate) if latest.base == base else 1 / Fraction(latest.rate)
 
@@ -152,8 +151,7 @@ def read_rates(text: str, source: str) -> Rates:
                 )
             else:
                 rates[parsed.day, parsed.pair] = parsed
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return Rates(tuple(rates.values()), source, hashlib.sha256(text.encode()).hexdigest(), text)
 
 

@@ -38,6 +38,7 @@ from clauseway.values import (
     Problem,
     exact_product,
     exact_sum,
+    refuse_any,
     round_half_even,
 )
 
@@ -172,26 +173,21 @@ def forecast(
     if not in_order:
         remedy = "Settle a month that is over: clauseway settle --period 2026-05 --assume …"
         why = "there is no past to go on from"
-        raise InvalidInput(
-            Problem(what="nothing is settled", why=why, where="--home", remedy=remedy)
-        )
+        raise InvalidInput.of(what="nothing is settled", why=why, where="--home", remedy=remedy)
     last = in_order[-1].period
     end = date(through + 1, 1, 1)
     if end <= last.begin:
-        raise InvalidInput(
-            Problem(
-                what=f"{through} cannot be the last year",
-                why=f"months are settled through {_named(last.begin)}",
-                where="--until",
-                remedy=f"Name {last.begin.year} or a later year.",
-            )
+        raise InvalidInput.of(
+            what=f"{through} cannot be the last year",
+            why=f"months are settled through {_named(last.begin)}",
+            where="--until",
+            remedy=f"Name {last.begin.year} or a later year.",
         )
     # A share that ended before the last settled month has nothing ahead.
     ahead = [share for share in shares if share.begin < end and share.end > last.begin]
     names = assumptions.names_of(ahead)
-    if problems := assumptions.undisclosed(names):
-        raise InvalidInput(*problems)
-    problems = []
+    refuse_any(assumptions.undisclosed(names))
+    problems: list[Problem] = []
     outlooks = []
     for share in sorted(
         ahead, key=lambda share: (share.payer, share.payee, share.begin, share.term)
@@ -200,8 +196,7 @@ def forecast(
             outlooks.append(_Ahead(share, shares, in_order, assumptions, end, growth).outlook())
         except InvalidInput as error:
             problems += error.problems
-    if problems:
-        raise InvalidInput(*dict.fromkeys(problems))
+    refuse_any(dict.fromkeys(problems))
     return Forecast(
         last_settled=_named(last.begin),
         through=through,
@@ -608,15 +603,13 @@ def _drawn(share: RevenueShare, history: Sequence[tuple[Interval, Decimal]]) -> 
     months = tuple(_named(period.begin) for period, _ in history)
     if len(pairs) < CHANGES_MIN:
         named = " and ".join(filter(None, (", ".join(months[:-1]), *months[-1:]))) or "none"
-        raise InvalidInput(
-            Problem(
-                what=f"too little history to draw growth from for {share.term}",
-                why=f"a growth is read from at least {CHANGES_MIN} changes from one month to the "
-                f"next; its {len(months)} full settled months ({named}) have {len(pairs)}",
-                where=share.citation.document,
-                line=share.citation.line,
-                remedy="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",
-            )
+        raise InvalidInput.of(
+            what=f"too little history to draw growth from for {share.term}",
+            why=f"a growth is read from at least {CHANGES_MIN} changes from one month to the "
+            f"next; its {len(months)} full settled months ({named}) have {len(pairs)}",
+            where=share.citation.document,
+            line=share.citation.line,
+            remedy="Say what is assumed, a month: --growth 5%, or a range: --growth 2%..8%.",
         )
     changes = tuple(change for _, change in pairs)
     low, mid, high = (_quantile(sorted(changes), part) for part in QUANTILES)

@@ -48,7 +48,6 @@ from clauseway.values import (
     USD,
     Citation,
     InvalidInput,
-    Problem,
     allocate,
     exact_product,
     exact_sum,
@@ -257,22 +256,18 @@ def payment_of(
     near = currency != invoice.currency and abs(whole - worth) <= max(unit, its_unit)
     settled = whole if near else worth
     if not whole:
-        raise InvalidInput(
-            Problem(
-                what=f"nothing of invoice {invoice.id} is open",
-                why="it is paid",
-                where="INVOICE",
-                remedy="Pay another invoice, or take a payment back: clauseway books payment --reverse.",
-            )
+        raise InvalidInput.of(
+            what=f"nothing of invoice {invoice.id} is open",
+            why="it is paid",
+            where="INVOICE",
+            remedy="Pay another invoice, or take a payment back: clauseway books payment --reverse.",
         )
     if abs(settled) > abs(whole):
-        raise InvalidInput(
-            Problem(
-                what=f"{amount} {currency} is more than is open",
-                why=f"of invoice {invoice.id} {abs(whole)} {invoice.currency} is open",
-                where="--amount",
-                remedy="Pay what is open; what was paid beyond it belongs to another invoice.",
-            )
+        raise InvalidInput.of(
+            what=f"{amount} {currency} is more than is open",
+            why=f"of invoice {invoice.id} {abs(whole)} {invoice.currency} is open",
+            where="--amount",
+            remedy="Pay what is open; what was paid beyond it belongs to another invoice.",
         )
     # Split the payment over the open lines, and withhold tax line by line.
     weights = [(line, part) for line, part in open_.items() if part]

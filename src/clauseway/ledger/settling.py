@@ -26,7 +26,7 @@ from clauseway.ledger.carrying import Carried, ShareKey
 from clauseway.ledger.revenue import RevenueLine, SaleRecord, clipped, taken_back
 from clauseway.ledger.settlement import Disputed, Ended, Inputs, Settlement, ShareResult
 from clauseway.ledger.sharing import Sharing, days_in
-from clauseway.values import Interval, InvalidInput, Problem, day_of
+from clauseway.values import Interval, Problem, day_of, refuse_any
 
 _ZERO = Decimal(0)
 NOTHING_CARRIED: Mapping[ShareKey, Carried] = {}
@@ -77,8 +77,7 @@ def settle(
     problems = assumptions.undisclosed(names) + _unknown_products(revenue, catalog)
     problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
     problems += [] if problems else _unusable(in_force, assumptions)
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     used = (*assumptions.used(names), *losses)
     line_names = _line_names(in_force)
 
@@ -152,8 +151,7 @@ def carry(
     """
     problems = _unknown_products(revenue, catalog)
     problems += _unknown_hosts(revenue, catalog) if assumptions.host_owns else []
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     lines, _ = _with_taken_back(back, revenue, {})
     sharing = Sharing(share, period, lines, catalog, assumptions, {}, before)
     sharing.result()  # what is carried is known once all is shared

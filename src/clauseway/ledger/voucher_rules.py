@@ -29,7 +29,6 @@ from clauseway.values import (
     BadNumber,
     Interval,
     InvalidInput,
-    Problem,
     day_of,
     exact_sum,
     read_decimal,
@@ -43,7 +42,7 @@ DaySales = tuple[date, str, str, str]
 
 def refused(message: str, why: str, remedy: str) -> InvalidInput:
     """Return the refusal of a voucher."""
-    return InvalidInput(Problem(what=message, why=why, where="ledger", remedy=remedy))
+    return InvalidInput.of(what=message, why=why, where="ledger", remedy=remedy)
 
 
 def read_amount(text: str, unit: Decimal) -> Decimal:
@@ -65,7 +64,7 @@ def refuse_finer(amount: Decimal, currency: str) -> None:
     remedy = f"Write whole {currency}, as 1250." if unit == 1 else f"Write multiples of {unit}."
     why = f"{currency} has no smaller unit than {unit}"
     problem = f"{amount} {currency} is not an amount"
-    raise InvalidInput(Problem(what=problem, why=why, where="--amount", remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where="--amount", remedy=remedy)
 
 
 # Days

@@ -30,7 +30,7 @@ from clauseway.metering.units import WHOLES
 from clauseway.pricing.book import PriceBook
 from clauseway.pricing.price_conditions import HOUR, NAMES, Conditions, Sale, classes_of_hours
 from clauseway.pricing.price_entry import PriceEntry
-from clauseway.values import USD, InvalidInput, KnownAt, Problem, exact_product, round_half_even
+from clauseway.values import USD, InvalidInput, KnownAt, exact_product, round_half_even
 
 _RATE_PLACES = 12
 _ADD_IT = "add it to the price book; one that prices a model prices all of its units"
@@ -303,8 +303,8 @@ class PriceTable:
         if self.rates is None:
             message = f"prices in {currency}"
             remedy = "Accept a file with day,base,quote,rate: clauseway basis rates FILE --why …."
-            raise InvalidInput(
-                Problem(what=message, why="no rates are held", where="rates", remedy=remedy)
+            raise InvalidInput.of(
+                what=message, why="no rates are held", where="rates", remedy=remedy
             )
         rate = self.rates.at(day, currency, USD)
         return Decimal(round(rate * 10**_RATE_PLACES)).scaleb(-_RATE_PLACES)
@@ -438,9 +438,7 @@ def _currency(prices: Iterable[Price]) -> str:
             f"{first.place} says {first.currency}, this {last.currency}",
         )
         remedy = "Give all units of a sale their prices in one currency."
-        raise InvalidInput(
-            Problem(what=message, why=why, where=last.book, line=last.line, remedy=remedy)
-        )
+        raise InvalidInput.of(what=message, why=why, where=last.book, line=last.line, remedy=remedy)
     return first.currency
 
 

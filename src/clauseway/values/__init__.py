@@ -66,6 +66,7 @@ from clauseway.values.problems import (
     Problem,
     cause_of,
     listen_problem,
+    refuse_any,
 )
 from clauseway.values.version import VERSION
 
@@ -110,6 +111,7 @@ __all__ = [
     "read_decimal",
     "read_percentage",
     "read_whole",
+    "refuse_any",
     "round_half_even",
     "round_together",
     "smallest_unit",

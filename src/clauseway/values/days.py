@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from clauseway.values.problems import InvalidInput, Problem
+from clauseway.values.problems import InvalidInput
 
 # Later than any day in a question: the end of an interval without end.
 FOREVER = date.max
@@ -24,13 +24,11 @@ def parse_day(text: str, where: str) -> date:
             raise ValueError("it is another form of date")
         return day
     except ValueError as error:
-        raise InvalidInput(
-            Problem(
-                what=f"{text!r} is not a day",
-                why=str(error) if _WRITTEN.fullmatch(text) else "it has another form",
-                where=where,
-                remedy="Write the day as YYYY-MM-DD, for example 2026-04-27.",
-            )
+        raise InvalidInput.of(
+            what=f"{text!r} is not a day",
+            why=str(error) if _WRITTEN.fullmatch(text) else "it has another form",
+            where=where,
+            remedy="Write the day as YYYY-MM-DD, for example 2026-04-27.",
         ) from None
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
-from clauseway.values.problems import InvalidInput, Problem
+from clauseway.values.problems import Problem, refuse_any
 
 # As wide as the columns that keep names.
 NAME_CHARACTERS_MAX = 200
@@ -61,8 +61,7 @@ def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
     empty must be left out."""
     pairs = names.items() if isinstance(names, Mapping) else names
     problems = [problem for where, name in pairs if (problem := problem_of_name(name, where))]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def nearest_name(name: str, known_names: Iterable[str], least: float = 0.6) -> str:
@@ -104,5 +103,4 @@ def check_known(where: str, names: Iterable[str], known_names: Collection[str], 
         for name in names
         if name not in known_names
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)

@@ -2,7 +2,9 @@
 
     InvalidInput     raised where input is refused; carries all its problems, not only the first
       .problems      a tuple of Problem, in order of file and line
+      .of            a refusal with a single problem
       Damaged        what the product wrote is missing or changed: whoever asked did nothing wrong
+    refuse_any       raises InvalidInput with all problems, if there are any
     NOT_JSON         the exceptions of a decoder for what is not JSON
     cause_of         why a file could not be read or written, in words
     listen_problem   the problem of an address at which nothing can listen
@@ -11,7 +13,8 @@ Operating faults (a disk, a socket) stay the exceptions they are. Our own bugs a
 """
 
 import errno
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, Self
 
 import msgspec
 
@@ -48,10 +51,21 @@ class InvalidInput(Exception):
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = problems
 
+    @classmethod
+    def of(cls, *, what: str, why: str, where: str, line: int = 0, remedy: str) -> Self:
+        """Return the refusal of input with a single problem, whose parts are those of `Problem`."""
+        return cls(Problem(what=what, why=why, where=where, line=line, remedy=remedy))
+
     @property
     def sentences(self) -> str:
         """Return every problem in sentences, for a page."""
         return " ".join(problem.sentences for problem in self.problems)
+
+
+def refuse_any(problems: Iterable[Problem]) -> None:
+    """Raise InvalidInput with all of these problems; return if there are none."""
+    if refused := tuple(problems):
+        raise InvalidInput(*refused)
 
 
 class Damaged(InvalidInput):

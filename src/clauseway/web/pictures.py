@@ -17,7 +17,7 @@ from textwrap import wrap
 
 from clauseway.ledger.assumptions import in_one_line
 from clauseway.ledger.forecast import Forecast, MonthAhead, Outlook
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 from clauseway.web.contexts import OutcomeName, Timeline
 from clauseway.web.timeline import BAR_PX, LEGEND, Bar, Drawn, DrawnRow, drawn_of
 
@@ -328,16 +328,13 @@ def png_of(svg: str) -> bytes:
         # Imported here because it is an extra (`charts`): SVG is drawn without it.
         renderer = importlib.import_module("vl_convert")
     except ModuleNotFoundError:
-        raise InvalidInput(
-            Problem(
-                what="no PNG can be drawn",
-                why="the library that draws it is not installed",
-                where="--png",
-                remedy=(
-                    "Install it (pip install 'clauseway[charts]'), or write --svg, which needs "
-                    "nothing."
-                ),
-            )
+        raise InvalidInput.of(
+            what="no PNG can be drawn",
+            why="the library that draws it is not installed",
+            where="--png",
+            remedy=(
+                "Install it (pip install 'clauseway[charts]'), or write --svg, which needs nothing."
+            ),
         ) from None
     drawn: bytes = renderer.svg_to_png(svg, scale=2.0)
     return drawn

@@ -12,7 +12,7 @@ from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents
 from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.files import output_file
-from clauseway.values import InvalidInput, Problem, cause_of
+from clauseway.values import InvalidInput, cause_of
 
 TEMPLATE = "template"
 
@@ -23,13 +23,11 @@ def new_agreement(folder: Path) -> list[Path]:
     Raise InvalidInput for one in use.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InvalidInput(
-            Problem(
-                what="something is there already",
-                why="nothing is overwritten",
-                where=str(folder),
-                remedy="Name a folder that does not exist yet, or an empty one.",
-            )
+        raise InvalidInput.of(
+            what="something is there already",
+            why="nothing is overwritten",
+            where=str(folder),
+            remedy="Name a folder that does not exist yet, or an empty one.",
         )
     written = []
     with writing(folder, A_PLACE):
@@ -47,13 +45,11 @@ def schema_text() -> str:
     Raise InvalidInput where Python runs without docstrings, from which it takes descriptions.
     """
     if sys.flags.optimize > 1:
-        raise InvalidInput(
-            Problem(
-                what="the schema would lack descriptions",
-                why="Python drops the texts that they are made from where this is 2, and by -OO",
-                where="PYTHONOPTIMIZE",
-                remedy="Unset it for this command, and run Python without -OO.",
-            )
+        raise InvalidInput.of(
+            what="the schema would lack descriptions",
+            why="Python drops the texts that they are made from where this is 2, and by -OO",
+            where="PYTHONOPTIMIZE",
+            remedy="Unset it for this command, and run Python without -OO.",
         )
     return msgspec.json.format(msgspec.json.encode(block_schema()), indent=2).decode() + "\n"
 
@@ -74,13 +70,11 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
     Raise InvalidInput where a file cannot be read; then none was written.
     """
     if not folder.is_dir():
-        raise InvalidInput(
-            Problem(
-                what="no such folder",
-                why="an agreement is a folder of Markdown files",
-                where=str(folder),
-                remedy="Name the folder that holds agreement.md and the amendments.",
-            )
+        raise InvalidInput.of(
+            what="no such folder",
+            why="an agreement is a folder of Markdown files",
+            where=str(folder),
+            remedy="Name the folder that holds agreement.md and the amendments.",
         )
     wrong = ProblemList()
     changed: list[tuple[Path, str]] = []
@@ -101,13 +95,11 @@ def _text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what="the file cannot be read",
-                why=cause_of(error),
-                where=str(path),
-                remedy="Give a readable UTF-8 file.",
-            )
+        raise InvalidInput.of(
+            what="the file cannot be read",
+            why=cause_of(error),
+            where=str(path),
+            remedy="Give a readable UTF-8 file.",
         ) from None
 
 

@@ -28,7 +28,7 @@ from clauseway.decisions.findings.reserved import ReservedToNobody, reserved_to_
 from clauseway.decisions.findings.ungiven import NeverGiven, never_given
 from clauseway.decisions.givers import giver_of
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
-from clauseway.values import FOREVER, Interval, InvalidInput, Problem
+from clauseway.values import FOREVER, Interval, InvalidInput
 from clauseway.wording.names import customers
 
 
@@ -442,13 +442,11 @@ def watched(folder: Path | None) -> Path:
     Raise InvalidInput where there is none: the built-in agreement does not change.
     """
     if folder is None or not folder.is_dir():
-        raise InvalidInput(
-            Problem(
-                what="there is nothing to watch",
-                why="no folder is named" if folder is None else f"{folder} is not a folder",
-                where="--watch",
-                remedy="Name the folder of an agreement: clauseway agreement check FOLDER --watch.",
-            )
+        raise InvalidInput.of(
+            what="there is nothing to watch",
+            why="no folder is named" if folder is None else f"{folder} is not a folder",
+            where="--watch",
+            remedy="Name the folder of an agreement: clauseway agreement check FOLDER --watch.",
         )
     return folder
 

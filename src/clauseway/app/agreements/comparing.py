@@ -16,7 +16,7 @@ from clauseway.decisions import check_readings
 from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.searches.compare import Side, compare, first_later_change
 from clauseway.decisions.searches.joint import compare_together
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, refuse_any, suggestion
 from clauseway.wording.changes import Comparison, comparison_of
 from clauseway.wording.names import Wording
 from clauseway.wording.rescissions import rescissions_of
@@ -132,21 +132,18 @@ def _check_known(amendments: Sequence[Amendment], known_at: KnownAt) -> None:
         for amendment in amendments
         if amendment.known > known_at
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _index(amendments: Sequence[Amendment], name: str) -> int:
     for index, amendment in enumerate(amendments):
         if amendment.id == name:
             return index
-    raise InvalidInput(
-        Problem(
-            what=f"there is no amendment {name!r}",
-            why="the agreement does not hold it",
-            where="AMENDMENT",
-            remedy=suggestion(name, [amendment.id for amendment in amendments]),
-        )
+    raise InvalidInput.of(
+        what=f"there is no amendment {name!r}",
+        why="the agreement does not hold it",
+        where="AMENDMENT",
+        remedy=suggestion(name, [amendment.id for amendment in amendments]),
     )
 
 
@@ -229,9 +226,7 @@ def _refuse_sides(amendments: Sequence[str], as_of: Sequence[str], known_at: Seq
         )
     else:
         return
-    raise InvalidInput(
-        Problem(what="these are not two sides", why=why, where="diff", remedy=remedy)
-    )
+    raise InvalidInput.of(what="these are not two sides", why=why, where="diff", remedy=remedy)
 
 
 def _only_one(opened: Opened) -> OpenAgreement:
@@ -243,4 +238,4 @@ def _only_one(opened: Opened) -> OpenAgreement:
         "Give one --agreement, or compare days with --as-of twice.",
     )
     mistake = "several agreements have no one amendment"
-    raise InvalidInput(Problem(what=mistake, why=why, where="--agreement", remedy=remedy))
+    raise InvalidInput.of(what=mistake, why=why, where="--agreement", remedy=remedy)

@@ -11,7 +11,7 @@ from clauseway.decisions.joint_answers import answer_of, in_their_order
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.searches.change import WouldChange, would_change_together
 from clauseway.decisions.trace import Traced, trace, trace_together
-from clauseway.values import InvalidInput, Problem, check_names_once
+from clauseway.values import InvalidInput, check_names_once
 from clauseway.wording.outcomes import is_due
 
 
@@ -138,13 +138,11 @@ def read_explanation(where: str, written: bytes) -> Explanation:
         # Read here, because its text is only parsed where it is asked for.
         _ = recorded.question.known_at
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise InvalidInput(
-            Problem(
-                what="not a recorded decision",
-                why=str(error),
-                where=where,
-                remedy="Give what `clauseway decide --json` printed, whole.",
-            )
+        raise InvalidInput.of(
+            what="not a recorded decision",
+            why=str(error),
+            where=where,
+            remedy="Give what `clauseway decide --json` printed, whole.",
         ) from None
     return recorded
 

@@ -36,7 +36,7 @@ from clauseway.exchange.listings import (
     read_listings,
     shipments,
 )
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt, Problem, refuse_any
 
 _SAMPLE = "models_dev_openai_listings.csv"
 
@@ -151,13 +151,11 @@ def launch_audit(
     )
     if audit is None:
         remedy = "Add a term of kind precedence, or audit another agreement."
-        raise InvalidInput(
-            Problem(
-                what="nothing to audit",
-                why="no term puts a cloud first",
-                where=opened.agreement.id,
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what="nothing to audit",
+            why="no term puts a cloud first",
+            where=opened.agreement.id,
+            remedy=remedy,
         )
     # Only what the evidence rests on is stated as assumed.
     seen = {shipment.seller for shipment in evidence}
@@ -203,8 +201,7 @@ def _check_hosts(
                     remedy=remedy,
                 )
             )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def listed_prices(
@@ -222,13 +219,11 @@ def listed_prices(
     ]
     if not observations:
         remedy = "Name it as a provider does, for example gpt-5."
-        raise InvalidInput(
-            Problem(
-                what=f"{model!r} is not listed",
-                why="no event names it",
-                where="--model",
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what=f"{model!r} is not listed",
+            why="no event names it",
+            where="--model",
+            remedy=remedy,
         )
     # A model listed only after that point is known, and has no price yet.
     shown = [observation for observation in observations if observation.known <= point]

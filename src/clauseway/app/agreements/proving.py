@@ -11,7 +11,7 @@ from clauseway.app.opening.several import Opened, each_of
 from clauseway.decisions import Outcome, check_readings_together
 from clauseway.decisions.searches.joint import every_reading_together, prove_together
 from clauseway.decisions.searches.proof import Claim, Proof, Within, every_reading, prove
-from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, through
+from clauseway.values import FOREVER, Interval, KnownAt, Problem, refuse_any, through
 
 
 class ProofView(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +61,7 @@ def claim_of(never: Sequence[str], always: Sequence[str]) -> Claim:
                 remedy=remedy,
             )
         )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return Claim(always=bool(always), outcomes=frozenset(map(Outcome, names)))
 
 

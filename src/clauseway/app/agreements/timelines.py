@@ -20,7 +20,7 @@ from clauseway.decisions import (
     check_readings,
     check_readings_together,
 )
-from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem
+from clauseway.values import FOREVER, InvalidInput, KnownAt
 from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.pictures import rights_svg
 from clauseway.wording.changes import ChangeSentences, Owners
@@ -147,13 +147,11 @@ def _extent(
         else max([LAST_YEAR, first, *(day.year for day in begins)])
     )
     if not date.min.year <= first <= last < FOREVER.year:
-        raise InvalidInput(
-            Problem(
-                what=f"from {first} to {last} there are no years to draw",
-                why=f"years run from {date.min.year} to {FOREVER.year - 1}, the earlier one first",
-                where="--from, --until",
-                remedy="Name two years, as --from 2023 --until 2033.",
-            )
+        raise InvalidInput.of(
+            what=f"from {first} to {last} there are no years to draw",
+            why=f"years run from {date.min.year} to {FOREVER.year - 1}, the earlier one first",
+            where="--from, --until",
+            remedy="Name two years, as --from 2023 --until 2033.",
         )
     return date(first, 1, 1), date(last + 1, 1, 1)
 

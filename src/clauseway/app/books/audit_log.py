@@ -100,17 +100,15 @@ def restart_log(home: Home, why: str) -> ChainBreak:
     """
     if not why.strip():
         remedy = "Say in a sentence what is known of the break: every statement after it says so."
-        raise InvalidInput(
-            Problem(
-                what="no reason is given", why="a break needs one", where="--why", remedy=remedy
-            )
+        raise InvalidInput.of(
+            what="no reason is given", why="a break needs one", where="--why", remedy=remedy
         )
     with _control(home) as control:
         problems = check(control).problems
         if not problems:
             problem, remedy = "the log is not broken", "Nothing is to be done."
             why_not = "every row is what was recorded, since it was begun"
-            raise InvalidInput(Problem(what=problem, why=why_not, where="books", remedy=remedy))
+            raise InvalidInput.of(what=problem, why=why_not, where="books", remedy=remedy)
         return state_break(control, problems, acting(), why.strip(), time.time_ns())
 
 
@@ -183,7 +181,7 @@ def _end_of(noted: str) -> tuple[int, str]:
         problem = f"{noted[:100]!r} is not an end of a log"
         why = "it is the number of a row and a digest of 64 hexadecimal digits"
         remedy = "Write it as `clauseway audit verify` printed it: NUMBER:DIGEST."
-        raise InvalidInput(Problem(what=problem, why=why, where="--head", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--head", remedy=remedy)
     return int(end[1]), end[2]
 
 
@@ -208,6 +206,6 @@ def _control(home: Home) -> Iterator[Control]:
     if not home.is_begun:
         problem, why = "no books", "nothing was ever recorded in this home"
         remedy = "Name the home with --home, or $CLAUSEWAY_HOME."
-        raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)
     with open_control(home) as control:
         yield control

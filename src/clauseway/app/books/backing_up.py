@@ -381,4 +381,4 @@ def _left(home: Home) -> Iterator[str]:
 
 
 def _refused(what: str, why: str, where: Path, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=str(where), remedy=remedy))
+    return InvalidInput.of(what=what, why=why, where=str(where), remedy=remedy)

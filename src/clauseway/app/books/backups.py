@@ -210,17 +210,15 @@ def _refuse_later(root: Path, about: bytes) -> None:
         raise _refused(str(error), root / ABOUT, _ANOTHER) from None
     if written.format <= FORMAT and written.tables <= versions.PRESENT:
         return
-    raise InvalidInput(
-        Problem(
-            what="a later program wrote the backup",
-            why=f"clauseway {written.program} wrote it, in format {written.format} with tables of "
-            f"version {written.tables}; this program knows them up to {FORMAT} and "
-            f"{versions.PRESENT}",
-            where=str(root),
-            remedy="Restore it with the program that wrote it, or a later one.",
-        )
+    raise InvalidInput.of(
+        what="a later program wrote the backup",
+        why=f"clauseway {written.program} wrote it, in format {written.format} with tables of "
+        f"version {written.tables}; this program knows them up to {FORMAT} and "
+        f"{versions.PRESENT}",
+        where=str(root),
+        remedy="Restore it with the program that wrote it, or a later one.",
     )
 
 
 def _refused(why: str, where: Path, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what="it is no backup", why=why, where=str(where), remedy=remedy))
+    return InvalidInput.of(what="it is no backup", why=why, where=str(where), remedy=remedy)

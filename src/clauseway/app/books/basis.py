@@ -59,7 +59,7 @@ from clauseway.storage.books.basis import (
 )
 from clauseway.storage.books.books import latest_settlement
 from clauseway.storage.control.actor import acting
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt, Problem, refuse_any
 
 PRICES, RATES, ASSUMPTION, READING, AGREEMENT = (
     "prices",
@@ -236,7 +236,7 @@ def held_text(home: Home, named: str) -> str:
                 return _checked_text(control, digest)
     remedy = "Take a name from `clauseway basis`, a digest from `clauseway basis history --json`."
     why = "nothing with it was accepted here"
-    raise InvalidInput(Problem(what=f"no text {named!r}", why=why, where="TEXT", remedy=remedy))
+    raise InvalidInput.of(what=f"no text {named!r}", why=why, where="TEXT", remedy=remedy)
 
 
 def _checked_text(control: Control, digest: str) -> str:
@@ -251,7 +251,7 @@ def _checked_text(control: Control, digest: str) -> str:
             "it is gone" if isinstance(error, KeyError) else "it is not what was accepted under it"
         )
         problem, remedy = f"the text {digest} was edited", "Restore the database from a backup."
-        raise InvalidInput(Problem(what=problem, why=why, where="basis", remedy=remedy)) from None
+        raise InvalidInput.of(what=problem, why=why, where="basis", remedy=remedy) from None
 
 
 def text_problems(control: Control) -> tuple[Problem, ...]:
@@ -482,8 +482,7 @@ def first_use(
 def _without_problems(wanted: Sequence[Accepting | Problem]) -> list[Accepting]:
     """Return the acceptances. Raise InvalidInput with the problems: nothing is recorded unless
     everything agrees with the basis held."""
-    if problems := [item for item in wanted if isinstance(item, Problem)]:
-        raise InvalidInput(*problems)
+    refuse_any([item for item in wanted if isinstance(item, Problem)])
     return [item for item in wanted if isinstance(item, Accepting)]
 
 
@@ -819,7 +818,7 @@ def _checked_reason(why: str) -> str:
         problem = "no reason" if not reason else "the reason cannot be kept"
         reason = "whoever reads the corrections that this causes is told why"
         remedy = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
-        raise InvalidInput(Problem(what=problem, why=reason, where="--why", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=reason, where="--why", remedy=remedy)
     return reason
 
 
@@ -966,8 +965,7 @@ def _withdrawing(basis: Basis, kind: str, names: Sequence[str]) -> list[Acceptin
         for name in names
         if name not in held
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return [Accepting(kind=kind, name=name, label="", text="") for name in names]
 
 

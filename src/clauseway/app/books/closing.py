@@ -24,7 +24,7 @@ from clauseway.ledger import Settlement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.lake import Lake
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem
+from clauseway.values import Interval, InvalidInput, KnownAt
 
 _IN_ORDER = "months are closed in order."
 
@@ -164,6 +164,6 @@ def _refused_before(period: str, why: str, first: date) -> InvalidInput:
 
 
 def _refused(period: str, why: str, remedy: str) -> InvalidInput:
-    return InvalidInput(
-        Problem(what=f"{period} cannot be closed", why=why, where="PERIOD", remedy=remedy)
+    return InvalidInput.of(
+        what=f"{period} cannot be closed", why=why, where="PERIOD", remedy=remedy
     )

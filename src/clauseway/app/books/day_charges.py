@@ -23,7 +23,7 @@ from clauseway.storage.lake.file_list import keep_listing
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.content import stretches
 from clauseway.storage.usage.priced import revenue
-from clauseway.values import Interval, InvalidInput, Problem, day_after, exact_sum
+from clauseway.values import Interval, InvalidInput, day_after, exact_sum
 
 # Changes whenever the lines of before would be other lines today.
 _FORMAT = "day charges 1"
@@ -141,13 +141,11 @@ class DayCharges:
                 in_no_base=self._in_no_base,
             )
         except UnknownPrice as error:
-            raise InvalidInput(
-                Problem(
-                    what="usage has no price",
-                    why=str(error),
-                    where="price book",
-                    remedy=TODO_PRICE,
-                )
+            raise InvalidInput.of(
+                what="usage has no price",
+                why=str(error),
+                where="price book",
+                remedy=TODO_PRICE,
             ) from None
 
     def _place(self, day: date) -> str:

@@ -99,7 +99,7 @@ def _named(name: str) -> Demo:
     if name not in DEMOS:
         problem, why = f"there is no demo {name!r}", "a demo belongs to the documents that use it"
         remedy = f"Name one of {', '.join(DEMOS)}."
-        raise InvalidInput(Problem(what=problem, why=why, where="--demo", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--demo", remedy=remedy)
     return DEMOS[name]
 
 

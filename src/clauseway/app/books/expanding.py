@@ -23,7 +23,7 @@ from clauseway.pricing import PriceTable, Sale
 from clauseway.sandbox.traffic.demand import Demanded, DemandWindow, buying, demand
 from clauseway.storage.lake.columns import INTENT_SCHEMA, used_table
 from clauseway.storage.lake.sealed_batches import Range
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_of, start_of_day_ns
+from clauseway.values import Interval, InvalidInput, KnownAt, day_of, start_of_day_ns
 
 # The sample that ships; its README names source, licence and what was changed.
 SAMPLE = Path(__file__).parents[2] / "sandbox" / "data" / "servegen_m_small_sample.parquet"
@@ -64,8 +64,8 @@ def read_windows(path: Path | None) -> list[DemandWindow]:
     except (OSError, pa.ArrowException) as error:
         remedy = f"Give a Parquet file with the columns {', '.join(names)}."
         why = str(error).splitlines()[0]
-        raise InvalidInput(
-            Problem(what="the demand cannot be read", why=why, where=str(path), remedy=remedy)
+        raise InvalidInput.of(
+            what="the demand cannot be read", why=why, where=str(path), remedy=remedy
         ) from None
 
 
@@ -119,12 +119,11 @@ def days_between(begin: date, last: date) -> Interval:
     """
     days = Interval(begin, last + timedelta(days=1))
     if days.is_empty:
-        why, remedy = (
-            f"{last} comes before {begin}",
-            "Give the first day with --from and the last with --until.",
-        )
-        raise InvalidInput(
-            Problem(what="no day lies between", why=why, where="--until", remedy=remedy)
+        raise InvalidInput.of(
+            what="no day lies between",
+            why=f"{last} comes before {begin}",
+            where="--until",
+            remedy="Give the first day with --from and the last with --until.",
         )
     return days
 
@@ -138,8 +137,8 @@ def parse_scale(text: str) -> Fraction:
         return scale
     except (ValueError, ZeroDivisionError) as error:
         remedy = "Write how many records a request of the original becomes: 1/1000."
-        raise InvalidInput(
-            Problem(what=f"{text!r} is not a scale", why=str(error), where="--scale", remedy=remedy)
+        raise InvalidInput.of(
+            what=f"{text!r} is not a scale", why=str(error), where="--scale", remedy=remedy
         ) from None
 
 
@@ -175,10 +174,8 @@ class _Placing:
                 )
         why = f"nothing permits it on {day} where it has a price"
         remedy = "Choose other days, or another agreement."
-        raise InvalidInput(
-            Problem(
-                what=f"{wish.product} is served nowhere", why=why, where="--from", remedy=remedy
-            )
+        raise InvalidInput.of(
+            what=f"{wish.product} is served nowhere", why=why, where="--from", remedy=remedy
         )
 
     def _tried(self, cloud: str, product: str) -> Iterator[tuple[str, str]]:

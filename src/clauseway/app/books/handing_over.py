@@ -39,7 +39,7 @@ from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
 from clauseway.pricing import PriceTable, UnknownPrice
 from clauseway.storage.books.books import Books
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput
 
 _TITLE = "Clauseway journal"
 _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
@@ -153,7 +153,7 @@ def focus_invoices(home: Home, part: ExportScope) -> tuple[list[FocusRow], list[
     if old:
         problem, remedy = "an invoice has no months", "Export other months: --period."
         why = f"{', '.join(old)} was written before invoices kept the months that they sum"
-        raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--period", remedy=remedy)
     details = [row for invoice in issued for row in detail_rows(invoice)]
     charges = [row for invoice in issued for row in charge_rows(invoice.invoice)]
     broken = broken_invoices(details, charges)
@@ -179,13 +179,11 @@ def _issued(home: Home, part: ExportScope) -> list[IssuedInvoice]:
         by = f" by {part.party}" if part.party else ""
         through = f" through {part.period}" if part.period else ""
         remedy = "Write one: clauseway books invoice; it lists those that there are."
-        raise InvalidInput(
-            Problem(
-                what=f"no invoice was written{by}{through}",
-                why="there is nothing to hand over",
-                where="--period" if part.period else "--party",
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what=f"no invoice was written{by}{through}",
+            why="there is nothing to hand over",
+            where="--period" if part.period else "--party",
+            remedy=remedy,
         )
     return issued
 
@@ -216,8 +214,8 @@ def _check_form(form: str) -> None:
     """Raise InvalidInput for a format that no bill has."""
     if form not in ("csv", "parquet"):
         problem, remedy = f"{form!r} is not a format", "One of csv, parquet."
-        raise InvalidInput(
-            Problem(what=problem, why="no export writes it", where="--format", remedy=remedy)
+        raise InvalidInput.of(
+            what=problem, why="no export writes it", where="--format", remedy=remedy
         )
 
 
@@ -231,7 +229,7 @@ def _check_version(version: str) -> None:
         why = (
             "1.3 has the columns of both" if version == "1.3" else "its columns are not known here"
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--focus-version", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--focus-version", remedy=remedy)
 
 
 def write_focus(
@@ -246,12 +244,12 @@ def write_focus(
     if chosen == "csv":
         return focus_csv(rows, columns)
     if out is None:
-        problem, why, remedy = (
-            "no file",
-            "Parquet is not printed",
-            "Name where it goes: --out bill.parquet.",
+        raise InvalidInput.of(
+            what="no file",
+            why="Parquet is not printed",
+            where="--out",
+            remedy="Name where it goes: --out bill.parquet.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--out", remedy=remedy))
     with file_at(out) as beside, parquet_output(beside) as output:
         pq.write_table(focus_table(rows, columns), output, compression="zstd")
     return ""

@@ -21,7 +21,7 @@ from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.copying import TableContent, copy_and_compare, is_retired, retire
 from clauseway.storage.control.engines import engine_of, without_password
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, refuse_any
 
 EMBEDDED = "embedded"
 
@@ -118,8 +118,7 @@ def _copied(
         new = Control.begin(target)
         try:
             tables = copy_and_compare(old, new, on_table, may_be_done=may_be_done)
-            if problems := check(new).problems:
-                raise InvalidInput(*problems)
+            refuse_any(check(new).problems)
             with new.reading() as connection:
                 head = head_of(connection)
         finally:
@@ -158,7 +157,7 @@ def _refuse_same(home: Home, target: str) -> None:
         if target != EMBEDDED
         else "Name a server's database: clauseway home migrate --to postgresql://USER:PASSWORD@HOST/DATABASE."
     )
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)
 
 
 def _refuse_shared(home: Home, server: Path | str) -> None:
@@ -173,14 +172,14 @@ def _refuse_shared(home: Home, server: Path | str) -> None:
     if is_gone:
         why = "it was moved from there into another home"
         remedy = "Ask who ran `clauseway home migrate --to embedded`: the books go on in that home."
-        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
     if others:
         why = f"home {others[0]} uses that database too"
         remedy = (
             f"Stop what serves or seals in every other home, wait {SILENT_NS // 10**9} s, and repeat the command. "
             "The other homes then have no control data: it goes into this one."
         )
-        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
 
 
 def _refuse_written(home: Home, *, is_back: bool) -> NoReturn:
@@ -191,10 +190,10 @@ def _refuse_written(home: Home, *, is_back: bool) -> NoReturn:
             control.with_name(control.name + ending).unlink(missing_ok=True)
     problem, why = "the home was written to meanwhile", "the copy lacks what was recorded last"
     remedy = "Let nobody write to the home, then move it into an empty database."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)
 
 
 def _refuse_busy(home: Home) -> None:
     problem, why = "the home is in use", "another process serves it or writes to it"
     remedy = "Stop what serves, imports, seals or settles there, then repeat the command."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)

@@ -18,7 +18,7 @@ from clauseway.app.books.curve_points import point_fault
 from clauseway.app.books.trusted_keys import raw_key, trust_key, trusted_keys
 from clauseway.app.opening.home import Home
 from clauseway.files import force_file, force_folder
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 VARIABLE = "CLAUSEWAY_KEYS"
 _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
@@ -69,13 +69,11 @@ def create_key(home: Home, party: str) -> tuple[Path, str]:
         raise _has_a_key(party, path, remedy) from None
     except OSError as error:
         remedy = f"Name another folder with {VARIABLE}."
-        raise InvalidInput(
-            Problem(
-                what="the key cannot be kept",
-                why=error.strerror or str(error),
-                where=str(path),
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what="the key cannot be kept",
+            why=error.strerror or str(error),
+            where=str(path),
+            remedy=remedy,
         ) from None
     public = _base64(key.public_key())
     try:
@@ -103,9 +101,7 @@ def private_key(home: Home, party: str, path: Path | None = None) -> Ed25519Priv
     path = older_key_file(home, party) or _private_path(home, party)
     if path.exists() and path.stat().st_mode & 0o077:
         why, remedy = "others than its owner may read it", f"Make it yours alone: chmod 600 {path}."
-        raise InvalidInput(
-            Problem(what=f"no key of {party}", why=why, where=str(path), remedy=remedy)
-        )
+        raise InvalidInput.of(what=f"no key of {party}", why=why, where=str(path), remedy=remedy)
     return _loaded_private(party, path)
 
 
@@ -118,21 +114,19 @@ def _loaded_private(party: str, path: Path) -> Ed25519PrivateKey:
         why = (
             error.strerror if isinstance(error, OSError) else ""
         ) or "it is not a private key in PEM"
-        raise InvalidInput(
-            Problem(what=f"no key of {party}", why=why, where=str(path), remedy=remedy)
+        raise InvalidInput.of(
+            what=f"no key of {party}", why=why, where=str(path), remedy=remedy
         ) from None
     if not isinstance(key, Ed25519PrivateKey):
-        raise InvalidInput(
-            Problem(
-                what=f"no key of {party}", why="it is not Ed25519", where=str(path), remedy=remedy
-            )
+        raise InvalidInput.of(
+            what=f"no key of {party}", why="it is not Ed25519", where=str(path), remedy=remedy
         )
     return key
 
 
 def _has_a_key(party: str, path: Path, remedy: str) -> InvalidInput:
     why = "a private key is never overwritten"
-    return InvalidInput(Problem(what=f"{party} has a key", why=why, where=str(path), remedy=remedy))
+    return InvalidInput.of(what=f"{party} has a key", why=why, where=str(path), remedy=remedy)
 
 
 def public_of(key: Ed25519PrivateKey) -> str:

@@ -30,7 +30,7 @@ from clauseway.storage.control.people import (
     waiting,
     withdraw,
 )
-from clauseway.values import InvalidInput, Problem, check_names, suggestion
+from clauseway.values import InvalidInput, check_names, suggestion
 
 # The screens that may be given, by their names; everybody who signs in sees the first page.
 SCREENS = ("engineer", "lawyer", "finance", "auditor")
@@ -92,11 +92,11 @@ def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
         first = not people(connection)
         name_person(connection, person, time.time_ns())
         if first and (account != acting() or _PEOPLE not in person.kinds):
-            raise _refused(
-                "nobody is named yet",
-                "from the first one on only people who are named may write",
-                "ACCOUNT",
-                f"Name yourself first: clauseway person add {acting()} --may people --may …",
+            raise InvalidInput.of(
+                what="nobody is named yet",
+                why="from the first one on only people who are named may write",
+                where="ACCOUNT",
+                remedy=f"Name yourself first: clauseway person add {acting()} --may people --may …",
             )
         _check_somebody_names(people(connection))
     return person
@@ -107,11 +107,11 @@ def drop_person(home: Home, account: str) -> None:
     with open_control(home) as control, control.writing() as connection:
         if not remove_person(connection, account):
             listed = ", ".join(person.account for person in people(connection)) or "nobody"
-            raise _refused(
-                f"{account} is not named",
-                "no such person may write here",
-                "ACCOUNT",
-                f"Named: {listed}.",
+            raise InvalidInput.of(
+                what=f"{account} is not named",
+                why="no such person may write here",
+                where="ACCOUNT",
+                remedy=f"Named: {listed}.",
             )
         _check_somebody_names(people(connection))
 
@@ -133,18 +133,18 @@ def give_password(home: Home, account: str, password: str, sees: Sequence[str]) 
     _check_account(account)
     unknown = [name for name in sees if name not in SCREENS]
     if unknown:
-        raise _refused(
-            f"{unknown[0]!r} is no screen",
-            "the first page is everybody's, and there are four others",
-            "--sees",
-            f"Write some of: {', '.join(SCREENS)}.",
+        raise InvalidInput.of(
+            what=f"{unknown[0]!r} is no screen",
+            why="the first page is everybody's, and there are four others",
+            where="--sees",
+            remedy=f"Write some of: {', '.join(SCREENS)}.",
         )
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
-        raise _refused(
-            f"a password of {len(password)} characters",
-            f"it has {PASSWORD_MIN} to {PASSWORD_MAX}",
-            "standard input",
-            "Give a sentence, or let a program make one.",
+        raise InvalidInput.of(
+            what=f"a password of {len(password)} characters",
+            why=f"it has {PASSWORD_MIN} to {PASSWORD_MAX}",
+            where="standard input",
+            remedy="Give a sentence, or let a program make one.",
         )
     with open_control(home) as control, control.writing() as connection:
         held = password_of(connection, account)
@@ -162,11 +162,11 @@ def take_password(home: Home, account: str) -> None:
     with open_control(home) as control, control.writing() as connection:
         if not remove_password(connection, account):
             listed = ", ".join(each.account for each in passwords(connection)) or "nobody"
-            raise _refused(
-                f"{account} has no password",
-                "nobody of that name reads the pages",
-                "ACCOUNT",
-                f"Who does: {listed}.",
+            raise InvalidInput.of(
+                what=f"{account} has no password",
+                why="nobody of that name reads the pages",
+                where="ACCOUNT",
+                remedy=f"Who does: {listed}.",
             )
 
 
@@ -180,11 +180,11 @@ def withdraw_waiting(home: Home, number: int) -> None:
     """Let a write wait no longer. Raise InvalidInput where none of this number waits."""
     with open_control(home) as control, control.writing() as connection:
         if not withdraw(connection, number, acting(), time.time_ns()):
-            raise _refused(
-                f"nothing waits under {number}",
-                "it was made or withdrawn, or never asked for",
-                "NUMBER",
-                "Look: clauseway person waiting.",
+            raise InvalidInput.of(
+                what=f"nothing waits under {number}",
+                why="it was made or withdrawn, or never asked for",
+                where="NUMBER",
+                remedy="Look: clauseway person waiting.",
             )
 
 
@@ -202,29 +202,32 @@ def _shown(approval: Approval) -> Waiting:
 def _check_account(account: str) -> None:
     check_names({"ACCOUNT": account})
     if " " in account:
-        raise _refused(f"{account!r} is no account", "it has a space", "ACCOUNT", "Write one name.")
+        raise InvalidInput.of(
+            what=f"{account!r} is no account",
+            why="it has a space",
+            where="ACCOUNT",
+            remedy="Write one name.",
+        )
 
 
 def _check_known(given: Sequence[str], names: Sequence[str], where: str) -> None:
     unknown = [name for name in given if name not in names]
     if unknown:
-        raise _refused(
-            f"{unknown[0]!r} is nothing that somebody may write",
-            "roles and kinds are a closed list",
-            where,
-            suggestion(unknown[0], names, f"Write some of: {', '.join(dict.fromkeys(names))}."),
+        raise InvalidInput.of(
+            what=f"{unknown[0]!r} is nothing that somebody may write",
+            why="roles and kinds are a closed list",
+            where=where,
+            remedy=suggestion(
+                unknown[0], names, f"Write some of: {', '.join(dict.fromkeys(names))}."
+            ),
         )
 
 
 def _check_somebody_names(named: Sequence[Person]) -> None:
     if named and not any(_PEOPLE in person.kinds for person in named):
-        raise _refused(
-            "nobody could name people any more",
-            "somebody who is named has to be able to",
-            "--may people",
-            "Give it to somebody else first, or remove everybody else before.",
+        raise InvalidInput.of(
+            what="nobody could name people any more",
+            why="somebody who is named has to be able to",
+            where="--may people",
+            remedy="Give it to somebody else first, or remove everybody else before.",
         )
-
-
-def _refused(what: str, why: str, where: str, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, remedy=remedy))

@@ -117,14 +117,12 @@ def _refuse_grant_to_owner(grant: Grant, asked: AskedAgreement) -> None:
         if catalog.belongs(name, grant.product)
     ]
     if owners.of(names) == [grant.party]:
-        raise InvalidInput(
-            Problem(
-                what=f"the grant of {grant.product} is to its owner",
-                why=f"{grant.party} owns it on {grant.effective} and needs no grant of its own",
-                where="--party",
-                remedy="Name the party that it was granted to. If that is the owner, record nothing: "
-                "no grant lifts a term that binds an owner.",
-            )
+        raise InvalidInput.of(
+            what=f"the grant of {grant.product} is to its owner",
+            why=f"{grant.party} owns it on {grant.effective} and needs no grant of its own",
+            where="--party",
+            remedy="Name the party that it was granted to. If that is the owner, record nothing: "
+            "no grant lifts a term that binds an owner.",
         )
 
 

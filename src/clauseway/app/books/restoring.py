@@ -55,7 +55,7 @@ from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.sqlite_check import damage_in
 from clauseway.storage.customers.leases import NOBODY, LeaseRequest, Leases, usd
 from clauseway.storage.lake.file_list import every_file, forget
-from clauseway.values import InvalidInput, Problem, day_of
+from clauseway.values import InvalidInput, Problem, day_of, refuse_any
 
 _PART = ".restore-part"
 _NAME_LENGTH = 8
@@ -106,7 +106,9 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
     """
     if over is not None and not over.why.strip():
         remedy = "Say in a sentence why the home that was backed up is taken for gone."
-        raise _refused("no reason is given", "it is kept with the home", "--why", remedy)
+        raise InvalidInput.of(
+            what="no reason is given", why="it is kept with the home", where="--why", remedy=remedy
+        )
     backup = look_at(root)
     part = _begun(home, backup)
     try:
@@ -134,7 +136,7 @@ def _begun(home: Home, backup: Backup) -> Home:
     if (root.exists() and not root.is_dir()) or any(path.name not in left for path in there):
         remedy = "Name a folder with --home that is empty, or not there yet."
         why = "a restore overwrites nothing"
-        raise _refused("the home is not empty", why, str(root), remedy)
+        raise InvalidInput.of(what="the home is not empty", why=why, where=str(root), remedy=remedy)
     for path in there:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     home.make()
@@ -155,8 +157,7 @@ def _copy(backup: Backup, part: Path) -> int:
     names = [name for name in sorted(backup.digests) if name != ABOUT]
     # A list could name any path, so each name is placed before a byte is written.
     problems = [foreign(backup.root, name) for name in names if not _place(backup, name)]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     written = 0
     for name in names:
         target = part / _place(backup, name)
@@ -172,8 +173,7 @@ def _copy(backup: Backup, part: Path) -> int:
         written += content.bytes
     # A file that the list does not name has no digest to be held against.
     problems += [damaged(backup.root, name, "", "") for name in unlisted(backup)]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return written
 
 
@@ -181,13 +181,11 @@ def _refuse_damaged_database(backup: Backup, part: Home) -> None:
     """Raise InvalidInput where the control data is no database, though its digest fits: it was
     damaged before it was backed up, or somebody altered the backup."""
     if damage := damage_in(part.root / CONTROL):
-        raise InvalidInput(
-            Problem(
-                what=f"the backup is damaged: {CONTROL}",
-                why=f"it is not a whole database: {damage}",
-                where=str(backup.root / CONTROL),
-                remedy="Take an earlier backup, or another copy of this one.",
-            )
+        raise InvalidInput.of(
+            what=f"the backup is damaged: {CONTROL}",
+            why=f"it is not a whole database: {damage}",
+            where=str(backup.root / CONTROL),
+            remedy="Take an earlier backup, or another copy of this one.",
         )
 
 
@@ -421,7 +419,3 @@ def _appear(part: Path, root: Path) -> None:
         path.rename(root / path.name)
     force_folder(root)
     shutil.rmtree(part)
-
-
-def _refused(what: str, why: str, where: str, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, remedy=remedy))

@@ -85,7 +85,6 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
-    Problem,
     day_after,
     parse_day,
 )
@@ -230,7 +229,7 @@ def _day_of(of_month: Interval, text: str) -> date:
     if day not in of_month:
         problem, why = f"{day} is not a day of the month", f"--period names {of_month.begin:%Y-%m}"
         remedy = f"Write --period {day:%Y-%m}, or another day."
-        raise InvalidInput(Problem(what=problem, why=why, where="--part", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--part", remedy=remedy)
     return day
 
 
@@ -242,13 +241,11 @@ def settle_as_known(
     Raise InvalidInput as `settle_month` does, and for an instant that no record can have.
     """
     if not known_at.is_recordable:
-        raise InvalidInput(
-            Problem(
-                what="no record can have that instant",
-                why=f"instants of records are nanoseconds in 64 bits, from {FIRST_DAY} to {LAST_DAY}",
-                where="--known-at",
-                remedy="Name a day within these.",
-            )
+        raise InvalidInput.of(
+            what="no record can have that instant",
+            why=f"instants of records are nanoseconds in 64 bits, from {FIRST_DAY} to {LAST_DAY}",
+            where="--known-at",
+            remedy="Name a day within these.",
         )
     days = month(period)
     basis = basis_of(home, known_at)
@@ -654,9 +651,7 @@ def _post(control: Control, settlements: Sequence[Settlement]) -> None:
             "change what the home stands on (clauseway basis … --why), and it is a settlement "
             "of its own."
         )
-        raise InvalidInput(
-            Problem(what=problem, why=str(error), where="ledger", remedy=remedy)
-        ) from None
+        raise InvalidInput.of(what=problem, why=str(error), where="ledger", remedy=remedy) from None
 
 
 def _refuse_before_amendments(opened: Opened, days: Interval) -> None:
@@ -666,13 +661,11 @@ def _refuse_before_amendments(opened: Opened, days: Interval) -> None:
     """
     first = min(asked.agreement.amendments[0].effective for asked in each_of(opened))
     if days.end <= first:
-        raise InvalidInput(
-            Problem(
-                what=f"{days.begin:%Y-%m} has nothing to settle",
-                why=f"no amendment is in effect before {first}",
-                where="--period",
-                remedy=f"Name a month from {first:%Y-%m} on.",
-            )
+        raise InvalidInput.of(
+            what=f"{days.begin:%Y-%m} has nothing to settle",
+            why=f"no amendment is in effect before {first}",
+            where="--period",
+            remedy=f"Name a month from {first:%Y-%m} on.",
         )
 
 
@@ -694,7 +687,7 @@ def _refuse_closed(books: Books, days: Interval) -> None:
             f"Settle {open_}: clauseway settle --period {open_} --assume …; what is due for {period} "
             "is a correction there."
         )
-    raise InvalidInput(Problem(what=problem, why=why, where="--period", remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where="--period", remedy=remedy)
 
 
 def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> None:
@@ -708,7 +701,7 @@ def _refuse_another_agreement(settler: Settler, closed: SettlementSummary) -> No
             "all agreements of then: clauseway basis agreement FOLDER … --why …."
         )
         problem = f"{closed.period.begin:%Y-%m} cannot be compared"
-        raise InvalidInput(Problem(what=problem, why=why, where="--agreement", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--agreement", remedy=remedy)
 
 
 def _refuse_other_names(settler: Settler, months: ClosedMonths) -> None:
@@ -725,7 +718,7 @@ def _refuse_other_names(settler: Settler, months: ClosedMonths) -> None:
                 "Give the term of the other agreement another id, and accept its text: clauseway "
                 "basis agreement FOLDER … --why …."
             )
-            raise InvalidInput(Problem(what=problem, why=why, where="--agreement", remedy=remedy))
+            raise InvalidInput.of(what=problem, why=why, where="--agreement", remedy=remedy)
 
 
 def vouchers_hash(vouchers: Sequence[Voucher]) -> str:

@@ -24,7 +24,7 @@ from clauseway.storage.books.party_keys import (
     withdrawn_keys,
 )
 from clauseway.storage.control.actor import acting
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt
 
 _KEY_BYTES = 32  # of Ed25519 (RFC 8032, section 5.1.5)
 
@@ -39,13 +39,11 @@ def trust_key(home: Home, party: str, public: str) -> bool:
     with open_control(home) as control:
         _record_older_file(home, control)
         if ended := withdrawn_keys(control).get((party, public)):
-            raise InvalidInput(
-                Problem(
-                    what=f"this key of {party} is not trusted again",
-                    why=withdrawal_text(ended),
-                    where="--public-key",
-                    remedy=f"Trust another key: {party} makes it with clauseway party key create.",
-                )
+            raise InvalidInput.of(
+                what=f"this key of {party} is not trusted again",
+                why=withdrawal_text(ended),
+                where="--public-key",
+                remedy=f"Trust another key: {party} makes it with clauseway party key create.",
             )
         is_new = _record(control, party, public, "")
         write_key_file(home, keys_of(control))
@@ -61,21 +59,19 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
     """
     if not why.strip():
         remedy = "Say it with --why: every signature by the key is shown with it."
-        raise InvalidInput(
-            Problem(what="no reason is given", why="it is empty", where="--why", remedy=remedy)
+        raise InvalidInput.of(
+            what="no reason is given", why="it is empty", where="--why", remedy=remedy
         )
     with open_control(home) as control:
         _record_older_file(home, control)
         public = _named_key(control, party, key)
         ended = withdrawn_keys(control).get((party, public))
         if ended is not None and ended.why != why.strip():
-            raise InvalidInput(
-                Problem(
-                    what=f"this key of {party} was withdrawn before",
-                    why=withdrawal_text(ended),
-                    where="--why",
-                    remedy="It stays withdrawn for that reason; nothing is left to do.",
-                )
+            raise InvalidInput.of(
+                what=f"this key of {party} was withdrawn before",
+                why=withdrawal_text(ended),
+                where="--why",
+                remedy="It stays withdrawn for that reason; nothing is left to do.",
             )
         _record(control, party, public, why.strip(), is_withdrawn=True)
         write_key_file(home, keys_of(control))
@@ -92,13 +88,11 @@ def _named_key(control: Control, party: str, key: str) -> str:
     ]
     if len(named) != 1:
         why = "the names of several begin so" if named else f"{party} has no such key here"
-        raise InvalidInput(
-            Problem(
-                what=f"no key {key!r}",
-                why=why,
-                where="KEY",
-                remedy="Take it, or its fingerprint, from clauseway party key list.",
-            )
+        raise InvalidInput.of(
+            what=f"no key {key!r}",
+            why=why,
+            where="KEY",
+            remedy="Take it, or its fingerprint, from clauseway party key list.",
         )
     return named[0]
 
@@ -147,13 +141,11 @@ def raw_key(public: str) -> bytes:
 
 
 def _no_key(public: str, why: str) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what=f"{public!r} is not a public key",
-            why=why,
-            where="--public-key",
-            remedy="Take it from clauseway party key list of whoever owns it.",
-        )
+    return InvalidInput.of(
+        what=f"{public!r} is not a public key",
+        why=why,
+        where="--public-key",
+        remedy="Take it from clauseway party key list of whoever owns it.",
     )
 
 
@@ -186,9 +178,10 @@ def _record(
 def _of_file(home: Home) -> dict[str, tuple[str, ...]]:
     key_file = read_key_file(home)
     if isinstance(key_file, str):
-        problem, remedy = (
-            "the trusted keys cannot be read",
-            "Restore the file, or remove it and trust the keys again.",
+        raise InvalidInput.of(
+            what="the trusted keys cannot be read",
+            why=key_file,
+            where=str(home.root),
+            remedy="Restore the file, or remove it and trust the keys again.",
         )
-        raise InvalidInput(Problem(what=problem, why=key_file, where=str(home.root), remedy=remedy))
     return key_file

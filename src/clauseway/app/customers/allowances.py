@@ -37,6 +37,7 @@ from clauseway.values import (
     KnownAt,
     Problem,
     read_decimal,
+    refuse_any,
     round_half_even,
 )
 
@@ -295,8 +296,7 @@ def _scope(
     # A product that no agreement names may be served as unstated, so it can be limited too.
     if who.product and who.product not in catalog.products.keys() | shipped_products():
         problems.append(_unknown("--product", who.product, UNNAMED, catalog.products))
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return LimitScope(
         organisation=organisation,
         project=project,

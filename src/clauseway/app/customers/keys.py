@@ -27,6 +27,7 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     Problem,
+    refuse_any,
     start_of_day_ns,
     suggestion,
 )
@@ -128,13 +129,11 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
     Raise InvalidInput for a key that is not accepted any more, and for too many hours.
     """
     if not 0 <= grace_hours <= GRACE_HOURS_MAX:
-        raise InvalidInput(
-            Problem(
-                what=f"{grace_hours} hours of grace",
-                why=f"the old secret may live on for 0 to {GRACE_HOURS_MAX} hours",
-                where="--grace-hours",
-                remedy="Write a number of hours in between.",
-            )
+        raise InvalidInput.of(
+            what=f"{grace_hours} hours of grace",
+            why=f"the old secret may live on for 0 to {GRACE_HOURS_MAX} hours",
+            where="--grace-hours",
+            remedy="Write a number of hours in between.",
         )
     secret = _new_secret()
     with open_control(home) as control:
@@ -179,13 +178,11 @@ def find_key(home: Home, secret: str) -> MatchedKey:
         if key.digest == wanted or key.key_id == owner:
             listed = _listed(key, until_ns.get(key.key_id, 0), time.time_ns())
             return MatchedKey(key=listed, is_former=key.digest != wanted)
-    raise InvalidInput(
-        Problem(
-            what="no key of this home has that secret",
-            why="no key has it or had it before a rotation",
-            where="standard input",
-            remedy="Give the whole secret, from `cw-` on. A key of another home is found there.",
-        )
+    raise InvalidInput.of(
+        what="no key of this home has that secret",
+        why="no key has it or had it before a rotation",
+        where="standard input",
+        remedy="Give the whole secret, from `cw-` on. A key of another home is found there.",
     )
 
 
@@ -226,7 +223,7 @@ def _hash_key_refusal(home: Home, what: str, why: str) -> InvalidInput:
         "Where it is gone for good, make another (umask 077; openssl rand -hex 32 > "
         f"{home.hash_key_path}), and give each key another secret: clauseway key rotate."
     )
-    return InvalidInput(Problem(what=what, why=why, where=str(home.root), remedy=remedy))
+    return InvalidInput.of(what=what, why=why, where=str(home.root), remedy=remedy)
 
 
 def _new_secret() -> str:
@@ -280,24 +277,20 @@ def _active(control: Control, key_id: str) -> ApiKey:
 
 
 def _not_active(key_id: str) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what=f"there is no active key {key_id!r}",
-            why="none was made with that id, or it was revoked",
-            where="KEY",
-            remedy="See clauseway key list.",
-        )
+    return InvalidInput.of(
+        what=f"there is no active key {key_id!r}",
+        why="none was made with that id, or it was revoked",
+        where="KEY",
+        remedy="See clauseway key list.",
     )
 
 
 def _expired(key: ApiKey) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what=f"key {key.key_id!r} has expired",
-            why=f"no secret of it is accepted from {_instant(key.expires_ns)} on",
-            where="KEY",
-            remedy="Make another one: clauseway key create.",
-        )
+    return InvalidInput.of(
+        what=f"key {key.key_id!r} has expired",
+        why=f"no secret of it is accepted from {_instant(key.expires_ns)} on",
+        where="KEY",
+        remedy="Make another one: clauseway key create.",
     )
 
 
@@ -346,5 +339,4 @@ def _check(
                 remedy="Name a day to come, or leave it out for a key without an end.",
             )
         )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)

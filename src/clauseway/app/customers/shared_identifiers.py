@@ -97,15 +97,13 @@ def _report_removal(index: Path) -> None:
 
 
 def _damaged(index: Path, error: sqlite3.Error) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what="the index of identifiers is damaged",
-            why=f"{error}; responses, batches and files are found by it, and no usage is in it",
-            where=str(index),
-            remedy=f"Put {INDEX_FILE} back from the folder journals of the latest backup. Without one, move the "
-            "file away. What it then lacks is not found any more, and a batch that was pending is "
-            "not metered.",
-        )
+    return InvalidInput.of(
+        what="the index of identifiers is damaged",
+        why=f"{error}; responses, batches and files are found by it, and no usage is in it",
+        where=str(index),
+        remedy=f"Put {INDEX_FILE} back from the folder journals of the latest backup. Without one, move the "
+        "file away. What it then lacks is not found any more, and a batch that was pending is "
+        "not metered.",
     )
 
 

@@ -27,7 +27,15 @@ from clauseway.storage.customers.tenants import (
     Tenant,
     Tenants,
 )
-from clauseway.values import InvalidInput, KnownAt, Problem, name_rule, nearest_name, suggestion
+from clauseway.values import (
+    InvalidInput,
+    KnownAt,
+    Problem,
+    name_rule,
+    nearest_name,
+    refuse_any,
+    suggestion,
+)
 
 STRATEGIES = ("primary-first", "commitment", "cheapest", "fastest", "pinned")
 ON_LEAVE = ("cancel", "drain")
@@ -198,13 +206,11 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
         if project:
             check_known(control, organisation)
         if not Tenants(control).add(_tenant(organisation, project)):
-            raise InvalidInput(
-                Problem(
-                    what=f"{_name_of(organisation, project)} exists",
-                    why="a name is one organisation's, or one project's within it",
-                    where="NAME",
-                    remedy="Take another name, or change this one with `set`.",
-                )
+            raise InvalidInput.of(
+                what=f"{_name_of(organisation, project)} exists",
+                why="a name is one organisation's, or one project's within it",
+                where="NAME",
+                remedy="Take another name, or change this one with `set`.",
             )
     return show_tenant(home, organisation, project)
 
@@ -248,8 +254,7 @@ def set_policy(
     """
     # Refuse an unknown organisation or project before anything else.
     show_tenant(home, organisation, project)
-    if problems := _problems_of(catalog, wish):
-        raise InvalidInput(*problems)
+    refuse_any(_problems_of(catalog, wish))
     with open_control(home) as control:
         tenants = Tenants(control)
         wishes = _wishes(tenants.all()) | {(organisation, project): wish}
@@ -260,8 +265,7 @@ def set_policy(
             if owner == organisation
             for problem in _nothing_left(owner, part, _holds(wishes, owner, part))
         ]
-        if problems:
-            raise InvalidInput(*problems)
+        refuse_any(problems)
         tenants.add(_tenant(organisation, project))
         former = tenants.set_policy(organisation, project, msgspec.json.encode(wish).decode())
     tenant = show_tenant(home, organisation, project)
@@ -289,13 +293,11 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
     """
     tenant = show_tenant(home, organisation, project)
     if tenant.keys:
-        raise InvalidInput(
-            Problem(
-                what=f"{_name_of(organisation, project)} has {tenant.keys} active keys",
-                why="they would go on without what limits them",
-                where="NAME",
-                remedy="Revoke them first: clauseway key list, clauseway key revoke.",
-            )
+        raise InvalidInput.of(
+            what=f"{_name_of(organisation, project)} has {tenant.keys} active keys",
+            why="they would go on without what limits them",
+            where="NAME",
+            remedy="Revoke them first: clauseway key list, clauseway key revoke.",
         )
     with open_control(home) as control:
         Tenants(control).remove(organisation, project)

@@ -14,7 +14,7 @@ import msgspec
 from clauseway.app.drafting.importing_litellm import Drafting, ImportedConfiguration, ImportOptions
 from clauseway.app.drafting.vendors import COMPATIBLE
 from clauseway.exchange.litellm import LitellmFile, LitellmModel
-from clauseway.values import InvalidInput, Problem, suggestion
+from clauseway.values import InvalidInput, Problem, refuse_any, suggestion
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,8 +72,7 @@ def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
     for flag, given in (("--vendor", answers.vendors), ("--model", answers.models)):
         if not given:
             problems.append(_problem(flag, "it is missing", f"Give {flag}, once for each."))
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     read = LitellmFile(models=tuple(_entries(answers)), settings=(), credentials={})
     head = (
         f"A first configuration, made by `clauseway init` on {options.known_at.day}. `clauseway "

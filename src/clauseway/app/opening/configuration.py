@@ -376,10 +376,6 @@ def _can_be_read(written: str, where: Path) -> bool:
     return os.path.isfile(path) and os.access(path, os.R_OK)
 
 
-def _problem(path: Path, problem: str, why: str, remedy: str) -> Problem:
-    return Problem(what=problem, why=why, where=str(path), remedy=remedy)
-
-
 def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
     """Report values that mean nothing."""
     # Names: unique among all deployments, including those with other problems.
@@ -955,20 +951,20 @@ def resolve_auth(deployment: DeploymentWritten, where: Path) -> Auth:
     auth = with_secrets(named_auth(deployment, where), str(where))
     if not auth.secret and written.kind in STATIC and auth.kind != "file" and auth.kind != "none":
         remedy = "Name the secret with secret_env or secret_file."
-        raise InvalidInput(
-            _problem(where, f"{deployment.name} has no secret", "nothing names it", remedy)
+        raise InvalidInput.of(
+            what=f"{deployment.name} has no secret",
+            why="nothing names it",
+            where=str(where),
+            remedy=remedy,
         )
     return auth
 
 
 def _check_environment(name: str, deployment: DeploymentWritten, where: Path) -> None:
     if name and name not in os.environ:
-        remedy = f"Set {name} before the gateway starts."
-        raise InvalidInput(
-            _problem(
-                where,
-                f"{deployment.name}: {name} is not set",
-                "its secret is read from there",
-                remedy,
-            )
+        raise InvalidInput.of(
+            what=f"{deployment.name}: {name} is not set",
+            why="its secret is read from there",
+            where=str(where),
+            remedy=f"Set {name} before the gateway starts.",
         )

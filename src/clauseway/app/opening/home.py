@@ -92,13 +92,11 @@ class Home(msgspec.Struct, frozen=True):
             )
         else:
             return
-        raise InvalidInput(
-            Problem(
-                what="the control data of this home is gone",
-                why=why,
-                where=str(self.root),
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what="the control data of this home is gone",
+            why=why,
+            where=str(self.root),
+            remedy=remedy,
         )
 
     @property
@@ -245,8 +243,8 @@ class Home(msgspec.Struct, frozen=True):
                 "this user's alone"
             )
             remedy = "Remove that folder, or name a home with a shorter path with --home."
-            raise InvalidInput(
-                Problem(what="no place for sockets", why=why, where=str(self._far), remedy=remedy)
+            raise InvalidInput.of(
+                what="no place for sockets", why=why, where=str(self._far), remedy=remedy
             )
 
     def make(self) -> "Home":
@@ -302,29 +300,25 @@ def _identity_in(path: Path) -> str:
 
 def _damaged_identity(path: Path) -> InvalidInput:
     """Return the refusal of a home whose identity cannot be read."""
-    return InvalidInput(
-        Problem(
-            what="home.id is damaged",
-            why="it is not 8 bytes in hex; by it the home knows its journals and its gateways' leases",
-            where=str(path),
-            remedy="Put it back from a backup. Where there is none, stop what serves this home and "
-            "remove the file: the home gets another identity, and `clauseway serve` takes over the "
-            "journals in its folder.",
-        )
+    return InvalidInput.of(
+        what="home.id is damaged",
+        why="it is not 8 bytes in hex; by it the home knows its journals and its gateways' leases",
+        where=str(path),
+        remedy="Put it back from a backup. Where there is none, stop what serves this home and "
+        "remove the file: the home gets another identity, and `clauseway serve` takes over the "
+        "journals in its folder.",
     )
 
 
 def _another_home(path: Path) -> InvalidInput:
     """Return the refusal of a home that came into the place of the one that is served."""
-    return InvalidInput(
-        Problem(
-            what="another home lies in the place of the one that is served",
-            why="home.id is another one's; a disk may have been mounted over the folder, and what is "
-            "served keeps its journal under it",
-            where=str(path),
-            remedy="Stop `clauseway serve`, take the other home away, and run `clauseway spool list` on "
-            "what lies under it; then start again at the home that is meant.",
-        )
+    return InvalidInput.of(
+        what="another home lies in the place of the one that is served",
+        why="home.id is another one's; a disk may have been mounted over the folder, and what is "
+        "served keeps its journal under it",
+        where=str(path),
+        remedy="Stop `clauseway serve`, take the other home away, and run `clauseway spool list` on "
+        "what lies under it; then start again at the home that is meant.",
     )
 
 
@@ -337,10 +331,8 @@ def not_begun(home: Home) -> InvalidInput:
         f"`clauseway serve`, `usage import`. `{DEMONSTRATION}{home_flag(home)}` fills it with two settled "
         "months to try."
     )
-    return InvalidInput(
-        Problem(
-            what="nothing was ever recorded there", why=why, where=str(home.root), remedy=remedy
-        )
+    return InvalidInput.of(
+        what="nothing was ever recorded there", why=why, where=str(home.root), remedy=remedy
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook
-from clauseway.values import InvalidInput, Problem, cause_of
+from clauseway.values import InvalidInput, cause_of
 
 
 class _Kept(msgspec.Struct, frozen=True):
@@ -34,8 +34,8 @@ def former_prices(home: Home, digest: str) -> tuple[tuple[PriceBook, ...], Rates
     except (OSError, EOFError, msgspec.DecodeError) as error:
         problem = "the kept price book cannot be read"
         remedy = "Remove the file, and accept the book again: clauseway basis prices FILE --why …."
-        raise InvalidInput(
-            Problem(what=problem, why=cause_of(error), where=str(path), remedy=remedy)
+        raise InvalidInput.of(
+            what=problem, why=cause_of(error), where=str(path), remedy=remedy
         ) from None
     rates = None if kept.rates is None else Rates(kept.rates, path.name, kept.rates_digest)
     return kept.books, rates

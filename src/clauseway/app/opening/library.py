@@ -45,7 +45,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, suggestion
+from clauseway.values import InvalidInput, KnownAt, Problem, parse_day, refuse_any, suggestion
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
 SHIPPED = ("anthropic-clouds", "openai-microsoft")
@@ -236,10 +236,11 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
             str(path), read_text(path), self.catalog, self.agreement.events
         )
         facts = self.facts.with_facts(register.facts)
-        if problems := _contradictions(
-            facts.facts, str(path), "Say which was wrong, by corrects: and its name."
-        ):
-            raise InvalidInput(*problems)
+        refuse_any(
+            _contradictions(
+                facts.facts, str(path), "Say which was wrong, by corrects: and its name."
+            )
+        )
         return msgspec.structs.replace(self, catalog=catalog, facts=facts)
 
 
@@ -280,8 +281,7 @@ class ProblemList:
             return otherwise
 
     def refuse(self) -> None:
-        if self.problems:
-            raise InvalidInput(*self.problems)
+        refuse_any(self.problems)
 
 
 def open_agreement(
@@ -350,14 +350,12 @@ def built_in_documents(name: str) -> dict[str, str]:
 
 def _documents(folder: Path) -> dict[str, str]:
     if not folder.is_dir():
-        raise InvalidInput(
-            Problem(
-                what="no such folder",
-                why="an agreement is a folder of Markdown files",
-                where=str(folder),
-                remedy="Name the folder that holds agreement.md and the amendments, "
-                f"or an agreement that ships: {' or '.join(SHIPPED)}.",
-            )
+        raise InvalidInput.of(
+            what="no such folder",
+            why="an agreement is a folder of Markdown files",
+            where=str(folder),
+            remedy="Name the folder that holds agreement.md and the amendments, "
+            f"or an agreement that ships: {' or '.join(SHIPPED)}.",
         )
     wrong = ProblemList()
     paths = sorted(folder.glob("*.md"))
@@ -400,9 +398,7 @@ def _document(path: Path) -> str:
     if path.exists() and not path.is_file():
         why = "it is a folder, a pipe or a device"
         remedy = "Put a plain file there, or move it out of the folder."
-        raise InvalidInput(
-            Problem(what="it is not a document", why=why, where=str(path), remedy=remedy)
-        )
+        raise InvalidInput.of(what="it is not a document", why=why, where=str(path), remedy=remedy)
     return read_text(path)
 
 
@@ -437,8 +433,7 @@ def chosen_by_name(
                     what=problem, why=why, where=f"{flag} {name}", remedy="Choose one of the two."
                 )
             )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return chosen
 
 
@@ -470,13 +465,11 @@ def _instant(text: str) -> KnownAt:
         # A time without an offset is UTC; with one it may still leave the years that there are.
         instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidInput(
-            Problem(
-                what=f"{text!r} is no instant",
-                why=str(error),
-                where="--known-at",
-                remedy="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
-            )
+        raise InvalidInput.of(
+            what=f"{text!r} is no instant",
+            why=str(error),
+            where="--known-at",
+            remedy="Write a day (2026-04-27) or an instant (2026-04-27T12:00:00Z).",
         ) from None
     since = instant - datetime(1970, 1, 1, tzinfo=UTC)
     return KnownAt(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from clauseway.app.opening.home import Home
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # What one process at a time does to a home: it seals the lake or changes it otherwise, imports,
 # settles or posts, records a fact, changes the basis, serves.
@@ -137,15 +137,13 @@ class IdentityLock:
         if on_wait is not None:
             on_wait()
         if on_wait is None or not self._lock.take(GONE_AFTER_S):
-            raise InvalidInput(
-                Problem(
-                    what="another machine serves a home of this identity",
-                    why="one of the two is a copy of the other, or of its machine's image; both would "
-                    "number the frames of one journal, and usage would be lost",
-                    where=str(self._home.root / "home.id"),
-                    remedy="In the copy, remove home.id and the folder spool, and start it again. If "
-                    "the other machine is gone, its server's connection ends within a minute.",
-                )
+            raise InvalidInput.of(
+                what="another machine serves a home of this identity",
+                why="one of the two is a copy of the other, or of its machine's image; both would "
+                "number the frames of one journal, and usage would be lost",
+                where=str(self._home.root / "home.id"),
+                remedy="In the copy, remove home.id and the folder spool, and start it again. If "
+                "the other machine is gone, its server's connection ends within a minute.",
             )
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from clauseway.values import FOREVER, Interval, InvalidInput, Problem, parse_day, through
+from clauseway.values import FOREVER, Interval, InvalidInput, parse_day, through
 
 _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}")
 
@@ -17,10 +17,8 @@ def month(period: str) -> Interval:
         end = date(begin.year + begin.month // 12, begin.month % 12 + 1, 1)
     except ValueError as error:
         remedy = "Write YYYY-MM, as 2026-05."
-        raise InvalidInput(
-            Problem(
-                what=f"{period!r} is not a month", why=str(error), where="--period", remedy=remedy
-            )
+        raise InvalidInput.of(
+            what=f"{period!r} is not a month", why=str(error), where="--period", remedy=remedy
         ) from None
     return Interval(begin, end)
 
@@ -35,13 +33,11 @@ def days_given(begin: str, end: str) -> Interval | None:
     first = parse_day(begin, "--from") if begin else date.min
     days = Interval(first, through(parse_day(end, "--until")) if end else FOREVER)
     if days.is_empty:
-        raise InvalidInput(
-            Problem(
-                what="there is no such day",
-                why="the first day is after the last",
-                where="--until",
-                remedy="Let --until be no earlier than --from.",
-            )
+        raise InvalidInput.of(
+            what="there is no such day",
+            why="the first day is after the last",
+            where="--until",
+            remedy="Let --until be no earlier than --from.",
         )
     return days
 
@@ -49,11 +45,9 @@ def days_given(begin: str, end: str) -> Interval | None:
 def unsettled(period: str, where: str = "--period") -> InvalidInput:
     """Return the refusal of a month that is not settled: an empty answer would look like a month
     without business. `where` is the flag or the argument that names the month."""
-    return InvalidInput(
-        Problem(
-            what=f"{period} is not settled",
-            why="no settlement of that month was posted here",
-            where=where,
-            remedy=f"Settle it first: clauseway settle --period {period} --assume …",
-        )
+    return InvalidInput.of(
+        what=f"{period} is not settled",
+        why="no settlement of that month was posted here",
+        where=where,
+        remedy=f"Settle it first: clauseway settle --period {period} --assume …",
     )

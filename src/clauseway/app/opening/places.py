@@ -10,7 +10,7 @@ from pathlib import Path
 
 from clauseway.files import STANDARD_OUTPUT, output_file
 from clauseway.files.sqlite_errors import primary_code
-from clauseway.values import InvalidInput, Problem, cause_of
+from clauseway.values import InvalidInput, cause_of
 
 A_FILE = "Name a file in a folder that exists and that you may write to."
 A_FOLDER = "Name a folder that you may write to."
@@ -40,13 +40,11 @@ def read_text(path: Path, subject: str = "the file", encoding: str = "utf-8") ->
     try:
         return path.read_text(encoding)
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what=f"{subject} cannot be read",
-                why=cause_of(error),
-                where=str(path),
-                remedy="Give a readable UTF-8 file.",
-            )
+        raise InvalidInput.of(
+            what=f"{subject} cannot be read",
+            why=cause_of(error),
+            where=str(path),
+            remedy="Give a readable UTF-8 file.",
         ) from None
 
 
@@ -84,4 +82,4 @@ def unwritable(
 ) -> InvalidInput:
     """Return the refusal of a place that cannot be written."""
     why = error.strerror or str(error) or type(error).__name__
-    return InvalidInput(Problem(what=problem, why=why, where=str(place), remedy=remedy))
+    return InvalidInput.of(what=problem, why=why, where=str(place), remedy=remedy)

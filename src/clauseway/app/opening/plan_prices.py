@@ -18,7 +18,7 @@ from clauseway.metering import Unit
 from clauseway.metering.endpoints import DEFAULT_TIER, TIERS
 from clauseway.pricing import PriceRow, PriceTable, Sale
 from clauseway.pricing.price_conditions import HOUR
-from clauseway.values import USD, InvalidInput, Problem, start_of_day_ns
+from clauseway.values import USD, InvalidInput, start_of_day_ns
 
 # Units without whose prices a model of each kind is not sold; of several sets any one is enough.
 NEEDS_PRICE: Mapping[str, tuple[frozenset[Unit], ...]] = {
@@ -160,9 +160,10 @@ def _in_dollars(row: PriceRow, day: date) -> bool:
             f"{sale.product} on {sale.cloud} sold by {sale.seller} is priced in {row.currency} "
             f"{asked}"
         )
-        why, remedy = (
-            "a gateway counts limits and budgets in USD",
-            "Give it a price book with a price in USD.",
+        raise InvalidInput.of(
+            what=problem,
+            why="a gateway counts limits and budgets in USD",
+            where="price book",
+            remedy="Give it a price book with a price in USD.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="price book", remedy=remedy))
     return row.currency == USD

@@ -37,6 +37,7 @@ from clauseway.values import (
     parse_day,
     problem_of_name,
     read_whole,
+    refuse_any,
     suggestion,
 )
 
@@ -94,8 +95,7 @@ def own_book(path: Path) -> PriceBook:
     Raise InvalidInput with everything wrong in it.
     """
     book = parse_book(read_text(path, "the price book", "utf-8-sig"), str(path))
-    if flaws := list(_names_unseen(book, path)):
-        raise InvalidInput(*flaws)
+    refuse_any(_names_unseen(book, path))
     # Books are distinguished by their names: an operator's file may be called as the shipped one
     # is.
     name = path.name if path.name != SHIPPED else f"own {path.name}"
@@ -191,7 +191,7 @@ def show_working(
     """
     if not sale.cloud:
         why, remedy = "prices differ from cloud to cloud", "Name the host cloud, as azure."
-        raise InvalidInput(Problem(what="no cloud", why=why, where="--cloud", remedy=remedy))
+        raise InvalidInput.of(what="no cloud", why=why, where="--cloud", remedy=remedy)
     sale = msgspec.structs.replace(sale, product=_known_product(table, sale.product))
     _check_names(table, sale, sellers)
     report = _report(tokens)
@@ -245,8 +245,7 @@ def _check_names(table: PriceTable, sale: Sale, sellers: Iterable[str]) -> None:
         and name not in (names := {*_named(table, part), *others})
         and not (part in _PRICED_BY and _prices_any(table, part))
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _named_instead(name: str, names: set[str], part: str) -> str:
@@ -396,8 +395,8 @@ def moment(text: str) -> tuple[date, int]:
             raise ValueError("times are UTC")
     except ValueError as error:
         remedy = "Write 2026-05-01, or 2026-05-01T22:30."
-        raise InvalidInput(
-            Problem(what=f"{text!r} is not a time", why=str(error), where="--as-of", remedy=remedy)
+        raise InvalidInput.of(
+            what=f"{text!r} is not a time", why=str(error), where="--as-of", remedy=remedy
         ) from None
     return instant.date(), instant.weekday() * 24 + instant.hour
 
@@ -479,8 +478,7 @@ def _report(text: str) -> Mapping[Unit, int]:
         )
         for why in problems_of(report)
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return report
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.files import write_whole
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _NAME = "restored.json"
 
@@ -58,12 +58,9 @@ def refuse_beside_another(home: Home) -> None:
         "Ask, settle and verify in it. Where the home that was backed up is gone for good, restore "
         "the backup once more: clauseway home restore BACKUP --take-over --why …"
     )
-    raise InvalidInput(
-        Problem(
-            what="a home that was restored to be read is not served",
-            why=f"it is of {origin.moment}, and the home that was backed up may spend the same "
-            "budgets",
-            where=str(home.root),
-            remedy=remedy,
-        )
+    raise InvalidInput.of(
+        what="a home that was restored to be read is not served",
+        why=f"it is of {origin.moment}, and the home that was backed up may spend the same budgets",
+        where=str(home.root),
+        remedy=remedy,
     )

@@ -40,7 +40,7 @@ from clauseway.decisions import (
     timeline_together,
 )
 from clauseway.decisions.parts import NamesGiven
-from clauseway.values import InvalidInput, KnownAt, Problem, check_known
+from clauseway.values import KnownAt, Problem, check_known, refuse_any
 
 
 class OpenAgreements(msgspec.Struct, Askable, frozen=True):
@@ -245,8 +245,7 @@ def figures_of(opened: Opened) -> Mapping[str, Figure]:
                 problems.append(
                     Problem(what=problem, why=why, where=asked.agreement.id, remedy=remedy)
                 )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return figures
 
 

@@ -77,14 +77,12 @@ class TomlFile:
             # The error of `tomllib` tells the line in its message alone.
             match = _LINE_IN_MESSAGE.search(str(error))
             line = int(match[1]) if match else 0
-            raise InvalidInput(
-                Problem(
-                    what="not valid TOML",
-                    why=str(error),
-                    where=str(where),
-                    line=line,
-                    remedy="Fix the line.",
-                )
+            raise InvalidInput.of(
+                what="not valid TOML",
+                why=str(error),
+                where=str(where),
+                line=line,
+                remedy="Fix the line.",
             ) from None
         except ValueError:
             raise _endless(where, text) from None
@@ -277,7 +275,7 @@ def read_file(path: Path) -> TomlFile:
             str(error),
             "Give a readable text file, in UTF-8.",
         )
-    raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(path), remedy=remedy)
 
 
 def description_of(kind: Any) -> str:
@@ -304,14 +302,12 @@ def _depth(content: object) -> int:
 
 
 def _nested(where: Path, line: int = 0) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what="tables nested too deeply",
-            why=f"no setting stands in more than {_DEPTH_MAX} of them",
-            where=str(where),
-            line=line,
-            remedy="Write the settings that `clauseway config show` lists.",
-        )
+    return InvalidInput.of(
+        what="tables nested too deeply",
+        why=f"no setting stands in more than {_DEPTH_MAX} of them",
+        where=str(where),
+        line=line,
+        remedy="Write the settings that `clauseway config show` lists.",
     )
 
 
@@ -329,14 +325,12 @@ def _has_endless_number(content: object) -> bool:
 
 def _endless(where: Path, text: str) -> InvalidInput:
     begin = _ENDLESS.search(text)
-    return InvalidInput(
-        Problem(
-            what="a number of thousands of digits",
-            why="no setting takes such a number",
-            where=str(where),
-            line=text.count("\n", 0, begin.start()) + 1 if begin else 0,
-            remedy=f"Write a whole number of at most {len(str(_WHOLE_MAX)) - 1} digits.",
-        )
+    return InvalidInput.of(
+        what="a number of thousands of digits",
+        why="no setting takes such a number",
+        where=str(where),
+        line=text.count("\n", 0, begin.start()) + 1 if begin else 0,
+        remedy=f"Write a whole number of at most {len(str(_WHOLE_MAX)) - 1} digits.",
     )
 
 

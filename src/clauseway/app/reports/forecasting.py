@@ -13,7 +13,7 @@ from clauseway.app.opening.several import Opened, figures_of
 from clauseway.ledger import read_assumptions
 from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.forecast import Forecast, Growth, assumed_growth, forecast
-from clauseway.values import BadNumber, InvalidInput, KnownAt, Problem, read_percentage
+from clauseway.values import BadNumber, InvalidInput, KnownAt, read_percentage
 from clauseway.web.pictures import forecast_svg
 
 FIRST_YEAR, LAST_YEAR, THROUGH = 2000, 2100, 2030
@@ -50,10 +50,8 @@ def look_ahead(
     if not FIRST_YEAR <= through <= LAST_YEAR:
         remedy = f"Name a year from {FIRST_YEAR} to {LAST_YEAR}."
         why = "no partnership is forecast for that long"
-        raise InvalidInput(
-            Problem(
-                what=f"{through} cannot be the last year", why=why, where="--until", remedy=remedy
-            )
+        raise InvalidInput.of(
+            what=f"{through} cannot be the last year", why=why, where="--until", remedy=remedy
         )
     settled = latest_settlements(home)
     basis = basis_of(home)

@@ -17,7 +17,7 @@ from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, Problem, check_names, unreal_amount
+from clauseway.values import NOT_JSON, InvalidInput, check_names, unreal_amount
 
 _SIGNATURES = ".signatures.json"
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
@@ -182,4 +182,4 @@ def _is_workbook(path: Path) -> bool:
 
 def _unreadable(path: Path, why: str) -> InvalidInput:
     remedy = "Give a statement as clauseway statement writes it: json, html, pdf, xlsx or csv."
-    return InvalidInput(Problem(what="no statement", why=why, where=str(path), remedy=remedy))
+    return InvalidInput.of(what="no statement", why=why, where=str(path), remedy=remedy)

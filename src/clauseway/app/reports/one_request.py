@@ -15,7 +15,7 @@ from clauseway.storage.usage.request_rows import (
     requests_of,
     usage_rows,
 )
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 OPEN = "open"
 # Requests with one id of a cloud's that a message names.
@@ -69,17 +69,15 @@ def one_request(home: Home, named: str) -> OneRequest:
     recorded = recorded_request(home, named) if is_own_id(named) else None
     recorded = recorded or _request_of_cloud(home, named)
     if recorded is None:
-        raise InvalidInput(
-            Problem(
-                what=f"no request {named!r}",
-                why="neither the journal nor the lake of this home has a request with that id or with that id of a "
-                "cloud; requests that never reached a cloud are known only to the gateway, while it runs",
-                where=str(home.root),
-                remedy=(
-                    "Take the id from the answer's header x-clauseway-request-id, and name the "
-                    "home with --home."
-                ),
-            )
+        raise InvalidInput.of(
+            what=f"no request {named!r}",
+            why="neither the journal nor the lake of this home has a request with that id or with that id of a "
+            "cloud; requests that never reached a cloud are known only to the gateway, while it runs",
+            where=str(home.root),
+            remedy=(
+                "Take the id from the answer's header x-clauseway-request-id, and name the "
+                "home with --home."
+            ),
         )
     return recorded
 
@@ -93,13 +91,11 @@ def _request_of_cloud(home: Home, upstream_id: str) -> OneRequest | None:
     with open_lake(home) as lake:
         requests = requests_of(lake, upstream_id)
     if len(requests) > 1:
-        raise InvalidInput(
-            Problem(
-                what=f"{upstream_id!r} names several requests",
-                why=f"clouds gave it to {len(requests)}: {', '.join(requests[:_NAMED_MAX])}",
-                where="ID",
-                remedy="Name one of them.",
-            )
+        raise InvalidInput.of(
+            what=f"{upstream_id!r} names several requests",
+            why=f"clouds gave it to {len(requests)}: {', '.join(requests[:_NAMED_MAX])}",
+            where="ID",
+            remedy="Name one of them.",
         )
     return recorded_request(home, requests[0]) if requests else None
 
@@ -142,16 +138,14 @@ def is_own_id(named: str) -> bool:
 
 def _check(request_id: str) -> None:
     if not is_own_id(request_id):
-        raise InvalidInput(
-            Problem(
-                what=f"{request_id!r} names no request",
-                why="a request's id is req_ and 32 hexadecimal digits",
-                where="ID",
-                remedy=(
-                    "Take it from the answer's header x-clauseway-request-id; by the id that a "
-                    "cloud gave it: clauseway usage request ID."
-                ),
-            )
+        raise InvalidInput.of(
+            what=f"{request_id!r} names no request",
+            why="a request's id is req_ and 32 hexadecimal digits",
+            where="ID",
+            remedy=(
+                "Take it from the answer's header x-clauseway-request-id; by the id that a "
+                "cloud gave it: clauseway usage request ID."
+            ),
         )
 
 

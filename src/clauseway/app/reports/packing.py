@@ -67,7 +67,6 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
-    Problem,
     day_after,
     exact_sum,
 )
@@ -637,9 +636,9 @@ def _as_the_packs(path: Path) -> Iterator[None]:
 
 
 def _bad(path: Path, why: str) -> InvalidInput:
-    return InvalidInput(Problem(what="no pack", why=why, where=str(path), remedy=_ASK_AGAIN))
+    return InvalidInput.of(what="no pack", why=why, where=str(path), remedy=_ASK_AGAIN)
 
 
 def _refused(problem: str, why: str, where: str) -> InvalidInput:
     remedy = "Settle the month on the usage that is here, or pack it where it was settled."
-    return InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+    return InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)

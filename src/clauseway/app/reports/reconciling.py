@@ -53,6 +53,7 @@ from clauseway.values import (
     check_known,
     exact_product,
     read_decimal,
+    refuse_any,
 )
 
 _HOURS = 24
@@ -176,8 +177,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
             problems.append(error.problem(f"{item!r} is not a rate", "--rate"))
         else:
             rates[currency] = rate
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return rates
 
 
@@ -191,8 +191,7 @@ def tolerance_of(amount: str, quantity: str) -> Tolerance:
             numbers.append(read_decimal(text))
         except BadNumber as error:
             problems.append(error.problem(f"{text!r} is not a tolerance", flag))
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return Tolerance(amount=numbers[0], quantity=numbers[1])
 
 
@@ -200,8 +199,8 @@ def _check_cost(cost: str) -> None:
     if cost not in COSTS:
         remedy = f"Name one of {', '.join(COSTS)}."
         why = "FOCUS has no such cost"
-        raise InvalidInput(
-            Problem(what=f"unknown column {cost!r}", why=why, where="--cost", remedy=remedy)
+        raise InvalidInput.of(
+            what=f"unknown column {cost!r}", why=why, where="--cost", remedy=remedy
         )
 
 

@@ -26,10 +26,10 @@ from clauseway.app.opening.library import (
     OpenAgreement,
     agreement_of,
     documents_of,
-    read_text,
     with_recorded,
 )
 from clauseway.app.opening.periods import month
+from clauseway.app.opening.places import read_text
 from clauseway.app.opening.revenue_shares import check_assumed
 from clauseway.app.opening.several import each_of
 from clauseway.app.reports.reconciling import sale_of, sums_of, usd_rate
@@ -48,7 +48,6 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
-    Problem,
     day_after,
     exact_product,
     exact_sum,
@@ -153,7 +152,7 @@ def open_draft(folder: Path | None, draft: Path, home: Home) -> tuple[OpenAgreem
         agreement_of(documents)
         remedy = "Give a Markdown file, as agreement check takes it: front matter, clauses, terms."
         why = "an amendment is a Markdown file"
-        raise InvalidInput(Problem(what="no amendment", why=why, where=str(draft), remedy=remedy))
+        raise InvalidInput.of(what="no amendment", why=why, where=str(draft), remedy=remedy)
     return place_draft(documents, draft.name, read_text(draft), home, where=str(draft))
 
 
@@ -175,17 +174,15 @@ def place_draft(
         line = next(
             (n for n, line in enumerate(text.splitlines(), 1) if line.startswith("effective:")), 1
         )
-        raise InvalidInput(
-            Problem(
-                what=f"{new.id} takes effect on {new.effective}",
-                why=(
-                    f"a draft comes after the last amendment, and {last.id} took effect on "
-                    f"{last.effective}"
-                ),
-                where=where,
-                line=line,
-                remedy="Give it a later day.",
-            )
+        raise InvalidInput.of(
+            what=f"{new.id} takes effect on {new.effective}",
+            why=(
+                f"a draft comes after the last amendment, and {last.id} took effect on "
+                f"{last.effective}"
+            ),
+            where=where,
+            line=line,
+            remedy="Give it a later day.",
         )
     return with_recorded(real, home), with_recorded(drafted, home)
 
@@ -200,13 +197,11 @@ def _documents(folder: Path | None, home: Home) -> Mapping[str, str]:
         return documents_of(folder) if folder is not None else held[0].documents
     names = ", ".join(asked.agreement.id for asked in held)
     why, remedy = f"this home settles under {names}", "Name its folder with --agreement."
-    raise InvalidInput(
-        Problem(
-            what="nothing says which agreement the draft amends",
-            why=why,
-            where="--agreement",
-            remedy=remedy,
-        )
+    raise InvalidInput.of(
+        what="nothing says which agreement the draft amends",
+        why=why,
+        where="--agreement",
+        remedy=remedy,
     )
 
 
@@ -266,8 +261,8 @@ def rehearse(
             before = real.agreement.amendments[-1]
             why = f"{before.id} took effect on {before.effective}, and the draft comes after it"
             remedy = "Name a later day."
-            raise InvalidInput(
-                Problem(what=f"{start} is too early", why=why, where="--effective", remedy=remedy)
+            raise InvalidInput.of(
+                what=f"{start} is too early", why=why, where="--effective", remedy=remedy
             )
         played = played_as_if(drafted, start)
         # Decide every recorded sale without and with the draft; then settle every settled month
@@ -299,21 +294,17 @@ def _played(lake: Lake, first: date | None, last: date | None) -> Interval:
     sealed = lake.control.first_and_last_day()
     if sealed is None:
         remedy = "Meter some, import some (usage import), or name the home that has it with --home."
-        raise InvalidInput(
-            Problem(
-                what="there is no traffic",
-                why="no usage is sealed",
-                where=str(lake.root),
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what="there is no traffic",
+            why="no usage is sealed",
+            where=str(lake.root),
+            remedy=remedy,
         )
     days = Interval(first or sealed[0], day_after(last or sealed[1]))
     if days.is_empty:
         remedy = "Name a first day that is not after the last."
         why = f"nothing lies from {days.begin} up to {days.end}"
-        raise InvalidInput(
-            Problem(what="no day is left to play", why=why, where="--from", remedy=remedy)
-        )
+        raise InvalidInput.of(what="no day is left to play", why=why, where="--from", remedy=remedy)
     return days
 
 

@@ -6,7 +6,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.several import check_party
 from clauseway.ledger import Statement
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 
 def settled_statement(home: Home, period: str, party: str, *, restated: bool = False) -> Statement:
@@ -16,10 +16,8 @@ def settled_statement(home: Home, period: str, party: str, *, restated: bool = F
     """
     if not period:
         remedy = "Name it: clauseway statement --period 2026-05."
-        raise InvalidInput(
-            Problem(
-                what="no period", why="a statement is of a month", where="--period", remedy=remedy
-            )
+        raise InvalidInput.of(
+            what="no period", why="a statement is of a month", where="--period", remedy=remedy
         )
     check_party(party, basis_of(home).opened())
     settled = statement(home, period, party, restated=restated)
@@ -31,5 +29,5 @@ def settled_statement(home: Home, period: str, party: str, *, restated: bool = F
             "it owes nothing and is owed nothing in that month",
         )
         remedy = f"See who has: clauseway statement --period {period}."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--party", remedy=remedy))
+        raise InvalidInput.of(what=mistake, why=why, where="--party", remedy=remedy)
     return settled

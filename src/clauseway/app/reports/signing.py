@@ -46,7 +46,6 @@ from clauseway.values import (
     NOT_JSON,
     InvalidInput,
     KnownAt,
-    Problem,
     cause_of,
     check_names_once,
     flaw_of_name,
@@ -141,17 +140,15 @@ def _refuse_unverified(home: Home, path: Path, statement: Statement, pack: Path 
         verified, packed, _ = verify_pack(pack, home)
         # A pack proves its own statement, which may not be the statement to sign.
         if packed.content != canonical_bytes(statement):
-            raise InvalidInput(
-                Problem(
-                    what=problem, why="the pack holds another statement", where=where, remedy=remedy
-                )
+            raise InvalidInput.of(
+                what=problem, why="the pack holds another statement", where=where, remedy=remedy
             )
         is_same = verified.same
     else:
         is_same = verify_statement(home, statement).same
     if not is_same:
         why = "performed again here, it is not the same"
-        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
 
 
 def dispute(
@@ -179,18 +176,16 @@ def _refuse_other_line(path: Path, statement: Statement, line: str) -> None:
     if not any(stated.id.startswith(line.lower()) for stated in statement.lines):
         problem, why = "it cannot be signed", f"it has no line {line!r}"
         remedy = "Name a line of this statement, or dispute the line without --file."
-        raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=str(path), remedy=remedy)
 
 
 def _refuse_read_only(path: Path) -> None:
     if not os.access(path.parent, os.W_OK):
-        raise InvalidInput(
-            Problem(
-                what="cannot be written",
-                why="the folder is read-only",
-                where=str(beside(path)),
-                remedy=_BESIDE,
-            )
+        raise InvalidInput.of(
+            what="cannot be written",
+            why="the folder is read-only",
+            where=str(beside(path)),
+            remedy=_BESIDE,
         )
 
 
@@ -256,13 +251,11 @@ def _ready(
 
 def _refuse_withdrawn(home: Home, path: Path, party: str, public: str) -> None:
     if ended := withdrawals(home).get((party, public)):
-        raise InvalidInput(
-            Problem(
-                what="it cannot be signed",
-                why=f"the key of {party} was {withdrawal_text(ended)}",
-                where=str(path),
-                remedy=f"Move the key away, and make another: clauseway party key create --party {party}.",
-            )
+        raise InvalidInput.of(
+            what="it cannot be signed",
+            why=f"the key of {party} was {withdrawal_text(ended)}",
+            where=str(path),
+            remedy=f"Move the key away, and make another: clauseway party key create --party {party}.",
         )
 
 
@@ -302,7 +295,7 @@ def _signable(path: Path, given: HandedStatement, party: str) -> Statement:
             "Write it again: clauseway statement --period … --out may.json. Prints of it carry "
             "its hash."
         )
-        raise InvalidInput(Problem(what=problem, why=why, where=str(path), remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=str(path), remedy=remedy)
     parties = {
         name
         for direction in given.statement.directions
@@ -313,7 +306,7 @@ def _signable(path: Path, given: HandedStatement, party: str) -> Statement:
             f"{party} neither pays nor is paid by it",
             f"Its parties: {', '.join(sorted(parties)) or 'none'}.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="--party", remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where="--party", remedy=remedy)
     return given.statement
 
 
@@ -326,19 +319,19 @@ def _refuse(
     ):
         why = "; ".join(before.changed) or "a signature under it is not valid"
         remedy = "Ask for the statement that was signed, or move the signatures away."
-        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
     if any(signature.party == party for signature in document.signatures):
         remedy = "Move the signatures away to begin again."
-        raise InvalidInput(
-            Problem(what=problem, why=f"{party} has signed it", where=where, remedy=remedy)
+        raise InvalidInput.of(
+            what=problem, why=f"{party} has signed it", where=where, remedy=remedy
         )
     if role == COUNTERSIGNED and not document.signatures:
         why, remedy = (
             "nobody has signed it yet",
             f"Sign it: clauseway statement sign {path.name} --party {party}.",
         )
-        raise InvalidInput(
-            Problem(what="it cannot be countersigned", why=why, where=where, remedy=remedy)
+        raise InvalidInput.of(
+            what="it cannot be countersigned", why=why, where=where, remedy=remedy
         )
 
 
@@ -366,7 +359,7 @@ def _read(path: Path) -> Signatures:
             _check_words(signature)
     except (OSError, *NOT_JSON) as error:
         problem, remedy = "no signatures", f"Give a document of the format {FORMAT}."
-        raise InvalidInput(
-            Problem(what=problem, why=cause_of(error), where=str(path), remedy=remedy)
+        raise InvalidInput.of(
+            what=problem, why=cause_of(error), where=str(path), remedy=remedy
         ) from None
     return document

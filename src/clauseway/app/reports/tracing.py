@@ -40,7 +40,6 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
-    Problem,
     day_after,
     exact_product,
     exact_sum,
@@ -184,14 +183,10 @@ def disputed_days(
             f"{party} neither pays nor is paid by it",
             f"Ask {trace.line.payer} or {trace.line.payee}.",
         )
-        raise InvalidInput(
-            Problem(what="it cannot be disputed", why=why, where="--party", remedy=remedy)
-        )
+        raise InvalidInput.of(what="it cannot be disputed", why=why, where="--party", remedy=remedy)
     if not trace.days:
         why, remedy = "it has no usage", "Dispute the lines of the months that it corrects."
-        raise InvalidInput(
-            Problem(what="it cannot be disputed", why=why, where="LINE", remedy=remedy)
-        )
+        raise InvalidInput.of(what="it cannot be disputed", why=why, where="LINE", remedy=remedy)
     statement_line = trace.line
     # Named by line and day, so that the same dispute again changes nothing.
     claims = {
@@ -269,13 +264,11 @@ def _kept(
 
 def _no_requests(traced: "_TracedLine", day: date) -> NotTraced:
     days = traced.line.days
-    return NotTraced(
-        Problem(
-            what=f"line {traced.line.id} has no requests on {day}",
-            why=f"it has no charged request on that day; its days are from {days.begin} until {days.end}",
-            where="the day",
-            remedy="Take a day from the line's days.",
-        )
+    return NotTraced.of(
+        what=f"line {traced.line.id} has no requests on {day}",
+        why=f"it has no charged request on that day; its days are from {days.begin} until {days.end}",
+        where="the day",
+        remedy="Take a day from the line's days.",
     )
 
 
@@ -305,20 +298,16 @@ def _find(home: Home, name: str) -> _TracedLine:
         return every[0]
     remedy = "Take the name from a statement: clauseway statement --period 2026-05."
     if not every:
-        raise NotTraced(
-            Problem(
-                what=f"no line {name!r}", why="no settled month has it", where="LINE", remedy=remedy
-            )
+        raise NotTraced.of(
+            what=f"no line {name!r}", why="no settled month has it", where="LINE", remedy=remedy
         )
     names = ", ".join(
         f"{candidate.line.id} ({candidate.line.product} on {candidate.line.cloud}, "
         f"{candidate.period})"
         for candidate in every[:5]
     )
-    raise NotTraced(
-        Problem(
-            what=f"{len(every)} lines begin with {name!r}", why=names, where="LINE", remedy=remedy
-        )
+    raise NotTraced.of(
+        what=f"{len(every)} lines begin with {name!r}", why=names, where="LINE", remedy=remedy
     )
 
 
@@ -496,12 +485,11 @@ class _Tracer:
                 msgspec.structs.replace(traced, share_before=share[0], share_after=share[1])
             )
         if not followed:
-            why, remedy = (
-                "the line's days hold no such request that was charged",
-                "Take it from the line's requests.",
-            )
-            raise NotTraced(
-                Problem(what=f"no request {request!r}", why=why, where="--request", remedy=remedy)
+            raise NotTraced.of(
+                what=f"no request {request!r}",
+                why="the line's days hold no such request that was charged",
+                where="--request",
+                remedy="Take it from the line's requests.",
             )
         return tuple(followed)
 
@@ -517,16 +505,12 @@ class _Tracer:
                 "Follow a request instead, with --request; the line's working says how it came "
                 "to its amount."
             )
-            raise InvalidInput(
-                Problem(what=f"no cent {cent}", why=why, where="--cent", remedy=remedy)
-            )
+            raise InvalidInput.of(what=f"no cent {cent}", why=why, where="--cent", remedy=remedy)
         cents = int(self._line.amount / CENT)
         if not 0 < cent <= cents:
             why = f"the line amounts to {self._line.amount}"
             remedy = f"Name one from 1 to {cents}." if cents > 0 else "Take another line."
-            raise InvalidInput(
-                Problem(what=f"no cent {cent}", why=why, where="--cent", remedy=remedy)
-            )
+            raise InvalidInput.of(what=f"no cent {cent}", why=why, where="--cent", remedy=remedy)
         wanted, charged, last = cent * CENT, Decimal(0), ""
         for day in self._days:
             after = charged + day.charged

@@ -40,7 +40,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.content import drop_contents
 from clauseway.storage.usage.past import copied, forget_since, rows_known
-from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, Problem
+from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt
 
 _ZERO = Decimal(0)
 # Settling takes less time than this; of the batches sealed in it, this many are removed one by one.
@@ -399,4 +399,4 @@ def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
     remedy = (
         "Give the statement as JSON, which says what it was made from, or settle the month here."
     )
-    raise InvalidInput(Problem(what=problem, why=why, where="FILE", remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where="FILE", remedy=remedy)

@@ -25,7 +25,7 @@ from clauseway.ledger.assumptions import accepted_items, replace_items
 from clauseway.ledger.beside import SideBySide, beside
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 _FLAG = "--under"
 
@@ -121,8 +121,7 @@ def read_under(items: Sequence[str], opened: Opened) -> Otherwise:
             amendments |= amendment
         else:
             problems.append(_unknown(item, opened, sorted(known_readings), sorted(known_figures)))
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return Otherwise(amendments=amendments, readings=readings, figures=tuple(figures))
 
 

@@ -611,11 +611,9 @@ def _within(timeout_s: float, function: Callable[[], T]) -> T:
     if results:
         return results[0]
     why = f"its source has not answered within {timeout_s:.0f} s"
-    raise InvalidInput(
-        Problem(
-            what="no credential",
-            why=why,
-            where="auth",
-            remedy="Check that this machine has such an identity.",
-        )
+    raise InvalidInput.of(
+        what="no credential",
+        why=why,
+        where="auth",
+        remedy="Check that this machine has such an identity.",
     )

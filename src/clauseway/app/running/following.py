@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clauseway.spool.copies import parse_address, read_secret
 from clauseway.spool.follower import Follower
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _SECRET_TODO = "Make one: openssl rand -hex 32 > follower.secret, and give both sides the same."
 
@@ -22,18 +22,22 @@ def following(
         host, port = parse_address(listen, least_port=0)
     except ValueError as error:
         remedy = "Write it as 10.0.0.7:8410; [::]:8410 takes connections at every address."
-        raise _problem(f"{listen!r} is no address", str(error), "--listen", remedy) from None
+        raise InvalidInput.of(
+            what=f"{listen!r} is no address", why=str(error), where="--listen", remedy=remedy
+        ) from None
     try:
         secret = read_secret(secret_file)
     except ValueError as error:
         problem = f"{secret_file} holds no secret"
-        raise _problem(problem, str(error), "--secret-file", _SECRET_TODO) from None
+        raise InvalidInput.of(
+            what=problem, why=str(error), where="--secret-file", remedy=_SECRET_TODO
+        ) from None
     try:
         follower = Follower(folder, secret, report)
     except OSError as error:
         problem, why = "the copies have no place", error.strerror or str(error)
         remedy = "Name a folder on a disk of this machine with --dir."
-        raise _problem(problem, why, str(folder), remedy) from None
+        raise InvalidInput.of(what=problem, why=why, where=str(folder), remedy=remedy) from None
     # Of the two families only IPv6 has a colon in its addresses.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -41,7 +45,7 @@ def following(
     except OSError as error:
         problem, why = f"nobody can listen at {listen}", error.strerror or str(error)
         remedy = "Name an address of this machine and a free port, or stop what listens there."
-        raise _problem(problem, why, "--listen", remedy) from None
+        raise InvalidInput.of(what=problem, why=why, where="--listen", remedy=remedy) from None
     thread = threading.Thread(target=follower.serve, args=(listener,), name="follower")
     thread.start()
     try:
@@ -52,7 +56,3 @@ def following(
         follower.stop(listener)
         thread.join()
         listener.close()
-
-
-def _problem(problem: str, why: str, where: str, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))

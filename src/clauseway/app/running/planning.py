@@ -65,7 +65,7 @@ from clauseway.gateway.plan import (
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
-from clauseway.values import USD, InvalidInput, KnownAt, Problem, start_of_day_ns
+from clauseway.values import USD, InvalidInput, KnownAt, refuse_any, start_of_day_ns
 from clauseway.wording.decided import (
     CloudRegion,
     refusal_sentence,
@@ -179,11 +179,12 @@ def prices_now(
     row = prices.row(sale, day)
     if row.currency != USD:
         problem = f"{product} of deployment {written.name} is priced in {row.currency}"
-        why, remedy = (
-            "a gateway counts limits and budgets in USD",
-            "Give it a price book with a price in USD.",
+        raise InvalidInput.of(
+            what=problem,
+            why="a gateway counts limits and budgets in USD",
+            where="price book",
+            remedy="Give it a price book with a price in USD.",
         )
-        raise InvalidInput(Problem(what=problem, why=why, where="price book", remedy=remedy))
     if not any(units <= row.prices.keys() for units in NEEDS_PRICE[kind]):
         raise UnknownPrice(
             [(sale, unit, day) for unit in sorted(NEEDS_PRICE[kind][0] - row.prices.keys())]
@@ -525,8 +526,7 @@ class _Compiler:
                 catalog, SELL, target.label.cloud, target.label.region, _IN_NO_REGION
             )
         ]
-        if problems:
-            raise InvalidInput(*dict.fromkeys(problems))
+        refuse_any(dict.fromkeys(problems))
         places = {
             self._place(target) for target in self.targets if target.label.cloud in catalog.clouds
         }

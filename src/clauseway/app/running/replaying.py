@@ -20,13 +20,11 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
     try:
         rows = read_sample() if trace is None else parse_trace(trace.read_text("utf-8"), str(trace))
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what="the trace cannot be read",
-                why=cause_of(error),
-                where="--traffic",
-                remedy="Give a readable CSV file.",
-            )
+        raise InvalidInput.of(
+            what="the trace cannot be read",
+            why=cause_of(error),
+            where="--traffic",
+            remedy="Give a readable CSV file.",
         ) from None
     planned = plan(rows)
     return planned[:limit] if limit else planned

@@ -375,7 +375,7 @@ def _refuse_served(home: Home) -> NoReturn:
     """Refuse a second process, which would take plan and leases from the first one's gateway."""
     problem, why = "this home is served already", "its plan, journal and leases are one process's"
     remedy = "Stop the other one, or name another home with --home."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)
 
 
 def _start_pages(

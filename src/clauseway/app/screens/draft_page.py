@@ -58,13 +58,11 @@ def _amended(opened: Opened) -> OpenAgreement:
     if len(held) == 1:
         return held[0]
     names = ", ".join(asked.agreement.id for asked in held)
-    raise InvalidInput(
-        Problem(
-            what="nothing says which agreement the draft amends",
-            why=f"these pages have several: {names}",
-            where=_NAME,
-            remedy="Rehearse it on the command line: clauseway agreement rehearse FILE --agreement NAME.",
-        )
+    raise InvalidInput.of(
+        what="nothing says which agreement the draft amends",
+        why=f"these pages have several: {names}",
+        where=_NAME,
+        remedy="Rehearse it on the command line: clauseway agreement rehearse FILE --agreement NAME.",
     )
 
 

@@ -18,7 +18,7 @@ from clauseway.app.reports.handed_statements import (
 )
 from clauseway.app.reports.verifying import verify_given
 from clauseway.app.screens.auditor_page import statement_check
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 from clauseway.web.auditor import HandedContext, SignatureShown
 from clauseway.wording.names import Wording
 
@@ -75,13 +75,11 @@ def _signing(home: Home, path: Path, given: HandedStatement) -> "Signing | None"
     try:
         signing: Signing | None = import_module(_SIGNING).signing_of(home, path, given)
     except ModuleNotFoundError as error:
-        raise InvalidInput(
-            Problem(
-                what="the signatures cannot be checked",
-                why=f"the library {error.name} is not installed",
-                where=str(beside(path)),
-                remedy="Install it where the pages run: pip install 'clauseway[signing]'.",
-            )
+        raise InvalidInput.of(
+            what="the signatures cannot be checked",
+            why=f"the library {error.name} is not installed",
+            where=str(beside(path)),
+            remedy="Install it where the pages run: pip install 'clauseway[signing]'.",
         ) from None
     return signing
 
@@ -90,13 +88,11 @@ def _in_json(given: HandedStatement, path: Path) -> HandedStatement:
     """Return a statement that is JSON. Raise InvalidInput for any other format."""
     if given.statement is not None:
         return given
-    raise InvalidInput(
-        Problem(
-            what=f"a statement in {given.format} cannot be read on this page",
-            why="only JSON states each line",
-            where=str(path),
-            remedy="Take it as JSON, or check the file: clauseway statement verify FILE.",
-        )
+    raise InvalidInput.of(
+        what=f"a statement in {given.format} cannot be read on this page",
+        why="only JSON states each line",
+        where=str(path),
+        remedy="Take it as JSON, or check the file: clauseway statement verify FILE.",
     )
 
 

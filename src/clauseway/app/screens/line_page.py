@@ -11,7 +11,7 @@ from clauseway.app.reports.statements import Named, as_it_is
 from clauseway.ledger import Account
 from clauseway.ledger.settlement import described
 from clauseway.ledger.statement import StatementLine
-from clauseway.values import USD, InvalidInput, KnownAt, Problem, parse_day
+from clauseway.values import USD, InvalidInput, KnownAt, parse_day
 from clauseway.web.contexts import (
     ClauseShown,
     DayRequestsContext,
@@ -129,13 +129,11 @@ def _number(text: str) -> int:
 
 
 def _not_a_number(text: str, why: str) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what=f"{text!r} is not the number of a request",
-            why=why,
-            where="from",
-            remedy="Write a whole number, as from=1.",
-        )
+    return InvalidInput.of(
+        what=f"{text!r} is not the number of a request",
+        why=why,
+        where="from",
+        remedy="Write a whole number, as from=1.",
     )
 
 

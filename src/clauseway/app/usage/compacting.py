@@ -119,7 +119,7 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
         if needed < wanted:
             problem = f"usage before {wanted} cannot be dropped"
             remedy = f"Keep {(today - needed).days} days or more; or close the periods before."
-            raise InvalidInput(Problem(what=problem, why=why, where="--keep-days", remedy=remedy))
+            raise InvalidInput.of(what=problem, why=why, where="--keep-days", remedy=remedy)
         return drop_before(lake, wanted, time.time_ns())
 
 
@@ -182,13 +182,11 @@ def _refuse_unknown_key(lake: Lake, key_id: str) -> None:
     keys = {key.key_id for key in lake.control.keys(with_revoked=True)}
     if key_id in keys:
         return
-    raise InvalidInput(
-        Problem(
-            what=f"there is no key {key_id!r}",
-            why="none was made here with that id, and no usage in these days names it",
-            where="--key",
-            remedy=f"{suggestion(key_id, keys)} See clauseway key list --with-revoked.",
-        )
+    raise InvalidInput.of(
+        what=f"there is no key {key_id!r}",
+        why="none was made here with that id, and no usage in these days names it",
+        where="--key",
+        remedy=f"{suggestion(key_id, keys)} See clauseway key list --with-revoked.",
     )
 
 
@@ -237,13 +235,11 @@ def export_usage(home: Home, form: str, out: Path, days: Interval | None = None)
     """Write sealed usage to a file, each attempt once; how many rows. Raise InvalidInput."""
     if form not in EXPORTS:
         remedy = f"One of {', '.join(EXPORTS)}."
-        raise InvalidInput(
-            Problem(
-                what=f"{form!r} is not a format",
-                why="no export writes it",
-                where="--format",
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what=f"{form!r} is not a format",
+            why="no export writes it",
+            where="--format",
+            remedy=remedy,
         )
     with file_at(out) as beside, open_lake(home) as lake:
         write = {"parquet": _parquet, "cloudevents": _cloudevents, "focus": _focus}[form]

@@ -15,7 +15,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.losses import GONE_ON_ALONE, Loss, Losses, Spool
 from clauseway.storage.lake.digests import CHANGED, LakeFault, as_fault, faults_at_sight
 from clauseway.storage.lake.file_list import LakeFile, seen_files
-from clauseway.values import Interval, InvalidInput, Problem, day_after
+from clauseway.values import Interval, Problem, day_after, refuse_any
 
 
 class BlockingDamage(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,8 +131,7 @@ def refuse_losses(control: Control, days: Interval) -> None:
     for missing in missing_spools(losses):
         if not losses.days_of(missing).intersect(days).is_empty:
             problems.append(missing_problem(missing))
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def noted_faults(home: Home) -> dict[str, str]:

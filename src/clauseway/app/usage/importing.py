@@ -53,7 +53,15 @@ from clauseway.storage.lake.quarantine import (
 )
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.staging import Placed, Repeat, Staging
-from clauseway.values import Interval, InvalidInput, Problem, day_after, day_of, start_of_day_ns
+from clauseway.values import (
+    Interval,
+    InvalidInput,
+    Problem,
+    day_after,
+    day_of,
+    refuse_any,
+    start_of_day_ns,
+)
 
 # Rows that are checked together, and held in memory: some 5 kB each.
 _ROWS = 10_000
@@ -391,13 +399,12 @@ def _check_understood(rows: int, skipped: Mapping[str, int], paths: Sequence[Pat
             "are read."
         )
         where = ", ".join(map(str, paths[:3]))
-        raise InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
 
 
 def _check_fields(names: Iterable[str]) -> None:
     wrong = [_no_field(name, "--set") for name in names if name not in set(known_fields())]
-    if wrong:
-        raise InvalidInput(*wrong)
+    refuse_any(wrong)
 
 
 def _body_of(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -515,8 +522,8 @@ def _check_numbers(numbers: Sequence[int], rows: Iterable[QuarantinedRow]) -> No
             f"{', '.join(map(str, missing))} in quarantine: there is no such row, or not any more"
         )
         remedy = "`clauseway usage quarantine list` shows what there is."
-        raise InvalidInput(
-            Problem(what=problem, why="nothing waits under it", where="NUMBER", remedy=remedy)
+        raise InvalidInput.of(
+            what=problem, why="nothing waits under it", where="NUMBER", remedy=remedy
         )
 
 

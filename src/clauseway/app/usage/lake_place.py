@@ -20,7 +20,7 @@ from clauseway.storage.lake.file_list import LakeFile, every_file
 from clauseway.storage.lake.lake import METADATA, PUBLISHED, Lake
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 HOME = "home"
 # A change of the lake takes one of these locks; a move takes both.
@@ -58,13 +58,11 @@ def store_of(home: Home) -> Store | None:
     try:
         storage = msgspec.toml.decode(written, type=module.ObjectStorage)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(
-            Problem(
-                what="lake.toml makes no sense",
-                why=str(error),
-                where=str(home.lake_place),
-                remedy="Fix it; `clauseway lake move` writes it, and says which settings there are.",
-            )
+        raise InvalidInput.of(
+            what="lake.toml makes no sense",
+            why=str(error),
+            where=str(home.lake_place),
+            remedy="Fix it; `clauseway lake move` writes it, and says which settings there are.",
         ) from None
     _require_sound_endpoint(storage, str(home.lake_place))
     store: Store = module.ObjectStore(storage)
@@ -76,7 +74,7 @@ def _require_sound_endpoint(storage: Any, where: str) -> None:
     usage on its way there."""
     called = Called(whose="the object storage", sent="usage is", allowed_in="lake.toml")
     if flaw := address_flaw(storage.endpoint, called, plain_http=storage.plain_http):
-        raise InvalidInput(Problem(what=flaw.what, why=flaw.why, where=where, remedy=flaw.remedy))
+        raise InvalidInput.of(what=flaw.what, why=flaw.why, where=where, remedy=flaw.remedy)
 
 
 def store_for_cluster(home: Home, master: str) -> Store | None:
@@ -88,14 +86,12 @@ def store_for_cluster(home: Home, master: str) -> Store | None:
     is_cluster = master != "local" and not master.startswith("local[")
     store = store_of(home) if is_cluster else None
     if store is not None and not store.location.startswith("s3://"):
-        raise InvalidInput(
-            Problem(
-                what="Spark cannot read this lake from a cluster",
-                why="its files lie on other object storage than S3",
-                where=f"--spark-master {master}",
-                remedy="Run Spark as threads of this machine: --spark-master 'local[*]'. A cluster"
-                " reads the table of `clauseway lake publish` by itself.",
-            )
+        raise InvalidInput.of(
+            what="Spark cannot read this lake from a cluster",
+            why="its files lie on other object storage than S3",
+            where=f"--spark-master {master}",
+            remedy="Run Spark as threads of this machine: --spark-master 'local[*]'. A cluster"
+            " reads the table of `clauseway lake publish` by itself.",
         )
     return store
 
@@ -201,13 +197,11 @@ def _refuse_foreign(place: Store, names: set[str]) -> None:
     """Refuse a place with files that this lake does not list. A published table is no such file."""
     foreign = sorted(name for name in names if name.partition("/")[0] not in (METADATA, PUBLISHED))
     if foreign:
-        raise InvalidInput(
-            Problem(
-                what="the place is not empty",
-                why=f"{len(foreign):,} files there are not of this lake, {foreign[0]} among them",
-                where=place.location,
-                remedy="Name a prefix that nothing lies below.",
-            )
+        raise InvalidInput.of(
+            what="the place is not empty",
+            why=f"{len(foreign):,} files there are not of this lake, {foreign[0]} among them",
+            where=place.location,
+            remedy="Name a prefix that nothing lies below.",
         )
 
 
@@ -223,10 +217,10 @@ def _refuse_same(home: Home, target: str) -> None:
         else f"To move it elsewhere, move it back first: clauseway lake move --to {HOME}."
     )
     problem, why = "there is nothing to move", f"the lake is at {where} already"
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)
 
 
 def _refuse_busy(home: Home) -> None:
     problem, why = "the home is in use", "another process seals, imports or merges there"
     remedy = "Wait until it has ended, or stop it, then repeat the command."
-    raise InvalidInput(Problem(what=problem, why=why, where=str(home.root), remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=str(home.root), remedy=remedy)

@@ -44,7 +44,7 @@ from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_fil
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import accept_file, heal
 from clauseway.storage.lake.sealed_batches import Range
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, refuse_any
 
 ESTIMATES_SPOOL = "estimate"
 # An attempt of a gateway that still runs may be under way: no cloud takes longer to answer.
@@ -153,13 +153,11 @@ def accept_loss(home: Home, number: int, estimate: str, why: str) -> Accepted:
         loss = next((loss for loss in Losses(lake.control).all() if loss.number == number), None)
         if loss is None:
             remedy = "See clauseway spool list."
-            raise InvalidInput(
-                Problem(
-                    what=f"there is no loss {number}",
-                    why="none was found",
-                    where="NUMBER",
-                    remedy=remedy,
-                )
+            raise InvalidInput.of(
+                what=f"there is no loss {number}",
+                why="none was found",
+                where="NUMBER",
+                remedy=remedy,
             )
         if loss.is_accepted:
             return _accepted_before(loss, estimate)
@@ -183,7 +181,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             if matches:
                 problem, reason = "which journal?", f"the names of several begin with {name!r}"
             remedy = "See clauseway spool list."
-            raise InvalidInput(Problem(what=problem, why=reason, where="SPOOL", remedy=remedy))
+            raise InvalidInput.of(what=problem, why=reason, where="SPOOL", remedy=remedy)
         (spool,) = matches
         # Written off before: the same again changes nothing.
         for loss in losses.all():
@@ -197,13 +195,11 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             remedy = (
                 "Nothing is to be done." if spool.is_at_rest else "Seal it: clauseway settle does."
             )
-            raise InvalidInput(
-                Problem(
-                    what="the journal is not lost",
-                    why=why_not,
-                    where=f"spool {spool.spool}",
-                    remedy=remedy,
-                )
+            raise InvalidInput.of(
+                what="the journal is not lost",
+                why=why_not,
+                where=f"spool {spool.spool}",
+                remedy=remedy,
             )
         # The loss covers the whole journal, over all days on which it may hold usage.
         days = losses.days_of(spool)
@@ -236,13 +232,11 @@ def given_up(losses: Losses, spool: Spool) -> Spool:
     InvalidInput."""
     if not spool.missing_ns and not spool.is_at_rest and not losses.is_silent(spool.home):
         silent_s = losses.silent_ns(spool.home) // 10**9
-        raise InvalidInput(
-            Problem(
-                what="the journal is not lost",
-                why=f"another home holds it, and was heard {silent_s} s ago",
-                where=f"spool {spool.spool}",
-                remedy=f"Write it off once that home was silent for {SILENT_NS // 10**9} s.",
-            )
+        raise InvalidInput.of(
+            what="the journal is not lost",
+            why=f"another home holds it, and was heard {silent_s} s ago",
+            where=f"spool {spool.spool}",
+            remedy=f"Write it off once that home was silent for {SILENT_NS // 10**9} s.",
         )
     if spool.is_at_rest or spool.missing_ns:
         return spool
@@ -272,8 +266,8 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
         faults = lake.sealed.examine([file])
         if not faults:
             why_not, remedy = "its bytes are those that were sealed", "Nothing is to be done."
-            raise InvalidInput(
-                Problem(what="the file is not lost", why=why_not, where=file.name, remedy=remedy)
+            raise InvalidInput.of(
+                what="the file is not lost", why=why_not, where=file.name, remedy=remedy
             )
         [fault] = faults
         loss = Loss(
@@ -307,7 +301,7 @@ def _file_named(lake: Lake, name: str) -> LakeFile:
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
         remedy = "clauseway lake check names the files that are missing or changed."
-        raise InvalidInput(Problem(what=f"no file {name!r}", why=why, where="FILE", remedy=remedy))
+        raise InvalidInput.of(what=f"no file {name!r}", why=why, where="FILE", remedy=remedy)
     return wanted[0]
 
 
@@ -351,14 +345,12 @@ def _away(since_ns: int, until_ns: int) -> str:
 def _accepted_before(loss: Loss, estimate: str) -> Accepted:
     """Return a loss that was accepted. Raise InvalidInput where another estimate was."""
     if loss.estimate != estimate:
-        raise InvalidInput(
-            Problem(
-                what=f"loss {loss.number} was accepted at another estimate",
-                why=f"{loss.who} accepted it at {loss.estimate}: {estimate_text(loss)}",
-                where="--estimate",
-                remedy="An estimate stays until what was lost is put back. Of a bill import what it "
-                "has beyond the estimate.",
-            )
+        raise InvalidInput.of(
+            what=f"loss {loss.number} was accepted at another estimate",
+            why=f"{loss.who} accepted it at {loss.estimate}: {estimate_text(loss)}",
+            where="--estimate",
+            remedy="An estimate stays until what was lost is put back. Of a bill import what it "
+            "has beyond the estimate.",
         )
     return _accepted(loss)
 
@@ -406,8 +398,7 @@ def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> Non
                 what="no reason is given", why="an estimate needs one", where="--why", remedy=remedy
             )
         )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _accepted(loss: Loss) -> Accepted:

@@ -43,7 +43,7 @@ from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.usage.unended import AttemptKey, begun_from, ended_of
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _BOOT_ENDING = 1  # of the journal of ends; it serves no request of its own
 _NAME_LENGTH = 8
@@ -96,7 +96,12 @@ def copies_in(folder: Path) -> list[CopyFound]:
 def _listed(folder: Path) -> list[JournalCopy]:
     if not folder.is_dir():
         remedy = "Name the folder of `clauseway journal follow` with --dir."
-        raise _problem("there are no copies", "there is no such folder", str(folder), remedy)
+        raise InvalidInput.of(
+            what="there are no copies",
+            why="there is no such folder",
+            where=str(folder),
+            remedy=remedy,
+        )
     return journal_copies(folder)
 
 
@@ -108,7 +113,9 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
     """
     if not why.strip():
         remedy = "Say in a sentence why the journal is taken for lost."
-        raise _problem("no reason is given", "it is kept with the copy", "--why", remedy)
+        raise InvalidInput.of(
+            what="no reason is given", why="it is kept with the copy", where="--why", remedy=remedy
+        )
     copy = _named(folder, name)
     place = f"{RECOVERED}{copy.spool[:_NAME_LENGTH]}"
     ends = home.spools / f"{place}-ends"
@@ -118,7 +125,9 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
     except SpoolBusy:
         remedy = "Stop the gateway, or wait until it is gone: a lost machine is for ten seconds."
         problem = "the journal is not lost: its gateway writes it at this moment"
-        raise _problem(problem, "its follower hears it", f"journal {copy.spool}", remedy) from None
+        raise InvalidInput.of(
+            what=problem, why="its follower hears it", where=f"journal {copy.spool}", remedy=remedy
+        ) from None
     try:
         with lake_locked(home), open_lake(home) as lake:
             _check(lake.control, home, copy)
@@ -151,7 +160,9 @@ def _named(folder: Path, name: str) -> JournalCopy:
         problem, why = f"no copy {name!r}", "the follower has none of that name"
         if matches:
             problem, why = "which copy?", f"the names of several begin with {name!r}"
-        raise _problem(problem, why, "JOURNAL", "See clauseway journal copies.")
+        raise InvalidInput.of(
+            what=problem, why=why, where="JOURNAL", remedy="See clauseway journal copies."
+        )
     return matches[0]
 
 
@@ -161,7 +172,9 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
     by, ours = fenced_by(copy.directory), f"for home {home.identity()}:"
     if by and ours not in by:
         remedy = "Nothing is to be done: what that home sealed is in the lake."
-        raise _problem("it was recovered already", f"by {by}", where, remedy)
+        raise InvalidInput.of(
+            what="it was recovered already", why=f"by {by}", where=where, remedy=remedy
+        )
     losses = Losses(control)
     registered = losses.spool(copy.spool)
     if registered is None:
@@ -174,7 +187,9 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
     # Segments that a backup brought back are a beginning: the copy may go on where that ends.
     if is_there and not registered.place.startswith((RECOVERED, RESTORED)):
         remedy = "Nothing is to be done: it is sealed from there."
-        raise _problem("the journal is not lost", f"it is there: {there}", where, remedy)
+        raise InvalidInput.of(
+            what="the journal is not lost", why=f"it is there: {there}", where=where, remedy=remedy
+        )
 
 
 def _take(copy: JournalCopy, target: Path) -> None:
@@ -290,7 +305,3 @@ def _write_ends(home: Home, ends: Path, left_open: list[spool.OpenAttempt]) -> N
             raise writer.failure
 
     asyncio.run(write())
-
-
-def _problem(problem: str, why: str, where: str, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what=problem, why=why, where=where, remedy=remedy))

@@ -22,7 +22,7 @@ from clauseway.decisions.parts import PARTS, NameLists, Names
 from clauseway.decisions.question import Question, check_name, check_readings, region_problems
 from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions
-from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem
+from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, refuse_any
 
 # Each choice of readings needs its own walk, which takes about a tenth of a second over the whole
 # built-in agreement.
@@ -58,8 +58,7 @@ class Within(NameLists, frozen=True, kw_only=True):
         problems += [
             problem for name in self.regions for problem in self._region_problems(catalog, name)
         ]
-        if problems:
-            raise InvalidInput(*problems)
+        refuse_any(problems)
 
     def _region_problems(self, catalog: Catalog, name: str) -> list[Problem]:
         """Return the problems of a region that lies on none of the clouds, as `ask` words them."""
@@ -256,17 +255,11 @@ def every_reading(agreement: Agreement, chosen: Mapping[str, str]) -> list[dict[
 def check_choices(count: int) -> None:
     """Raise InvalidInput if there are more choices of readings than can be walked."""
     if count > _CHOICES_MAX:
-        why, remedy = (
-            f"they are read in {count:,} ways",
-            "Choose some of them with --reading NAME=OPTION.",
-        )
-        raise InvalidInput(
-            Problem(
-                what="too many readings are left open",
-                why=why,
-                where="--every-reading",
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what="too many readings are left open",
+            why=f"they are read in {count:,} ways",
+            where="--every-reading",
+            remedy="Choose some of them with --reading NAME=OPTION.",
         )
 
 

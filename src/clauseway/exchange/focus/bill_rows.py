@@ -180,10 +180,8 @@ def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
         remedy = (
             f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
         )
-        raise InvalidInput(
-            Problem(
-                what="the bill cannot be read", why=cause_of(error), where=str(path), remedy=remedy
-            )
+        raise InvalidInput.of(
+            what="the bill cannot be read", why=cause_of(error), where=str(path), remedy=remedy
         ) from None
 
 

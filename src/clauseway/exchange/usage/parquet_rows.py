@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from clauseway.exchange.parquet_process import WINDOW_ROWS
 from clauseway.exchange.parquet_reading import others_parquet
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # Raised by Arrow for values that Python cannot hold: bytes that are not UTF-8, a year 60,000, a
 # zone on Mars.
@@ -19,14 +19,12 @@ _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 def check_names(path: Path, names: list[str]) -> None:
     """Raise InvalidInput if a column is there twice: a row would silently keep the last value."""
     if again := sorted({name for name in names if names.count(name) > 1}):
-        raise InvalidInput(
-            Problem(
-                what="a column is there twice",
-                why=f"{', '.join(again)} could mean either",
-                where=str(path),
-                line=1,
-                remedy="Give each column a name of its own.",
-            )
+        raise InvalidInput.of(
+            what="a column is there twice",
+            why=f"{', '.join(again)} could mean either",
+            where=str(path),
+            line=1,
+            remedy="Give each column a name of its own.",
         )
 
 

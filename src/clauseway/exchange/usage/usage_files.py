@@ -46,13 +46,11 @@ def format_of(path: Path) -> str:
         return "cloudevents"
     if b'"resourceSpans"' in beginning or b'"resourceMetrics"' in beginning:
         return "opentelemetry"
-    raise InvalidInput(
-        Problem(
-            what="the format is not recognised",
-            why="neither its name nor its beginning says it",
-            where=str(path),
-            remedy=f"Name it with --format: {', '.join(FORMATS)}.",
-        )
+    raise InvalidInput.of(
+        what="the format is not recognised",
+        why="neither its name nor its beginning says it",
+        where=str(path),
+        remedy=f"Name it with --format: {', '.join(FORMATS)}.",
     )
 
 
@@ -61,7 +59,7 @@ def check_format(form: str) -> None:
     if form not in FORMATS:
         remedy = f"One of {', '.join(FORMATS)}."
         message, why = f"{form!r} is not a format", "nothing reads it"
-        raise InvalidInput(Problem(what=message, why=why, where="--format", remedy=remedy))
+        raise InvalidInput.of(what=message, why=why, where="--format", remedy=remedy)
 
 
 def spans_in(files: Iterable[tuple[Path, str]]) -> Spans:
@@ -102,8 +100,8 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
         remedy = (
             f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
         )
-        raise InvalidInput(
-            Problem(what=message, why=why, where=str(path), line=1, remedy=remedy)
+        raise InvalidInput.of(
+            what=message, why=why, where=str(path), line=1, remedy=remedy
         ) from None
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
         raise InvalidInput(_unreadable(path, error)) from None
