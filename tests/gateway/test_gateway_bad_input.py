@@ -204,8 +204,20 @@ def test_an_address_may_be_told_as_a_whole(rig: Rig, azure: Cloud) -> None:
     assert rig.exchange(sent(LENGTH, "connection: close", line=line)).startswith(b"HTTP/1.1 200 ")
 
 
-# Load balancers ask for health by HEAD, too.
-@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 200), ("/v1/models", 405), ("/x", 404)])
+# Load balancers ask for health by HEAD, too, and some for the models.
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/v1/models", 200),
+        (f"/v1/models/{MODEL}", 200),
+        ("/v1/models/none", 404),
+        ("/clauseway/v1/limits", 200),
+        ("/clauseway/v1/requests", 405),
+        ("/x", 404),
+    ],
+)
 def test_an_answer_to_head_has_no_body(rig: Rig, azure: Cloud, path: str, status: int) -> None:
     answers = rig.exchange(sent(line=f"HEAD {path} HTTP/1.1", body=b"") + sent(LENGTH, "connection: close"))
     assert answers.startswith(b"HTTP/1.1 %d " % status)

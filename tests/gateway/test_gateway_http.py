@@ -253,6 +253,9 @@ MISTAKEN = {
     "/v1beta/openai/embeddings": "/v1/embeddings",
     "/v1/openai/deployments/gpt/chat/completions": "/openai/deployments/gpt/chat/completions",
     "/v1/openai/files": "/openai/files",
+    "/v1//models": "/v1/models",
+    "/v1/models/": "/v1/models",
+    "/api/models": "/v1/models",
     "/v1/chat/completion": "",
     "/v1/xcompletions": "",
 }
@@ -268,13 +271,13 @@ def test_a_path_that_a_wrong_base_url_makes_is_told_the_right_one(rig: Rig, path
 
 # The same, where what the client asks for by POST is a path that takes other methods.
 MISTAKEN_FOR_NAMES = {
-    "/models/embeddings": ("GET", "/v1/embeddings"),
-    "/v1/models/completions": ("GET", "/v1/completions"),
-    "/openai/models/moderations": ("GET", "/v1/moderations"),
+    "/models/embeddings": ("GET, HEAD", "/v1/embeddings"),
+    "/v1/models/completions": ("GET, HEAD", "/v1/completions"),
+    "/openai/models/moderations": ("GET, HEAD", "/v1/moderations"),
     "/v1/responses/responses": ("GET, DELETE", "/v1/responses"),
     "/openai/v1/files/files": ("GET, DELETE", "/v1/files"),
-    "/v1/models/gpt-5.5": ("GET", ""),
-    "/v1/models": ("GET", ""),
+    "/v1/models/gpt-5.5": ("GET, HEAD", ""),
+    "/v1/models": ("GET, HEAD", ""),
     # This is the path of a stored chat's messages, and no other's.
     "/v1/chat/completions/chatcmpl-1/messages": ("GET", ""),
 }

@@ -70,6 +70,7 @@ from clauseway.gateway.wire.operations import (
 )
 
 _JSON: Final = b"application/json"
+_GET_AND_HEAD: Final = (b"GET", b"HEAD")  # some load balancers ask by HEAD
 _NO_CANDIDATES: Final = CandidateSelection(())
 _AUTHORITY: Final = re.compile(rb"(?i:\Ahttps?)://[^/?]*")
 _HEDGE_MIN_S: Final = 0.05  # one tick of the timer wheel
@@ -193,18 +194,22 @@ class Router:
         for pattern, keyed_answer in _KEYED:
             match = pattern.fullmatch(path)
             if match is not None:
-                if incoming.method != b"GET":
+                # Another worker at this port may have served the request that is asked about.
+                asks_workers = keyed_answer in (explain, requests)
+                allowed = (b"GET",) if asks_workers else _GET_AND_HEAD
+                if incoming.method not in allowed:
                     # `DELETE /models/…` is OpenAI's too; it is refused with its own reason.
                     _refuse_not_offered(incoming)
-                    _refuse_method(path, incoming.method, b"GET")
+                    _refuse_method(path, incoming.method, *allowed)
                 customer = self._customer_of(incoming, shared.tables)
-                # Another worker at this port may have served the request that is asked about.
-                if shared.siblings is not None and keyed_answer in (explain, requests):
+                if asks_workers and shared.siblings is not None:
                     return requests_lifecycle(client, shared, customer, match[1], query)
                 # Both vendors have this path, with answers of different shapes.
                 if keyed_answer is models and _speaks_messages(incoming):
                     keyed_answer = message_models
-                return keyed_answer(shared, customer, match[1], query, head_lines)
+                return _as_asked(
+                    incoming, keyed_answer(shared, customer, match[1], query, head_lines)
+                )
         if path == project_usage.PATH:
             if incoming.method != b"GET":
                 _refuse_method(path, incoming.method, b"GET")
@@ -212,12 +217,12 @@ class Router:
             return project_usage.usage_lifecycle(client, shared, customer, query)
         for open_path, answer in _OPEN:
             if path == open_path:
-                # Some load balancers ask by HEAD.
-                if incoming.method not in (b"GET", b"HEAD"):
-                    _refuse_method(path, incoming.method, b"GET", b"HEAD")
+                if incoming.method not in _GET_AND_HEAD:
+                    _refuse_method(path, incoming.method, *_GET_AND_HEAD)
                 return _as_asked(incoming, answer(shared, head_lines))
         _refuse_not_offered(incoming)
-        message = f"There is no {path.decode(errors='replace')} here{_but_meant(path)}."
+        but = _but_meant(path_meant(path) or _models_meant(path))
+        message = f"There is no {path.decode(errors='replace')} here{but}."
         raise Refused(errors.UNKNOWN_PATH, message)
 
     def _head_lines(self, client: RequestClient) -> bytes:
@@ -475,17 +480,21 @@ def _refuse_not_offered(incoming: Incoming) -> None:
         raise Refused(errors.NOT_IMPLEMENTED, f"{path} is not offered here: {reason}.")
 
 
-def _but_meant(path: bytes) -> str:
+def _models_meant(path: bytes) -> bytes:
+    """Return the path of the models if a client with another base URL means it; else empty."""
+    return b"/v1/models" if path.rstrip(b"/").endswith(b"/models") else b""
+
+
+def _but_meant(meant: bytes) -> str:
     """Return the end of a refusal that names the path that a client with another base URL means;
     empty if there is none."""
-    meant = path_meant(path).decode()
-    return f", but there is {meant}: correct the client's base URL" if meant else ""
+    return f", but there is {meant.decode()}: correct the client's base URL" if meant else ""
 
 
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
     allowed_names = ", ".join([name.decode() for name in allowed])
     # Every path that may be meant takes POST: `/models/embeddings` of Foundry is no model's name.
-    but = _but_meant(path) if method == b"POST" else ""
+    but = _but_meant(path_meant(path)) if method == b"POST" else ""
     message = f"{path.decode(errors='replace')} takes {allowed_names}, not {method.decode(errors='replace')}{but}."
     raise Refused(errors.WRONG_METHOD, message, headers=b"allow: %b\r\n" % allowed_names.encode())
 
