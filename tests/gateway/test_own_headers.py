@@ -57,3 +57,19 @@ def test_an_answer_has_the_headers_that_the_page_names(
     assert asked.status_code == status
     expected = set().union(*(documented()[place] for place in places))
     assert {name for name in asked.headers if HEADER.fullmatch(name)} == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "key"),
+    [
+        ("/v1/models", True),
+        ("/v1/models/none", True),
+        ("/clauseway/v1/limits", True),
+        ("/v1/files/file-none", True),
+        ("/v1/models", False),
+        ("/healthz", False),
+    ],
+)
+def test_no_cache_between_keeps_an_answer_of_the_gateways_own(rig: Rig, path: str, key: bool) -> None:
+    answer = httpx.get(rig.url + path, headers=AUTHORIZED if key else {})
+    assert answer.headers["cache-control"] == "no-store"

@@ -239,9 +239,11 @@ def _retry_header(kind: ErrorKind) -> bytes:
 
 
 def response(status: int, body: bytes, headers: bytes = b"", *, close: bool = False) -> bytes:
-    """Return a whole HTTP answer with a JSON body."""
+    """Return a whole HTTP answer with a JSON body. It holds for its key and for this moment: no
+    cache between may keep it, whichever header the key came in."""
     return (
-        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n%b%bcontent-length: %d\r\n\r\n%b"
+        b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\ncache-control: no-store\r\n%b%b"
+        b"content-length: %d\r\n\r\n%b"
         % (
             status,
             PHRASES[status],
