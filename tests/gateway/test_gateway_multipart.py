@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of, uploaded_in, with_field
+from clauseway.gateway.wire.bodies.multipart import BadForm, plain_fields, texts_of, uploaded_in, with_field
 
 FILE = bytes(range(256)) * 3
 
@@ -19,6 +19,10 @@ def form(fields: dict[str, str], file: bytes = FILE) -> tuple[bytes, bytes]:
     """(body, content type) as a client writes them."""
     request = httpx.Request("POST", "http://x", data=fields, files={"file": ("a.wav", file, "audio/wav")})
     return request.read(), request.headers["content-type"].encode()
+
+
+def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
+    return texts_of(plain_fields(body, content_type), body)
 
 
 def parsed(body: bytes, content_type: bytes) -> list[tuple[object, object, object]]:

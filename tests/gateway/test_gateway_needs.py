@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.batch_files import read_line
-from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered, RepeatedMember
+from clauseway.gateway.wire.bodies.body_errors import BadBody, FurtherModel, NotOffered, RepeatedMember
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.escapes import text_bytes
 from clauseway.gateway.wire.bodies.further_models import FURTHER
@@ -24,6 +24,7 @@ from clauseway.gateway.wire.bodies.requests import (
     decode_completion,
     decode_drawing,
     decode_edit,
+    decode_form,
     decode_items,
     decode_plain,
     decode_responses,
@@ -369,6 +370,55 @@ NOTHING: list[object] = [None, [], {}, ""]
 def test_what_turns_to_no_further_model_passes(decode: Any, says: dict[str, Any]) -> None:
     written = json.dumps({"model": "m", **says}, indent=1).encode()
     decode(written, b"application/json").needs(written)
+
+
+def form(*fields: tuple[str, str]) -> tuple[bytes, bytes]:
+    """(body, content type) of a recording with these fields."""
+    parts = b"".join(
+        b'--b\r\ncontent-disposition: form-data; name="%b"\r\n\r\n%b\r\n' % (name.encode(), value.encode())
+        for name, value in (("model", "whisper-1"), *fields)
+    )
+    return parts + b"--b--", b"multipart/form-data; boundary=b"
+
+
+@pytest.mark.parametrize("decode", [decode_sound, decode_form])
+@pytest.mark.parametrize(
+    ("fields", "member"),
+    [
+        ([("fallbacks", "gpt-4o-transcribe")], "fallbacks"),
+        ([("fallbacks", '["gpt-4o-transcribe"]')], "fallbacks"),
+        ([("fallbacks", "x" * 100_000)], "fallbacks"),
+        # As HTTP libraries write lists and objects.
+        ([("models[]", "gpt-4o-transcribe"), ("models[]", "")], "models"),
+        ([("models[0]", "gpt-4o-transcribe")], "models"),
+        ([("provider[order][]", "azure")], "provider"),
+        ([("moderation[model]", "omni-moderation-latest")], "moderation"),
+        ([("api_base", "https://another.example")], "api_base"),
+        ([("extra_body", '{"model":"gpt-4o-transcribe"}')], "extra_body.model"),
+        ([("extra_body[model]", "gpt-4o-transcribe")], "extra_body.model"),
+        ([("extra_body[fallbacks][]", "gpt-4o-transcribe")], "extra_body.fallbacks"),
+    ],
+    ids=str,
+)
+def test_no_form_turns_to_a_further_model_or_host(decode: Any, fields: list[tuple[str, str]], member: str) -> None:
+    with pytest.raises(NotOffered) as refused:
+        decode(*form(*fields))
+    assert refused.value.param == member
+
+
+def test_a_form_that_turns_to_no_further_model_passes() -> None:
+    nothing = [(name, value) for name in FURTHER for value in ("", "null", "[]")]
+    fields = [("moderation", "low"), ("extra_body[top_k]", "4"), ("extra_body", '{"top_k":4}'), ("image[]", "x")]
+    assert decode_form(*form(*nothing, *fields)).model == "whisper-1"
+
+
+def test_a_further_model_of_a_form_is_no_file_and_no_half_object() -> None:
+    body, content_type = form(("extra_body", '{"model":'))
+    with pytest.raises(BadBody, match="extra_body"):
+        decode_form(body, content_type)
+    body, content_type = form(("fallbacks", "x"))
+    with pytest.raises(BadBody, match="its fallbacks is a file"):
+        decode_form(body.replace(b'name="fallbacks"', b'name="fallbacks"; filename=""'), content_type)
 
 
 def test_each_further_model_or_host_is_documented() -> None:

@@ -9,9 +9,12 @@ their own (`message_requests`, `needs`).
 from collections.abc import Mapping, Set
 from typing import Final
 
-from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
+import msgspec
+
+from clauseway.gateway.wire.bodies.body_errors import BadBody, FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
-from clauseway.gateway.wire.bodies.members import Members, members_once
+from clauseway.gateway.wire.bodies.members import Members, encode, members_once
+from clauseway.values import NOT_JSON
 
 _NEXT_MODEL: Final = "Leave it out, and ask the next model yourself."
 _LEAVE_OUT: Final = "Leave it out."
@@ -66,6 +69,20 @@ def refuse_further_models(members: Members, read: Set[str]) -> None:
     extra = members.get(_EXTRA_BODY)
     if extra is not None and memoryview(extra)[0] == _OBJECT:
         _refuse_second_values(members_once(extra, read, _EXTRA_BODY), read)
+
+
+def refuse_further_field(name: str, value: bytes, read: Set[str]) -> None:
+    """Raise as `refuse_further_models` where a form's field has the cloud turn to another model or
+    host. Raise BadBody where the field is an object that cannot be read."""
+    # As HTTP libraries write lists and objects: `models[]`, `provider[order][]`.
+    top, bracket, within = name.partition("[")
+    if top not in FURTHER or not value.strip():
+        return
+    written = encode({within.partition("]")[0]: True}) if bracket else value
+    try:
+        refuse_further_models({top: msgspec.Raw(written)}, read)
+    except NOT_JSON as error:
+        raise BadBody(f"{top!r} is no object: {error}.", top) from None
 
 
 def _refuse_second_values(extra: Members, read: Set[str]) -> None:

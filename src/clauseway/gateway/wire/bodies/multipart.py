@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from clauseway.gateway.wire.bodies.further_models import FURTHER
+
 # A parameter of a content type other than the boundary, `boundary*=` (RFC 2231) included.
 _PARAMETER = rb'[ \t]*;[ \t]*(?!boundary)[\w.-]+=(?:"[^"\\]*"|[^\s;",\\]*)'
 # A boundary has 70 characters at most, and does not end in a blank (RFC 2046, 5.1.1).
@@ -35,7 +37,7 @@ _ENCODED = re.compile(
 _DISPOSITION = b"content-disposition"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Of where a form goes and what it may cost.
-_DECIDING = frozenset({"model", "n", "stream", "output_format"})
+DECIDING = frozenset({"model", "n", "stream", "output_format"})
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 
@@ -61,19 +63,24 @@ class Uploaded(NamedTuple):
     end: int
 
 
-def fields_of(body: bytes, content_type: bytes) -> dict[str, str]:
-    """Return the plain fields by name; the last of a name that comes twice, and none that is longer
-    than 64 KiB. Raises BadForm, also where a cloud could read another model, or number of answers,
+def plain_fields(body: bytes, content_type: bytes) -> list[Field]:
+    """Return the fields that are no files, in their order. Raises BadForm."""
+    return list(_fields(body, content_type))
+
+
+def texts_of(fields: list[Field], body: bytes) -> dict[str, str]:
+    """Return the text of each field by name; the last of a name that comes twice, and none that is
+    longer than 64 KiB. Raises BadForm where a cloud could read another model, or number of answers,
     out of the form than we do."""
-    fields: dict[str, str] = {}
-    for field in _fields(body, content_type):
+    texts: dict[str, str] = {}
+    for field in fields:
         if field.end - field.begin <= _FIELD_BYTES_MAX:
-            if field.name in fields and field.name in _DECIDING:
+            if field.name in texts and field.name in DECIDING:
                 raise BadForm(f"it has more than one {field.name}")
-            fields[field.name] = body[field.begin : field.end].decode("utf-8", "replace")
-        elif field.name in _DECIDING:
+            texts[field.name] = body[field.begin : field.end].decode("utf-8", "replace")
+        elif field.name in DECIDING:
             raise BadForm(f"its {field.name} is too long")
-    return fields
+    return texts
 
 
 def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
@@ -121,7 +128,7 @@ def _fields(body: bytes, content_type: bytes) -> Iterator[Field]:
         if not is_file:
             yield Field(name, begin, end)
         # Of a part with an empty file name some parsers make a field.
-        elif name in _DECIDING:
+        elif name in DECIDING or name.partition("[")[0] in FURTHER:
             raise BadForm(f"its {name} is a file")
 
 

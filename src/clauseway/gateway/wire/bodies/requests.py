@@ -13,10 +13,11 @@ import msgspec
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import BadBody, FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
+from clauseway.gateway.wire.bodies.further_models import FURTHER, refuse_further_field
 from clauseway.gateway.wire.bodies.identifiers import containers_in, identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in, sounds_named_in
 from clauseway.gateway.wire.bodies.members import each_readable
-from clauseway.gateway.wire.bodies.multipart import BadForm, fields_of
+from clauseway.gateway.wire.bodies.multipart import DECIDING, BadForm, plain_fields, texts_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
     PLAIN,
@@ -383,6 +384,7 @@ class BatchRequest(PlainRequest, frozen=True, gc=False):
     output_folder: msgspec.Raw = ABSENT
 
 
+_READ_OF_FORM: Final = DECIDING | FURTHER
 NOTHING_ASKED = RequestProperties(PlainRequest())
 decode_chat = reader_of(ChatRequest, "chat completion", "messages")
 decode_completion = reader_of(CompletionRequest, "completion")
@@ -443,9 +445,12 @@ def decode_form(body: bytes, content_type: bytes) -> RequestProperties:
 
 def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> RequestProperties:
     try:
-        fields = fields_of(body, content_type)
+        plain = plain_fields(body, content_type)
+        fields = texts_of(plain, body)
     except BadForm as error:
         raise BadBody(f"The body is no form: {error}.") from None
+    for field in plain:
+        refuse_further_field(field.name, body[field.begin : field.end], _READ_OF_FORM)
     count = fields.get("n", "1")
     if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
         raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
