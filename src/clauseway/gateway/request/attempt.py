@@ -701,7 +701,11 @@ class Attempt(Receiver):
             self.health.cancelled()
         elif failure.wait_s:
             self.health.asked_to_wait(
-                now_s, failure.wait_s, failure.outcome, named_duration=failure.named_duration
+                now_s,
+                failure.wait_s,
+                failure.outcome,
+                named_duration=failure.named_duration,
+                status=failure.status,
             )
         else:
             self.health.failed(now_s, failure.outcome, self._owner.customer.buyer.organisation)

@@ -151,6 +151,7 @@ class Lifecycle(AttemptOwner):
     # Skipped because its server lacked the operation's path: attempted after `_last_resort`.
     _without_path: Candidate | None = None
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
+    _pause_statuses: frozenset[int] = frozenset()  # under which those skipped until then said so
     _may_pass = False  # the latest failure may have passed when the client comes again
     _lacks_retries = False  # the process had no further attempt for the candidates that are left
     _has_unused_retry = False  # a further attempt is taken from `RetryBudget` and has not begun
@@ -409,6 +410,7 @@ class Lifecycle(AttemptOwner):
                 # deployment is a last resort, better than no answer.
                 if health.asked_for_pause and health.named_duration:
                     self._note_busy(health.until_s)
+                    self._pause_statuses |= {health.pause_status}
                 else:
                     self._last_resort = self._last_resort or candidate
                     if health.asked_for_pause:
@@ -1093,15 +1095,16 @@ class Lifecycle(AttemptOwner):
             self._answer_failure(kind._replace(should_retry=again), lines)
 
     def _failure_kind(self) -> ErrorKind:
-        """Return the kind of error by the statuses of all attempts; there are none if no cloud was
-        asked. Where our quota is spent the client is at no limit: such an attempt tells nothing
-        beside others, and alone it is a failure."""
+        """Return the kind of error by the statuses of all attempts, or, if no cloud was asked, of
+        the answers by which clouds asked to be left alone. Where our quota is spent the client is at
+        no limit: such an attempt tells nothing beside others, and alone it is a failure."""
         statuses = {
             ended.meant or ended.status for ended in self._ended_attempts if not ended.is_spent
         }
         if self._ended_attempts and not statuses and not self._busy_until_s:
             return CLOUDS_FAILED
-        if statuses == {429} or (not statuses and self._busy_until_s):
+        statuses = statuses or set(self._pause_statuses)
+        if statuses == {429}:
             return CLOUDS_BUSY
         return CLOUDS_UNAVAILABLE if statuses <= {429, *OVERLOADED} else CLOUDS_FAILED
 

@@ -44,7 +44,8 @@ _ABSENT_S: Final = 60.0  # a server whose path was missing may be replaced by a 
 class Health:
     """Of one model at one deployment, for the life of the process. `until_s` is when it may be asked
     again, 0 while it is well. `asked_for_pause`: the deployment itself asked to be left alone;
-    `named_duration`: it said for how long. `ejected` is how often it was ejected in all.
+    `named_duration`: it said for how long, under the status `pause_status`. `ejected` is how often
+    it was ejected in all.
     `omissions` counts what was left out of its usage reports.
 
     Organisations are told by name; `EVERYBODY` stands for all of them.
@@ -66,6 +67,7 @@ class Health:
         "ejected",
         "named_duration",
         "omissions",
+        "pause_status",
         "until_s",
         "why",
     )
@@ -73,6 +75,7 @@ class Health:
     def __init__(self) -> None:
         self.until_s = 0.0
         self.asked_for_pause = self.named_duration = False
+        self.pause_status = 0
         self.ejected = 0
         self.why = ""
         self.omissions: Omissions = {}
@@ -220,7 +223,13 @@ class Health:
         self._probing_until_s = 0.0
 
     def asked_to_wait(
-        self, now_s: float, seconds: float, why: str, *, named_duration: bool = True
+        self,
+        now_s: float,
+        seconds: float,
+        why: str,
+        *,
+        named_duration: bool = True,
+        status: int = 0,
     ) -> None:
         """Leave it alone for so long. If it did not name the time itself (`named_duration` false),
         it is asked all the same when nothing else is left."""
@@ -228,7 +237,7 @@ class Health:
         is_ejected = bool(self.until_s) and not self.asked_for_pause
         if until_s > self.until_s or self._ejected_for != EVERYBODY:
             self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"
-            self.named_duration = named_duration
+            self.named_duration, self.pause_status = named_duration, status
             # A wait is everybody's. One that is ejected is probed when the wait is over.
             self.asked_for_pause = not is_ejected
             self._ejected_for = EVERYBODY
