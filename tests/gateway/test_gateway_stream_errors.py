@@ -58,6 +58,11 @@ def message_error(kind: str, message: str) -> bytes:
     return message_event("error", error={"type": kind, "message": message})
 
 
+def listed(**error: object) -> bytes:
+    """An error as Google writes it: in a list."""
+    return b"data: %b\n\n" % compact([{"error": error}])
+
+
 MESSAGE_START = message_event(
     "message_start",
     message={
@@ -116,6 +121,8 @@ OWN: dict[str, tuple[str, tuple[bytes, ...]]] = {
         ),
     ),
     "an error before all": ("responses stream", (typed("error", 0, code="invalid_prompt", message="no", param=None),)),
+    "a bad value, in a list": ("chat stream", (ROLE, listed(code=400, message="Bad.", status="INVALID_ARGUMENT"))),
+    "a bad value of a response, in a list": ("responses stream", (RESPONSE_PREAMBLE, listed(code=400, message="Bad."))),
     "a bad value, as Oracle says it": ("chat stream", (chat_error(message="no", code="InvalidParameter"),)),
 }
 # And how deployments' faults are.
@@ -133,13 +140,18 @@ DEPLOYMENTS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     "server_error": ("responses stream", (RESPONSE_PREAMBLE, failed_response("server_error"))),
     "busy": ("responses stream", (RESPONSE_PREAMBLE, failed_response("rate_limit_exceeded"))),
     "an error event": ("responses stream", (typed("error", 0, code="server_error", message="sorry", param=None),)),
+    "in a list": ("chat stream", (ROLE, listed(code=503, message="Overloaded.", status="UNAVAILABLE"))),
+    "a response's, in a list": ("responses stream", (RESPONSE_PREAMBLE, listed(code=503, message="Overloaded."))),
 }
 OWN_MESSAGES = {
     "too long": (MESSAGE_START, message_error("invalid_request_error", "prompt is too long: 200001 tokens > 200000")),
     "before all": (message_error("invalid_request_error", "messages: at least one message is required"),),
     "too large": (MESSAGE_START, message_error("request_too_large", "Request exceeds the maximum size")),
+    "a bad value, in a list": (MESSAGE_START, listed(code=400, message="Bad.", status="INVALID_ARGUMENT")),
 }
 DEPLOYMENTS_MESSAGES = {
+    "in a list": (MESSAGE_START, listed(code=503, message="Overloaded.", status="UNAVAILABLE")),
+    "in a list, before all": (listed(code=429, message="Resource exhausted.", status="RESOURCE_EXHAUSTED"),),
     "overloaded": (MESSAGE_START, message_error("overloaded_error", "Overloaded")),
     "broken": (MESSAGE_START, message_error("api_error", "Internal server error")),
     "busy": (MESSAGE_START, message_error("rate_limit_error", "Number of request tokens has exceeded your limit")),
@@ -241,6 +253,11 @@ NAMING: dict[str, tuple[str, tuple[bytes, ...], int]] = {
     "responses, a failure after content": ("/responses", (TYPED_SAID, TYPED_FAILURE), 1),
     "responses, after the end": ("/responses", (TYPED_SAID, RESPONSE_END, TYPED_ERROR), 2),
     "messages": ("/messages", (message_error("invalid_request_error", TOLD),), 0),
+    "messages, in a list after content": (
+        "/messages",
+        (message_event("content_block_delta", delta={"text": TOLD}), listed(code=400, message=TOLD)),
+        1,
+    ),
     "messages, after content": (
         "/messages",
         (message_event("content_block_delta", delta={"text": TOLD}), message_error("invalid_request_error", TOLD)),

@@ -17,6 +17,8 @@ from clauseway.values import NOT_JSON
 # A plain value for whatever a server writes: a member of an unusual type takes no other its words.
 _decode: Final[Callable[[bytes], object]] = msgspec.json.Decoder().decode
 
+_decode_list: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
 # The fields with which events begin.
 _EVENTS: Final = (b"data:", b"event:")
 
@@ -47,6 +49,18 @@ def members_in(body: bytes) -> dict[str, Any]:
     if isinstance(decoded, list):
         decoded = decoded[0] if decoded else {}
     return decoded if isinstance(decoded, dict) else {}
+
+
+def first_of_list(data: bytes) -> bytes:
+    """Return the first element of a list, as Google writes errors in streams too; empty if `data` is
+    none, or an empty one."""
+    if not data.startswith(b"["):
+        return b""
+    try:
+        listed = _decode_list(data)
+    except NOT_JSON:
+        return b""
+    return bytes(listed[0]) if listed else b""
 
 
 def _plain(body: bytes) -> bytes:

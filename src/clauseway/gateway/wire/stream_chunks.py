@@ -7,6 +7,7 @@ import msgspec
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.error_bodies import first_of_list
 from clauseway.gateway.wire.errors import reports_error
 from clauseway.gateway.wire.sse import data_of
 from clauseway.values import NOT_JSON
@@ -76,10 +77,11 @@ def usage_of_choices(data: bytes) -> ChatUsage | None:
 
 def is_error(event: bytes) -> bool:
     """Return whether an event reports an error."""
+    if event.find(ERROR) < 0:
+        return False
+    data = data_of(event)
     try:
-        if event.find(ERROR) < 0:
-            return False
-        return decode_with_half_pairs(_decode_reported, data_of(event)).is_error
+        return decode_with_half_pairs(_decode_reported, first_of_list(data) or data).is_error
     except NOT_JSON:
         return False
 
