@@ -138,6 +138,13 @@ def test_settings_that_take_a_restart_are_named(rig: Rig) -> None:
     assert told["settings"] == ["log.form"]
     rig.post()
     eventually(lambda: "request" in events(rig))  # the access log does not take one
+    # They are held against what the process runs by, not against the plan before: what is as it was needs none.
+    rig.write_plan(logging(rig.plan(), queue=7))
+    eventually(lambda: events(rig).count("restart needed") == 2)
+    assert [line["settings"] for line in lines(rig) if line["event"] == "restart needed"][1:] == [["log.queue"]]
+    rig.write_plan(rig.plan())
+    eventually(lambda: events(rig).count("plan reloaded") == 3)
+    assert events(rig).count("restart needed") == 2
 
 
 def test_a_file_of_lines_is_for_its_owner_and_may_be_moved_away(rig: Rig, tmp_path: Path) -> None:

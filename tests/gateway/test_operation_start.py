@@ -13,7 +13,7 @@ import pytest
 from gateway_rig import MESSAGES, MODEL, Rig
 
 from awaiting import eventually
-from clauseway.gateway.plan import Auth
+from clauseway.gateway.plan import Auth, Plan
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 
@@ -98,15 +98,23 @@ def test_what_is_not_installed_is_said_before_anything_is_served(rig: Rig) -> No
     assert rig.process.wait(20) == 3
 
 
+def with_connections(plan: Plan, connections: int) -> Plan:
+    return msgspec.structs.replace(plan, settings=Settings(limits=Limits(connections=connections)))
+
+
 def test_a_descriptor_for_each_connection_is_asked_for(rig: Rig) -> None:
     rig.cloud("azure")
     few = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 4000)); "
     start = "import sys; from clauseway.gateway.__main__ import main; sys.exit(main(sys.argv[1:]))"
-    rig.start(launcher=("-c", few + start))
+    rig.start(with_connections(rig.plan(), 300), launcher=("-c", few + start))
     assert rig.process is not None
-    assert resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE)[0] == 4000
-    eventually(lambda: '"few descriptors"' in rig.errors())
+    assert resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE)[0] == 600
     held = [rig.socket() for _ in range(200)]
     assert rig.post().status_code == 200
     for connection in held:
         connection.close()
+    # A plan with more of them asks for more.
+    assert "few descriptors" not in rig.errors()
+    rig.write_plan(with_connections(rig.plan(), 10_000))
+    eventually(lambda: '"few descriptors"' in rig.errors())
+    assert resource.prlimit(rig.process.pid, resource.RLIMIT_NOFILE)[0] == 4000

@@ -168,14 +168,19 @@ def test_a_provider_has_its_former_name(provider: str, before: str) -> None:
     assert named == {"gen_ai.provider.name": provider, "gen_ai.request.model": MODEL, "gen_ai.system": before}
 
 
-def test_former_names_can_be_left_out(tmp_path: Path) -> None:
+def test_former_names_can_be_left_out_and_a_new_plan_says_how_many_are_sampled(tmp_path: Path) -> None:
     collector = Collector()
     with Rig(tmp_path) as rig:
         rig.cloud("azure")
         rig.start(exporting(rig.plan(), collector.url, former_names=False))
         assert ask(rig).status_code == 200
         eventually(lambda: len(collector.spans()) == 2)
+        rig.write_plan(exporting(rig.plan(), collector.url, former_names=False, spans=0.0))
+        eventually(lambda: "plan reloaded" in rig.errors())
+        assert ask(rig).status_code == 200
         rig.stop()
+    assert len(collector.spans()) == 2
+    assert "restart needed" not in rig.errors()
     names = {name for span in collector.spans() for name in attributes(span.attributes)}
     assert names.isdisjoint({"gen_ai.system", "gen_ai.usage.prompt_tokens", "gen_ai.usage.completion_tokens"})
     assert "gen_ai.provider.name" in names

@@ -183,18 +183,19 @@ NEEDS_RESTART: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def changed_needing_restart(before: Settings, after: Settings) -> list[str]:
-    """The settings that differ and take a restart, as `section.key`."""
+def changed_needing_restart(in_force: Settings, after: Settings) -> list[str]:
+    """Return the settings in which `after` differs from those that a process was started with, and
+    that need a restart, as `section.key`."""
     changed = [
         f"{section}.{name}"
         for section, names in NEEDS_RESTART.items()
         for name in names
-        if getattr(getattr(before, section), name) != getattr(getattr(after, section), name)
+        if getattr(getattr(in_force, section), name) != getattr(getattr(after, section), name)
     ]
     # A changed certificate is reloaded; whether there is one at all is not.
     changed += [
         f"tls.{name}"
         for name in ("certificate", "client_ca")
-        if bool(getattr(before.tls, name)) != bool(getattr(after.tls, name))
+        if bool(getattr(in_force.tls, name)) != bool(getattr(after.tls, name))
     ]
     return changed

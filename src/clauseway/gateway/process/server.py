@@ -94,7 +94,10 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exporting(Watcher, Protocol):
-    """A watcher that exports what it hears."""
+    """A watcher that exports what it hears. `share` is that of the requests of which it makes
+    spans."""
+
+    share: float
 
     def close(self) -> None:
         """Send what has gathered, for some seconds at most. Blocks."""
@@ -122,7 +125,8 @@ class Server:
         or the spool."""
         options, loop = self._options, asyncio.get_running_loop()
         opened = whole(opening(read_pieces(options.plan), str(options.plan)))
-        self._settings = settings = opened.plan.settings
+        # Settings that need a restart stay those of the start.
+        self._settings = self._settings_at_start = settings = opened.plan.settings
         self._actions = actions_passing(settings.passed_headers)
         self._lines = lines = LogQueue(settings.log, loop, sys.stderr.buffer, options.worker_name)
         try:
@@ -460,12 +464,17 @@ class Server:
         self._shared.spool.hold_s = limits.journal_hold_s
         self._shared.busy_polling.polling_us = limits.busy_polling_us
         self._endpoints.limit(limits)
+        if limits.connections != before.limits.connections:
+            self._provide_descriptors(limits)
         # At once: a request that follows the new plan must not call its clouds by former trust.
         self._reload_authorities()
         self._access.share = plan.settings.log.access
+        if self._telemetry is not None:
+            self._telemetry.share = plan.settings.telemetry.spans
         self._watchers()
         self._lines.event("plan reloaded", **_figures(opened))
-        if changed := changed_needing_restart(before, plan.settings):
+        changed = changed_needing_restart(self._settings_at_start, plan.settings)
+        if changed and before != plan.settings:
             self._lines.event("restart needed", settings=changed)
 
     async def _reload_certificates(self) -> None:

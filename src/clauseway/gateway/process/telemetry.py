@@ -123,7 +123,7 @@ class _Finished(NamedTuple):
 
 
 class TelemetryWatcher:
-    """A `shared.Watcher`. `dropped` counts requests that no collector took in time; `knows` the
+    """A `shared.Watcher`. `share` is that of the requests of which spans are made. `dropped` counts requests that no collector took in time; `knows` the
     names of the present plan's models: clients may write anything there."""
 
     def __init__(
@@ -136,6 +136,7 @@ class TelemetryWatcher:
     ) -> None:
         _quiet()
         self._settings, self._boot = settings, boot
+        self.share = settings.spans
         self._loop, self._lines, self._knows = loop, lines, knows
         self._named_as = _formerly_too if settings.former_names else _as_it_is
         self._queue: deque[_Finished] = deque()
@@ -237,7 +238,7 @@ class TelemetryWatcher:
         # A client that is traced decides on sampling; else chance does.
         parent, sampled = _parent(finished.forwarded)
         if parent is None:
-            sampled = random.random() < self._settings.spans
+            sampled = random.random() < self.share
         trace = parent.trace_id if parent is not None else random.getrandbits(128) or 1
         own = SpanContext(trace, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED)
         operation = _OPERATIONS.get(explanation.operation, explanation.operation)
