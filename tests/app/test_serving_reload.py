@@ -4,6 +4,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -95,11 +96,23 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             assert "no deployment" in told[0]
             assert home.plan.read_bytes() == before
             assert "gpt-5.5" in _models(served.gateway_url, secret)
-            other = "[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4")
+            other = "[gateway]\nport = 0\n[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4")
             write_whole(home.configuration, other.encode())
             eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
             assert "gpt-5.5" not in _models(served.gateway_url, secret)
             assert len(told) == 1
+            # What is opened at the start stays, and that is told once.
+            kept = "agreement = ['anthropic-clouds']\n" + other.replace("port = 0", "port = 1\nhost = '::1'")
+            write_whole(home.configuration, kept.encode())
+            eventually(lambda: len(told) == 2)
+            for text in (kept.replace("1.0", "0.5"), other):
+                before = home.plan.read_bytes()
+                write_whole(home.configuration, text.encode())
+                eventually(partial(_differs, home.plan, before))
+            write_whole(home.configuration, b"[gateway]\nprot = 0\n")
+            eventually(lambda: len(told) == 3)
+            assert "Did you mean 'port'?" in told[2]
+            assert told[1].startswith("agreement, gateway.host and gateway.port need a restart: ")
         finally:
             signals.stop.set()
             keeping.join(PATIENCE_S)
@@ -107,6 +120,10 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     assert '"event":"plan reloaded"' in log
     assert secret not in log
     assert "sk-cloud" not in log
+
+
+def _differs(path: Path, before: bytes) -> bool:
+    return path.read_bytes() != before
 
 
 def _lawyers_page(url: str) -> str:

@@ -39,6 +39,7 @@ from clauseway.app.opening.configuration import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import GONE_AFTER_S, SERVED, IdentityLock, locked_here
+from clauseway.app.opening.named_agreements import agreements_in
 from clauseway.app.opening.prices import TODO_PRICE
 from clauseway.app.opening.restored import refuse_beside_another
 from clauseway.app.opening.several import (
@@ -65,7 +66,6 @@ from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.files import remove_unfinished
 from clauseway.gateway.plan import Plan
-from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.routing.plan_checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.metering import Unit
@@ -130,6 +130,8 @@ class Served(msgspec.Struct):
     start_pages: Callable[[Meanwhile], Child]
     # A request that its deployments may serve.
     sample: Sample
+    # The configuration by which all of this was started.
+    configuration: Configuration
     # Usual ports that were taken, each a sentence.
     notes: tuple[str, ...] = ()
     # The price book that the home holds from now on.
@@ -274,16 +276,6 @@ def _are_leased(options: ServeOptions, tenancy: Tenancy) -> bool:
     return bool(tenancy.budgets or (tenancy.limits and are_several))
 
 
-def refresh_plan(options: ServeOptions) -> Settings:
-    """Compile the plan as of now and hand it to the gateways; return their settings.
-
-    Raise as `present_plan` does.
-    """
-    plan = present_plan(options)
-    write_plan(plan, options.home.plan)
-    return plan.settings
-
-
 @contextlib.contextmanager
 def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]:
     """Run the gateway and the pages until the block ends. Raise InvalidInput, ChildFailed.
@@ -367,6 +359,7 @@ def _served(
             options, pages_port, clock, gateway_url, sample, meanwhile
         ),
         sample=sample,
+        configuration=configuration,
         notes=moved("the pages listen", options.pages_port, PAGES_PORT, pages_port),
     )
 
@@ -515,13 +508,19 @@ class Reloading:
     ) -> None:
         self._options, self._served, self._report = options, served, report
         self._failure = ""
+        self._kept: list[str] = []
+        # Flags go before the configuration.
+        self._flags_name_agreements = options.agreements != agreements_in(options.configuration)
 
     def reload(self) -> bool:
         """Return whether the change is dealt with: loaded, or reported as one that cannot be. Where
         the disk or the database failed the present plan stays, and that is reported once, until
         the change can be loaded."""
         try:
-            self._served.gateways.reload(refresh_plan(self._options))
+            sources = _read_sources(self._options)
+            plan = _plan_from(sources, self._options)
+            write_plan(plan, self._options.home.plan)
+            self._served.gateways.reload(plan.settings)
         except InvalidInput as error:
             self._report(f"The change was not loaded, and changes nothing:\n{error}")
         except (DBAPIError, OSError) as error:
@@ -532,8 +531,28 @@ class Reloading:
         else:
             if self._failure:
                 self._report("The change is loaded.")
+            self._report_kept(sources.configuration)
         self._failure = ""
         return True
+
+    def _report_kept(self, configuration: Configuration) -> None:
+        """Report settings that stay as they were at the start, once for the same ones. The gateways
+        report those of theirs."""
+        before, options = self._served.configuration, self._options
+        at, now_at = before.gateway, configuration.gateway
+        changed = {
+            "agreement": not self._flags_name_agreements
+            and before.agreement != configuration.agreement,
+            "gateway.host": options.host is None and at.host != now_at.host,
+            "gateway.port": options.port is None and at.port != now_at.port,
+        }
+        kept = [name for name, is_changed in changed.items() if is_changed]
+        if kept and kept != self._kept:
+            self._report(
+                f"{listed(kept)} {'needs' if len(kept) == 1 else 'need'} a restart: what was in force "
+                "at the start stays in force. Stop `clauseway serve` and start it again."
+            )
+        self._kept = kept
 
 
 class Reviving:

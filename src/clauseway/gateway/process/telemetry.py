@@ -123,8 +123,9 @@ class _Finished(NamedTuple):
 
 
 class TelemetryWatcher:
-    """A `shared.Watcher`. `share` is that of the requests of which spans are made. `dropped` counts requests that no collector took in time; `knows` the
-    names of the present plan's models: clients may write anything there."""
+    """A `shared.Watcher`. `share` is that of the requests of which spans are made, `dropped` counts
+    requests that no collector took in time, `knows` the names of the present plan's models: clients
+    may write anything there."""
 
     def __init__(
         self,
