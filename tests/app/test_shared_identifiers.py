@@ -3,12 +3,16 @@ home is heard."""
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
+from sqlalchemy import text
 
+from awaiting import eventually
 from clauseway import spool
 from clauseway.app.customers import shared_identifiers
 from clauseway.app.customers.shared_identifiers import SharedIdentifiers
@@ -19,7 +23,8 @@ from clauseway.gateway.request.resources_to_share import note_nothing
 from clauseway.gateway.request.shared_index import FindQuery
 from clauseway.metering import Buyer
 from clauseway.storage import Control
-from clauseway.storage.control.engines import Place
+from clauseway.storage.control.engines import Place, engine_of
+from clauseway.storage.control.versions import PRESENT
 from clauseway.storage.customers.issued_resources import IssuedResources
 from clauseway.values import InvalidInput
 
@@ -205,6 +210,41 @@ def test_nothing_is_denied_while_a_home_is_silent(homes: Homes, monkeypatch: pyt
     for home in ("first", "second"):
         homes.of(home).leave()
     assert homes.find("second", "file-2") == []
+
+
+def test_copying_goes_on_once_a_restore_of_the_database_has_ended(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Meanwhile its tables are of another version, or not there."""
+    monkeypatch.setattr(shared_identifiers, "_EVERY_S", 0.01)
+    reported, ended = list[str](), threading.Event()
+
+    def is_reported() -> bool:
+        reported.append(capsys.readouterr().err)
+        return "is of version 0009 by now" in "".join(reported)
+
+    with closing(Control.open(place)) as control:
+        shared = IssuedResources(control)
+        identifiers = SharedIdentifiers("first", tmp_path / "first.db", shared)
+        with engine_of(place).begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0009'"))
+        thread = threading.Thread(target=shared_identifiers._copying, args=(identifiers, ended))
+        thread.start()
+        try:
+            eventually(is_reported)
+            with engine_of(place).begin() as connection:
+                connection.execute(text(f"UPDATE alembic_version SET version_num = '{PRESENT}'"))
+                assert connection.execute(text("SELECT count(*) FROM identifier_copies")).scalar_one() == 0
+            eventually(lambda: _copied(control) == 1)
+        finally:
+            ended.set()
+            thread.join()
+            identifiers.close()
+
+
+def _copied(control: Control) -> int:
+    with control.reading() as connection:
+        return int(connection.execute(text("SELECT count(*) FROM identifier_copies")).scalar_one())
 
 
 def test_an_index_that_is_gone_is_reported_at_the_next_start(

@@ -164,6 +164,8 @@ def test_nothing_is_written_into_tables_that_another_version_brought_up(place: P
         with pytest.raises(InvalidInput) as refused:
             control.record_fact(kind="x", effective=DAY, payload="{}", source="s", recorded_ns=2)
         assert [problem.what for problem in refused.value.problems] == [said]
+        with pytest.raises(InvalidInput, match=said), control.adding():
+            pytest.fail("rows of another version's tables would be added")
         with control.reading() as connection:
             assert connection.execute(text("SELECT count(*) FROM facts")).scalar_one() == 1
 
@@ -222,3 +224,16 @@ def test_constraints_that_a_restore_left_out_are_named() -> None:
         connection.execute(text("DROP INDEX losses_by_place"))
         named = ["the index losses_by_place", *(name for _, _, name in LEFT_OUT)]
         assert versions.missing_constraints(connection) == sorted(named)
+
+
+def test_a_write_that_fails_for_what_a_restore_left_out_says_so() -> None:
+    """`pg_restore --table` restores rows alone, without the constraints and numbers of the table."""
+    address = new_database()
+    with closing(Control.begin(address)) as control:
+        with engine_of(address).begin() as connection:
+            connection.execute(text("ALTER TABLE facts ALTER sequence DROP DEFAULT, DROP CONSTRAINT facts_pkey"))
+        with pytest.raises(InvalidInput) as refused:
+            control.record_fact(kind="x", effective=DAY, payload="{}", source="s", recorded_ns=1)
+    [problem] = refused.value.problems
+    assert problem.what == "the database takes rows that it should refuse"
+    assert "the primary key of facts" in problem.why

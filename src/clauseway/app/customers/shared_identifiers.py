@@ -77,7 +77,7 @@ def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
         ended.set()
         thread.join()
         # The gateways have left: what they issued last is known to all before this home is not.
-        with contextlib.suppress(DBAPIError, sqlite3.Error):
+        with contextlib.suppress(DBAPIError, InvalidInput, OSError, sqlite3.Error):
             identifiers.leave()
         identifiers.close()
         control.close()
@@ -115,7 +115,9 @@ def _copying(identifiers: "SharedIdentifiers", ended: threading.Event) -> None:
         try:
             identifiers.copy_all()
             problem = ""
-        except (DBAPIError, sqlite3.Error) as error:
+        except (
+            Exception
+        ) as error:  # whatever fails (the database, the disk, ourselves), it is tried again
             if not problem:
                 print(
                     f"Identifiers wait to be shared: {said_by(error)}", file=sys.stderr, flush=True
@@ -132,7 +134,7 @@ class SharedIdentifiers:
         self._one_copy = threading.Lock()
 
     def copy(self, _body: bytes = b"") -> bytes:
-        """Copy all that is noted by now. Raises DBAPIError, sqlite3.Error."""
+        """Copy all that is noted by now. Raises DBAPIError, InvalidInput, OSError, sqlite3.Error."""
         with self._one_copy:
             # No gateway of the home has begun as long as there is no file.
             if self._to_share is None and not self._index.exists():
@@ -152,12 +154,12 @@ class SharedIdentifiers:
             to_share.let_go(noted)
 
     def copy_all(self) -> None:
-        """Copy all that is noted, and say so. Raises DBAPIError, sqlite3.Error."""
+        """Copy all that is noted, and say so. Raises as `copy` does."""
         self.copy()
         self._shared.copied_all(self._home)
 
     def leave(self) -> None:
-        """Copy all that is noted for the last time. Raises DBAPIError, sqlite3.Error."""
+        """Copy all that is noted for the last time. Raises as `copy` does."""
         self.copy()
         self._shared.leave(self._home)
 

@@ -3,18 +3,16 @@ again."""
 
 from pathlib import Path
 
+import msgspec
+
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import control_of, open_control
 from clauseway.storage import Control
+from clauseway.storage.control import versions
 from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.engines import without_password
-from clauseway.storage.control.versions import missing_constraints
 from clauseway.values import Problem
-from clauseway.wording.names import listed
-
-# A restore without constraints lacks all of them.
-_NAMED_MAX = 5
 
 
 def place_of(home: Home) -> str:
@@ -25,21 +23,9 @@ def place_of(home: Home) -> str:
 def constraint_fault(home: Home) -> Problem | None:
     """Return a problem where the home's database lacks constraints. Raise InvalidInput,
     DBAPIError."""
-    with (
-        open_control(home) as control,
-        control.reading() as connection,
-    ):
-        missing = missing_constraints(connection)
-    if not missing:
-        return None
-    return Problem(
-        what="the database takes rows that it should refuse",
-        why=f"it lacks {listed(missing[:_NAMED_MAX])}"
-        + (f" and {len(missing) - _NAMED_MAX} more" if len(missing) > _NAMED_MAX else ""),
-        where=place_of(home),
-        remedy="Restore it from a whole backup; or have its tables made anew, which checks every row, "
-        "while nothing serves: clauseway home migrate --to embedded, then --to an empty database.",
-    )
+    with open_control(home) as control, control.reading() as connection:
+        fault = versions.constraint_fault(connection)
+    return None if fault is None else msgspec.structs.replace(fault, where=place_of(home))
 
 
 class KeptControl:

@@ -27,7 +27,7 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from clauseway.ledger import Conflict, Entry, Settlement
 from clauseway.storage.control import audit, journal, schema
@@ -35,7 +35,12 @@ from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.engines import Place, adder_of, engine_of, reader_of, writer_of
 from clauseway.storage.control.people import SecondPersonNeeded, ask, waits
 from clauseway.storage.control.row_numbers import continue_numbers_once
-from clauseway.storage.control.versions import bring_up, is_present, require_present
+from clauseway.storage.control.versions import (
+    bring_up,
+    constraint_fault,
+    is_present,
+    require_present,
+)
 from clauseway.values import Interval, InvalidInput, Problem
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -182,10 +187,17 @@ class Control:
         """Open a transaction that only reads, for the other parts of this room."""
         return self._reader.begin()
 
-    def adding(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def adding(self) -> Iterator[Connection]:
         """Open a transaction that adds and removes rows of tables that the log of the books leaves
-        out. On a server it waits for no other writer."""
-        return self._adder.begin()
+        out. On a server it waits for no other writer.
+
+        Raise InvalidInput, and write nothing, where the tables changed their version since the
+        control data was opened.
+        """
+        with self._adder.begin() as connection:
+            require_present(connection)
+            yield connection
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -201,10 +213,15 @@ class Control:
                 yield connection
         except SecondPersonNeeded as needed:
             raise self._asked_for(needed) from None
-        except IntegrityError as error:
-            if MOVED_MEANWHILE not in str(error.orig):
+        except (IntegrityError, ProgrammingError) as error:
+            if MOVED_MEANWHILE in str(error.orig):
+                raise _moved() from None
+            # Without its constraints a table also lacks the numbers of its rows.
+            with self._reader.begin() as connection:
+                fault = constraint_fault(connection)
+            if fault is None:
                 raise
-            raise _moved() from None
+            raise InvalidInput(fault) from error
 
     def _asked_for(self, needed: SecondPersonNeeded) -> InvalidInput:
         """Note a write that waits for a second person; return the error for its author."""

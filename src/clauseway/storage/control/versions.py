@@ -1,7 +1,7 @@
 """Versions of the control database's tables: each is a script of Alembic in `migrations/versions`.
 
     InvalidInput     the database is of a later version than this program, does not say its version
-                     any more or says a false one, lacks tables, or is empty where it should hold a
+                     any more or says a false one, lacks tables or constraints, or is empty where it should hold a
                      home's control data or cannot hold every text; or it changed its version while
                      a program had it open
 
@@ -40,6 +40,8 @@ _KINDS: dict[type[Constraint], str] = {
     ForeignKeyConstraint: "reference",
     UniqueConstraint: "unique constraint",
 }
+# A restore without constraints lacks all of them.
+_NAMED_MAX = 5
 # PostgreSQL's codes for a column or table that is there twice, or is not there.
 _OF_ANOTHER_SHAPE = ("42701", "42P07", "42703", "42P01")
 
@@ -100,6 +102,22 @@ def missing_constraints(connection: Connection) -> list[str]:
         if connection.execute(asked).first() is None:
             missing.add("the exclusion of ranges of manifest")
     return sorted(missing)
+
+
+def constraint_fault(connection: Connection) -> Problem | None:
+    """Return a problem where a database of the present version lacks constraints."""
+    missing = missing_constraints(connection)
+    if not missing:
+        return None
+    named = ", ".join(missing[:_NAMED_MAX])
+    more = f" and {len(missing) - _NAMED_MAX} more" if len(missing) > _NAMED_MAX else ""
+    return Problem(
+        what="the database takes rows that it should refuse",
+        why=f"it lacks {named}{more}, which a restore left out",
+        where="the database",
+        remedy="Restore it from a whole backup; or have its tables made anew, which checks every row, "
+        "while nothing serves: clauseway home migrate --to embedded, then --to an empty database.",
+    )
 
 
 def _shape_of(constraint: Constraint) -> tuple[object, ...]:
