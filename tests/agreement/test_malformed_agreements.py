@@ -528,6 +528,11 @@ a block that is no YAML hides its names, once
     agreement.md:11 written: segments: [trade
     told: agreement.md:11 not valid YAML
 
+a block that is no YAML hides its events, once
+    agreement.md:11 written: segments: [trade
+    A1.md:17 written: products: [api] ⏎ from: notice ⏎ until: notice
+    told: agreement.md:11 not valid YAML
+
 a text for a list of names
     agreement.md:9 written: parties: maker
     told: agreement.md:9 'parties' does not fit

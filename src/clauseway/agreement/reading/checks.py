@@ -22,7 +22,6 @@ from clauseway.agreement.language.terms import (
     BINDS,
     FIRST_SHIPPED_SINCE,
     KINDS,
-    MILESTONE,
     ONLY,
     PLACES,
     UNLESS,
@@ -230,8 +229,8 @@ def _until(timed: Term | Change, place: TermPlace) -> date | None:
 
     Report a mistake, and return None, if it names neither a day nor an event.
     """
-    events = {*(place.definitions.names["events"] or ()), MILESTONE}
-    if not timed.until or timed.until in events:
+    events = place.definitions.event_names()
+    if not timed.until or timed.until in (events or ()):
         return None
     # A text that begins with a digit was meant as a day, any other as an event.
     if not timed.until[:1].isdigit():
@@ -252,10 +251,10 @@ def _until(timed: Term | Change, place: TermPlace) -> date | None:
 
 def _check_events(term: AnyTerm, place: TermPlace) -> None:
     """Check that each event of a term is defined, and that a revenue share runs without a break."""
-    events = [*(place.definitions.names["events"] or ()), MILESTONE]
+    events = place.definitions.event_names()
     for key, event in (("from", term.from_), ("while", term.while_), ("while-no", term.while_no)):
         # A text that begins with a digit was meant as a day.
-        if event[:1].isdigit() and event not in events:
+        if event[:1].isdigit() and event not in (events or ()):
             place.tell(
                 key,
                 f"{key!r} names the day {event}",

@@ -112,6 +112,11 @@ class Definitions(msgspec.Struct, frozen=True, kw_only=True):
     vocabulary: Mapping[str, KnownNames]
     lines: Mapping[tuple[str, str], int]
 
+    def event_names(self) -> KnownNames:
+        """Return the events that a term may name; None if they could not be read."""
+        events = self.names["events"]
+        return None if events is None else {*events, MILESTONE}
+
     def catalog(self) -> Catalog:
         return Catalog(
             parties=self.parties,
@@ -471,7 +476,7 @@ def _check_wholesale_seller(value: str, parties: KnownNames) -> None:
 
 def _check_events(definitions: Definitions, mistakes: Mistakes) -> None:
     """Check that an event is recorded or defined in one way, and rests on events or days."""
-    names = [*(definitions.names["events"] or ()), MILESTONE]
+    names = definitions.event_names()
     for name, event in definitions.events.items():
         line = definitions.lines["events", name]
         for other_event in sorted(event.waits_for | {event.over_by} - {""}):
