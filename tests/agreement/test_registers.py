@@ -243,6 +243,8 @@ MALFORMED_DOCUMENTS = [
     ("# Facts\n\n```yaml facts\n- kind: milestone\n", ["3 the block has no end"]),
     ("# Facts\n\n```yaml facts\n- a\n```\n\n```yaml facts\n- b\n```", ["4 not a fact", "8 not a fact"]),
     ("The\0 facts", ["1 the character U+0000"]),
+    ("---\nid: facts\nrecorded: 2027-01-01\n---\n\n# Facts", ["3 unknown key 'recorded'"]),
+    ("---\nid: [facts\n---\n\n# Facts", ["2 not valid YAML"]),
 ]
 
 

@@ -37,6 +37,13 @@ class AmendmentFront(msgspec.Struct, frozen=True, kw_only=True):
     sources: tuple[str, ...] = ()
 
 
+class RegisterFront(msgspec.Struct, frozen=True, kw_only=True):
+    """The front matter of facts.md, which may have none."""
+
+    id: str = ""
+    title: str = ""
+
+
 F = TypeVar("F", bound=msgspec.Struct)
 
 

@@ -21,6 +21,7 @@ from clauseway.agreement.language.facts import (
     names_in,
 )
 from clauseway.agreement.reading.blocks import Cited, Named, build, read_block
+from clauseway.agreement.reading.front import RegisterFront, read_front
 from clauseway.agreement.reading.knowledge import known_since
 from clauseway.agreement.text.entries import YamlValue
 from clauseway.agreement.text.markdown import readable, take_apart
@@ -124,7 +125,10 @@ def gather_facts(
 
 def _entries(text: str, mistakes: Mistakes) -> Iterator[YamlValue]:
     if mistakes.where.endswith(".md"):
-        for block in take_apart(text, mistakes).blocks:
+        document = take_apart(text, mistakes)
+        if document.front.strip():
+            read_front(document, RegisterFront, mistakes)
+        for block in document.blocks:
             yield from _listed(read_block(block, ("facts",), mistakes), mistakes)
     else:
         yield from _listed(read_yaml(readable(text, mistakes), 1, mistakes), mistakes)
