@@ -77,8 +77,8 @@ def answers_page() -> str:
         "Made by running the commands with `--json` in the home of `clauseway init --demo "
         "statements`. Amounts are texts, so that no reader rounds them; instants and days are "
         "texts of ISO 8601. Where a command is refused, the JSON is `error` with `type` "
-        "(`invalid_input` or `machine_fault`) and `problems`, each with `what`, `why`, `where`, "
-        "`line` and `remedy`.",
+        "(`invalid_input`, `machine_fault`, or `internal_error` for a failure of ours) and `problems`, "
+        "each with `what`, `why`, `where`, `line` and `remedy`.",
         "",
         *shapes,
         "## Records",

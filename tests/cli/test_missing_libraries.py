@@ -1,5 +1,6 @@
 """Without the libraries of an extra: what needs them says which to install, and nothing else needs them."""
 
+import json
 import os
 import subprocess
 import sys
@@ -174,6 +175,17 @@ def test_an_import_names_the_extra_that_its_clouds_need(tmp_path: Path) -> None:
     done = run_without({"google"}, "config", "import", "litellm", str(file), "--home", str(home))
     assert done.returncode == 0, done.stderr
     assert "pip install 'clauseway[google]'" in done.stdout.partition("Next")[2]
+
+
+def test_a_failure_of_ours_is_json_where_that_was_asked_for() -> None:
+    """No extra brings this library: the installation is broken."""
+    done = run_without({"markdown_it"}, "decide", *ASK, "--json")
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "internal_error"
+    [problem] = error["problems"]
+    assert problem["what"] == "ModuleNotFoundError: No module named 'markdown_it'"
+    assert (problem["where"], "CLAUSEWAY_DEBUG=1" in problem["remedy"]) == ("clauseway decide", True)
 
 
 def test_publishing_and_moving_a_lake_name_their_extras(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ from clauseway.cli.commands import line_of, path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
 from clauseway.cli.names_in_any_case import fold_names
-from clauseway.cli.output import prepare_streams, print_fault, print_problems
+from clauseway.cli.output import prepare_streams, print_failure, print_fault, print_problems
 from clauseway.files.core_dumps import forbid_core_dumps
 from clauseway.values import VERSION, InvalidInput, Problem
 
@@ -150,7 +150,7 @@ def run(given: list[str]) -> int:
     except Exception as error:
         fault = _missing_folder(error) or fault_of(error, _home_of(given))
         if fault is None:
-            return _report(error)
+            return _report(error, given, as_json)
         if _output_fails():
             fault, as_json = msgspec.structs.replace(fault, where="standard output"), False
         with _to_a_reader():
@@ -287,7 +287,7 @@ def _missing(error: ModuleNotFoundError, given: Sequence[str], as_json: bool) ->
     """
     library = (error.name or "").partition(".")[0]
     if library not in _EXTRAS:
-        return _report(error)
+        return _report(error, given, as_json)
     command = path_in(given)
     extra = _EXTRAS[library]
     whole = _BY_COMMAND.get(command, extra)
@@ -303,9 +303,19 @@ def _missing(error: ModuleNotFoundError, given: Sequence[str], as_json: bool) ->
     return INVALID
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, given: Sequence[str] = (), as_json: bool = False) -> int:
     if os.environ.get(_DEBUG):
         traceback.print_exc()
+    if as_json:
+        failure = Problem(
+            what=f"{type(error).__name__}: {error}",
+            why="this is a failure of ours, not of your input",
+            where=f"clauseway {path_in(given)}",
+            remedy=f"{_DEBUG}=1 shows where it came from.",
+        )
+        with _to_a_reader():
+            print_failure(failure)
+        return FAILED
     print(f"clauseway failed: {type(error).__name__}: {error}", file=sys.stderr)
     print(
         f"This is a failure of ours, not of your input. {_DEBUG}=1 shows where it came from.",

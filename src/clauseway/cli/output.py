@@ -153,6 +153,11 @@ def print_fault(fault: Problem, as_json: bool) -> None:
     )
 
 
+def print_failure(failure: Problem) -> None:
+    """Print a failure of ours as JSON."""
+    print_json({"error": {"type": "internal_error", "problems": [failure]}})
+
+
 def outcome_style(outcome: str) -> str:
     return f"bold {_COLOURS[outcome]}"
 
