@@ -18,7 +18,7 @@ import openai
 import pytest
 import trustme
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig
-from gateway_stage import RESPONSE_DELTAS, RESPONSE_PREAMBLE, RESPONSE_USAGE, answering, typed
+from gateway_stage import RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE, RESPONSE_USAGE, answering, typed
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
@@ -169,6 +169,7 @@ def test_a_replaced_authority_of_clients_ends_the_session_after_its_turns(rig: R
         assert kinds(until_end(busy)) == WHOLE
         assert closing_of(busy) == (1001, reason)
     assert len(rig.clouds["azure"].requests) == 1
+    eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
 
 
 # -- pings
@@ -236,6 +237,26 @@ def test_a_key_has_so_many_bytes_in_all_its_sessions(rig: Rig) -> None:
     eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
 
 
+def test_an_event_that_nobody_reads_stays_counted(rig: Rig) -> None:
+    """Until its client has read it: it is held as long. A steering's input comes back with its event."""
+    length = 8 * MB
+    start(rig, bytes_in_flight_per_key=2 * length)
+    session, frames = handshaken(rig)
+    session.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # the kernel holds little
+    steering = {"type": "response.steer", "previous_response_id": "resp_1", "input": "x" * length}
+    for turn in (1, 2):
+        session.sendall(frames.send(TextMessage(data=json.dumps(steering))))
+        eventually(lambda turn=turn: rig.counts()["refusals"].get("not_offered") == turn)  # type: ignore[misc]
+        assert rig.counts()["bytes"] > MB
+        if turn == 1:
+            left = length
+            while left > 0:
+                left -= len(session.recv(MB))
+            eventually(lambda: rig.counts()["bytes"] == 0)
+    session.close()
+    eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
+
+
 def test_a_message_that_is_still_coming_counts(rig: Rig) -> None:
     """Else each connection could hold a whole body that nobody counts."""
     length = 700_000
@@ -246,13 +267,37 @@ def test_a_message_that_is_still_coming_counts(rig: Rig) -> None:
         other.send(message(input="x" * length))
         (refused,) = until_end(other)
         assert refused["error"]["code"] == "too_many_bytes"
+    counted = rig.counts()["bytes"]
+    with half_a_message(rig, message(input="x" * length)) as third:
+        third.sendall(frame(b"read?", opcode=PING, finished=True))
+        assert third.recv(100) == bytes([0x80 | PONG, 5]) + b"read?"
+        assert rig.counts()["bytes"] == counted, "nothing of a message that is refused is kept until its end"
     session.close()
     eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
 
 
+def test_nothing_stays_counted_of_a_session_that_leaves(rig: Rig) -> None:
+    """Whatever it has sent by then: input that is kept, a turn under way, a message in line, half of another."""
+    halting = rig.clouds["azure"].behaviour = Halting()
+    start(rig, connections_per_key=1)
+    session, frames = handshaken(rig)
+    for members in ({"generate": False}, {}, {}):
+        session.sendall(frames.send(TextMessage(data=message(input="x" * 10_000, **members))))
+    session.sendall(frames.send(TextMessage(data="x" * 10_000, message_finished=False)))
+    assert halting.begun.wait(PATIENCE_S)
+    eventually(lambda: rig.counts()["bytes"] > 40_000)
+    session.close()
+    eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
+    halting.may_go_on.set()
+    assert serves_a_turn(rig), "the key has its connection again"
+    assert [record.status for record in rig.records()] == [Status.INTERRUPTED_ESTIMATED, Status.COMPLETE]
+
+
 def frame(payload: bytes, *, opcode: int, finished: bool) -> bytes:
-    """A short frame of a client, masked by zeros."""
-    return bytes([finished << 7 | opcode, 0x80 | len(payload)]) + b"\x00" * 4 + payload
+    """A frame of a client, masked by zeros."""
+    length = len(payload)
+    lengths = bytes([0x80 | length]) if length < 126 else bytes([0x80 | 126]) + length.to_bytes(2, "big")
+    return bytes([finished << 7 | opcode]) + lengths + b"\x00" * 4 + payload
 
 
 def test_a_message_in_many_fragments_takes_the_memory_of_its_bytes(rig: Rig) -> None:
@@ -312,6 +357,53 @@ def handshaken(rig: Rig) -> tuple[socket.socket, WSConnection]:
     frames.receive_data(received)
     list(frames.events())
     return connection, frames
+
+
+# -- events that nobody reads
+
+PIECES = 120
+LONG_DELTA = typed("response.output_text.delta", 1, delta="x" * 100_000)
+
+
+async def long_stream(connection: Connection, request: Received) -> None:
+    """More than the gateway and the kernel hold for a client that does not read; a short one where asked."""
+    connection.begin_stream()
+    connection.piece(RESPONSE_PREAMBLE)
+    for _ in range(PIECES if request.json["input"] == "Much." else 1):
+        connection.piece(LONG_DELTA)
+        await connection.writer.drain()
+    connection.piece(RESPONSE_END)
+    connection.end_stream()
+
+
+def test_a_session_that_reads_nothing_is_let_go_and_its_cloud_called_off(rig: Rig) -> None:
+    """After `idle_s`; until then nothing is gathered for it."""
+    rig.clouds["azure"].behaviour = long_stream
+    start(rig, idle_s=1.0)
+    before_mb = rig.megabytes()
+    session, frames = handshaken(rig)
+    session.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+    session.sendall(frames.send(TextMessage(data=message(input="Much."))))
+    assert rig.clouds["azure"].left.wait(PATIENCE_S), "the cloud is called off"
+    eventually(lambda: (rig.counts()["bytes"], rig.counts()["connections"]) == (0, 0))
+    assert rig.megabytes() - before_mb < 8
+    eventually(lambda: [record.status for record in rig.records()] == [Status.INTERRUPTED_ESTIMATED])
+    session.close()
+
+
+def test_a_session_that_reads_on_hears_all_and_goes_on(rig: Rig) -> None:
+    """A message that came meanwhile is answered, and reading goes on behind it."""
+    rig.clouds["azure"].behaviour = long_stream
+    start(rig, ahead_bytes=1 << 10)
+    with opened(rig.url, SECRET) as session:
+        session.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        session.send(message(input="Much."))
+        session.send(message(input="x" * 2_000))
+        time.sleep(0.5)  # until the gateway has no more room for the events
+        assert len(until_end(session)) == PIECES + 2
+        assert len(until_end(session)) == 3
+        session.send(message())
+        assert len(until_end(session)) == 3
 
 
 # -- a turn that is prepared
@@ -472,9 +564,10 @@ OVER = f"The sessions of this key may send {FRAMES:,} frames a second."
         frame(b"", opcode=PING, finished=True) * 3 * FRAMES,
         frame(b"", opcode=PONG, finished=True) * 3 * FRAMES,
         frame(b"{", opcode=TEXT, finished=True) * 3 * FRAMES,
+        frame(b"{" * 2_000, opcode=TEXT, finished=True) * 3 * FRAMES,
         frame(b"{", opcode=TEXT, finished=False) + frame(b"", opcode=CONTINUATION, finished=False) * 3 * FRAMES,
     ],
-    ids=["pings", "pongs", "messages", "fragments"],
+    ids=["pings", "pongs", "messages", "long messages", "fragments"],
 )
 def test_a_session_with_too_many_frames_in_a_second_is_closed_and_counted(rig: Rig, frames: bytes) -> None:
     start(rig, frames_per_key_per_second=FRAMES)
@@ -542,3 +635,16 @@ def test_a_long_message_in_fragments_is_no_flood(rig: Rig) -> None:
         text = message(input="x" * 4_000 * FRAMES)
         session.send(text[begin : begin + 2_000] for begin in range(0, len(text), 2_000))
         assert kinds(until_end(session)) == WHOLE
+
+
+def test_a_frame_that_comes_in_pieces_is_one_frame(rig: Rig) -> None:
+    """However the network cuts it: what came of it is no frame yet."""
+    start(rig, frames_per_key_per_second=4)
+    session, frames = handshaken(rig)
+    sent = frames.send(TextMessage(data=message(input="x" * 20_000)))
+    for begin in range(0, 10_000, 1_000):
+        session.sendall(sent[begin : begin + 1_000])
+        eventually(lambda begin=begin: rig.counts()["bytes"] > begin + 900)  # type: ignore[misc]
+    session.sendall(sent[10_000:])
+    eventually(lambda: len(rig.records()) == 1)
+    session.close()

@@ -309,6 +309,7 @@ class WebSocketSession(asyncio.Protocol):
         shared.wheel.forget(self)
         for message in (self._arriving, self._preparing, *self._waiting):
             self._release_bytes(message)
+        self._forget_unread()
         self._router.leave()
         self._waiting.clear()
         lifecycle, self._lifecycle = self._lifecycle, None
@@ -326,11 +327,16 @@ class WebSocketSession(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._stuck = False
-        self._unread = None
+        self._forget_unread()
         if self._lifecycle is not None:
             self._lifecycle.client_resumed()
         else:
             self._shared.loop.call_soon(self._serve_next)
+
+    def _forget_unread(self) -> None:
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.release(self._shared.in_flight)
 
     def _pause_reading(self) -> None:
         if not self._paused:
@@ -444,6 +450,8 @@ class WebSocketSession(asyncio.Protocol):
         if self._closing:
             return
         shared = self._shared
+        if self._stuck and self._unread is not None:
+            self._unread.count(shared.in_flight, self._router.use)
         if self._leaving and not self._waiting:
             self._close(CloseReason.GOING_AWAY, self._leaving)
             return
