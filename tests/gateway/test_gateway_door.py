@@ -190,6 +190,24 @@ def test_what_frames_a_body_has_an_end(rig: Rig, before: bytes, again: bytes) ->
     assert endless(rig, before, again).startswith((b"HTTP/1.1 4", b"closed"))
 
 
+KEY = f"authorization: Bearer {SECRET}"
+# What stands in the head, what stands in a trailer → the answer, which the head alone decides.
+TRAILERS = {
+    "a key": ("x: y", KEY, b"401"),
+    "another key": (KEY, "authorization: Bearer sk-other", b"200"),
+    "a cloud": (KEY, "x-clauseway-cloud: nowhere", b"200"),
+    "a host": (KEY, "host: elsewhere", b"200"),
+}
+
+
+@pytest.mark.parametrize(("line", "trailer", "status"), TRAILERS.values(), ids=TRAILERS)
+def test_a_trailer_decides_nothing(rig: Rig, line: str, trailer: str, status: bytes) -> None:
+    head = CHUNKED.replace(KEY.encode(), f"connection: close\r\n{line}".encode())
+    body = chat_body()
+    answer = rig.exchange(b"%b%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (head, len(body), body, trailer.encode()))
+    assert answer.startswith(b"HTTP/1.1 " + status), answer
+
+
 def test_a_small_limit_of_a_body_holds(rig: Rig) -> None:
     assert rig.exchange(request_bytes(chat_body(user="x" * 4096))).startswith(b"HTTP/1.1 413 ")
 
