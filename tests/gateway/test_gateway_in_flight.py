@@ -297,6 +297,15 @@ def test_nothing_stays_counted_of_a_client_that_leaves(rig: Rig, opened: Open, p
     leaving.close()  # the fixture waits for nothing to be counted
 
 
+def test_nothing_stays_counted_of_requests_in_line(rig: Rig, opened: Open, halting: Halting) -> None:
+    leaving = opened()
+    leaving.sendall(chat_of(10_000) * 3 + chat_of(700_000)[:2000])
+    eventually(lambda: rig.counts()["bytes"] == 730_000)
+    leaving.close()
+    eventually(lambda: rig.counts()["bytes"] == 10_000)  # of the request that is answered: its answer is read on
+    halting.may_answer.set()
+
+
 def test_who_leaves_counts_as_a_connection_until_the_answer_is_read(rig: Rig, opened: Open) -> None:
     """Else one key could have any number of answers made for nobody."""
     go_on = threading.Event()
@@ -350,6 +359,32 @@ def test_a_client_that_reads_no_answers_is_not_read_from(rig: Rig) -> None:
         answers = read_all(connection)
         sending.join()
     assert answers.count(b'{"status":"ok"}') == -(-sent // len(HEALTH)) + 1
+
+
+def test_no_more_waits_in_line_than_may_be_ahead(tmp_path: Path) -> None:
+    """However it comes; all of it is answered in the end."""
+    ask = HEALTH.replace(b"host: x", b"host: x\r\nx: " + b"y" * 4_000)
+    with Rig(tmp_path) as rig, socket.socket() as connection:
+        halting = Halting()
+        rig.cloud("azure", halting)
+        rig.start(rig.plan(settings=Settings(limits=Limits(ahead_bytes=1 << 20))))
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        connection.settimeout(1)
+        connection.connect(("127.0.0.1", rig.port))
+        connection.sendall(CHAT)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while sent < 16 * MB:
+                sent += connection.send(ask * 10)
+        assert sent < 16 * MB, "it was read to the end"
+        connection.settimeout(PATIENCE_S)
+        halting.may_answer.set()
+        rest = ask[sent % len(ask) :] + HEALTH.replace(b"host: x", b"host: x\r\nconnection: close")
+        sending = threading.Thread(target=connection.sendall, args=(rest,))
+        sending.start()
+        answers = read_all(connection)
+        sending.join()
+    assert answers.count(b'{"status":"ok"}') == sent // len(ask) + 2
 
 
 WORD = chunk_event([{"index": 0, "delta": {"content": "x" * 100_000}, "finish_reason": None}])

@@ -17,7 +17,7 @@ import httpx
 import openai
 import pytest
 import trustme
-from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig
+from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Received, Rig, stall
 from gateway_stage import RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE, RESPONSE_USAGE, answering, typed
 from web_socket_rig import WHOLE, Halting, closing_of, kinds, message, opened, until_end
 from websockets.exceptions import InvalidStatus
@@ -277,10 +277,12 @@ def test_a_message_that_is_still_coming_counts(rig: Rig) -> None:
 
 
 def test_nothing_stays_counted_of_a_session_that_leaves(rig: Rig) -> None:
-    """Whatever it has sent by then: input that is kept, a turn under way, a message in line, half of another."""
+    """Whatever it has sent by then: a message that is refused, input that is kept, a turn under way, a message in line,
+    half of another."""
     halting = rig.clouds["azure"].behaviour = Halting()
     start(rig, connections_per_key=1)
     session, frames = handshaken(rig)
+    session.sendall(frames.send(TextMessage(data="x" * 10_000)))
     for members in ({"generate": False}, {}, {}):
         session.sendall(frames.send(TextMessage(data=message(input="x" * 10_000, **members))))
     session.sendall(frames.send(TextMessage(data="x" * 10_000, message_finished=False)))
@@ -452,6 +454,38 @@ def test_what_is_kept_may_be_no_longer_than_a_body(rig: Rig) -> None:
         assert (refused["status"], refused["error"]["code"]) == (413, "body_too_large")
         session.send(message())
         assert kinds(until_end(session)) == WHOLE
+
+
+def test_what_is_kept_counts_once_more_in_the_body_that_it_goes_into(rig: Rig) -> None:
+    halting = rig.clouds["azure"].behaviour = Halting()
+    start(rig)
+    with opened(rig.url, SECRET) as session:
+        prepared = None
+        for kept in (1, 2):
+            session.send(message(generate=False, input="x" * 10_000, previous_response_id=prepared))
+            prepared = until_end(session)[-1]["response"]["id"]
+            eventually(lambda kept=kept: kept * 10_000 < rig.counts()["bytes"] < kept * 10_000 + 1_000)  # type: ignore[misc]
+        session.send(message(input="x" * 10_000, previous_response_id=prepared))
+        assert halting.begun.wait(PATIENCE_S)
+        assert 50_000 < rig.counts()["bytes"] < 52_000, "two inputs that are kept, and a body of three"
+        halting.may_go_on.set()
+        assert kinds(until_end(session)) == WHOLE
+    eventually(lambda: rig.counts()["bytes"] == 0)
+
+
+# -- a cloud that says nothing
+
+
+def test_a_turn_whose_cloud_says_nothing_is_given_up(rig: Rig) -> None:
+    """In its time, however long the session may be idle."""
+    rig.clouds["azure"].behaviour = stall
+    rig.start(rig.plan(attempt_timeout_s=0.3))
+    begun_s = time.monotonic()
+    with opened(rig.url, SECRET) as session:
+        session.send(message())
+        (refused,) = until_end(session)
+    assert (refused["status"], refused["error"]["type"]) == (502, "server_error")
+    assert time.monotonic() - begun_s < Limits().idle_s / 2
 
 
 # -- a journal that fails
