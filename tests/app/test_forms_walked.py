@@ -196,6 +196,80 @@ def test_a_session_that_ended_leads_back_with_what_was_typed(url: str, browser: 
     context.close()
 
 
+SENT = [form for form in TYPED if form.path in {page.path for page in PAGES if page.form}]
+
+
+@pytest.mark.parametrize("form", SENT, ids=lambda form: form.path)
+def test_a_result_is_there_again_on_the_way_back_and_when_it_is_loaded_again(
+    readers: dict[str, Reader], url: str, form: FormCase
+) -> None:
+    page, complaints = readers[form.reader]
+    name, text = form.fields[0], "typed <once>"
+    page.goto(url + form.path)
+    type_into(page, form, name, text)
+    for comes_back in (page.go_back, page.reload):
+        if comes_back == page.go_back:
+            page.get_by_role("link", name="Overview").click()
+            expect(page).to_have_url(f"{url}/")
+        comes_back()
+        expect(field_of(page, name)).to_have_attribute("aria-invalid", "true")
+        expect(field_of(page, name)).to_have_value(text)
+        assert urlsplit(page.url).path == form.path
+    page.locator(f"nav a[href='{form.path}']").click()
+    expect(field_of(page, name)).not_to_have_attribute("aria-invalid", "true")
+    assert complaints == []
+
+
+def test_a_result_is_not_there_again_for_the_next_reader(readers: dict[str, Reader], home: Home, url: str) -> None:
+    give_password(home, "anna", SECRET, ["auditor"])
+    page, form = readers["auditor"].page, next(form for form in SENT if form.reader == "auditor")
+    page.goto(url + form.path)
+    type_into(page, form, form.fields[0], "of the first reader")
+    expect(field_of(page, form.fields[0])).to_have_attribute("aria-invalid", "true")
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, url, "anna")
+    page.go_back()
+    for _ in range(3):
+        assert "of the first reader" not in page.content()
+        page.go_back()
+    page.goto(url)
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, url, "auditor")
+
+
+@pytest.mark.parametrize("form", SENT, ids=lambda form: form.path)
+def test_what_was_typed_and_not_sent_is_there_on_the_way_back(
+    readers: dict[str, Reader], url: str, form: FormCase
+) -> None:
+    page = readers[form.reader].page
+    page.goto(url)
+    page.goto(url + form.path)
+    field_of(page, form.fields[0]).fill("an hour's work")
+    page.get_by_role("link", name="Overview").click()
+    expect(page).to_have_url(f"{url}/")
+    page.go_back()
+    expect(field_of(page, form.fields[0])).to_have_value("an hour's work")
+
+
+@pytest.mark.parametrize("form", SENT, ids=lambda form: form.path)
+def test_a_file_that_is_too_long_is_told_before_it_is_sent(
+    readers: dict[str, Reader], url: str, form: FormCase, tmp_path: Path
+) -> None:
+    page = readers[form.reader].page
+    page.goto(url)
+    page.goto(url + form.path)
+    chosen = tmp_path / "chosen"
+    chosen.write_bytes(b"=" * (2 << 20))  # a character is sent as three
+    page.locator("#files").set_input_files(chosen)
+    told = page.get_by_role("alert")
+    expect(told).to_contain_text("it has 6,145 KiB as it is sent, and a form takes 4,096 KiB. Use the command line")
+    expect(told.locator("code")).to_contain_text("clauseway ")
+    with chosen.open("wb") as file:
+        file.truncate(1 << 30)
+    page.locator("#files").set_input_files(chosen)
+    expect(told).to_contain_text("it has 1,048,576 KiB")
+
+
 def test_an_amendment_that_is_none_is_told_at_its_field(readers: dict[str, Reader], url: str) -> None:
     page = readers["lawyer"].page
     page.goto(f"{url}/lawyer/compare?before=A9&after=A5")

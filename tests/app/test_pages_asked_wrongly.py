@@ -52,16 +52,27 @@ TABLE = [
     ("/statement/2026-05", 404, "There is no statement for May 2026"),
     ("/statement/2026-05/line", 404, "There is no line line in May 2026"),
     ("/statement/x/y", 404, "is not a month"),
-    ("/statement/2026-05/line?request=x&request=y", 404, "There is no line line in May 2026"),
+    ("/statement/2026-05/line?request=x&request=y", 400, "The parameter &#39;request&#39; is given 2 times"),
+    ("/statement/2026-05?party=openai", 400, "Leave &#39;party&#39; out."),
+    ("/download/statement/2026-05/pdf?party=openai", 400, "This page has no parameter &#39;party&#39;"),
+    ("/finance?before=A4", 400, "It takes growth, cap."),
+    ("/finance?growth=3&growth=9", 400, "This page takes one growth."),
+    ("/lawyer?product=gpt-5.4&product=gpt-5.5", 400, "The parameter &#39;product&#39; is given 2 times"),
+    ("/lawyer/draft?draft=x", 400, "It takes no parameter."),
+    ("/counts.json?cloud=aws", 400, "This page has no parameter &#39;cloud&#39;"),
+    ("/sign-in?next=/lawyer&next=/finance", 400, "Give &#39;next&#39; once."),
+    ("/text?line=x", 400, "is not the number of a line"),
+    ("/text?document=A5.md&line=9999", 400, "A5.md has 1 to "),
     ("/statement/%00", 404, "is not a month"),
     ("/statement/%3Cscript%3E", 404, "is not a month"),
     ("/statement/", 404, "There is no such page"),
-    ("/statement/a/b/c", 404, "it is not written as a month"),
+    ("/statement/a/b/c", 404, "It is not written as a month."),
+    ("/statement/2026-13", 404, "Write YYYY-MM, as 2026-05."),
     ("/statement/2026-05/line/soon", 404, "is not a day"),
     ("/statement/2026-05/line/2026-05-04", 404, "There are no requests of line line on 4 May 2026"),
     ("/statement/2026-05/line/2026-05-04?from=x", 404, "is not the number of a request"),
     ("/statement/a/b/c/d", 404, "There is no such page"),
-    ("/nothing", 404, "There is no such page"),
+    ("/nothing", 404, "followed by a month such as 2026-05."),
 ]
 
 
@@ -74,6 +85,31 @@ def test_what_cannot_be_shown_is_told_on_a_page(pages: httpx.Client, path: str, 
     assert "<script>" not in re.sub(r"<script nonce=[^>]*>", "", answer.text)
 
 
+# A form as it is sent · what the answer says
+FORMS = [
+    (b"bill=a&bill=b", {}, "The field &#39;bill&#39; is given 2 times"),
+    (b"bill=a&draft=b", {}, "This page has no field &#39;draft&#39;"),
+    (b"bill=%ff", {}, "more than 8 fields"),
+    (b"bill=" + b"x" * (5 << 20), {}, "Use the command line: clauseway usage reconcile --bill FILE."),
+    (b"bill=a", {"sec-fetch-site": "cross-site"}, "Another site&#39;s page sent it."),
+    (b"bill=a", {"content-type": "text/plain"}, "It is not sent as application/x-www-form-urlencoded."),
+    (b"--x", {"content-type": "multipart/form-data; boundary=x"}, "It is not sent as application"),
+]
+
+
+@pytest.mark.parametrize(("content", "headers", "says"), FORMS)
+def test_a_form_that_cannot_be_read_is_told_why(
+    pages: httpx.Client, content: bytes, headers: dict[str, str], says: str
+) -> None:
+    answer = pages.post("/finance/bill", content=content, headers=headers)
+    assert (answer.status_code, says in answer.text) == (400, True)
+
+
+def test_a_form_many_times_too_long_is_answered_once_it_is_sent(pages: httpx.Client) -> None:
+    answer = pages.post("/finance/bill", content=b"bill=" + b"x" * (30 << 20))
+    assert (answer.status_code, "The form is too long" in answer.text) == (400, True)
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_pages_are_only_read(pages: httpx.Client, method: str) -> None:
     assert pages.request(method, "/statement/2026-05").status_code == 405
@@ -83,7 +119,8 @@ def test_pages_are_only_read(pages: httpx.Client, method: str) -> None:
 def test_any_address_gets_an_answer(pages: httpx.Client, segments: list[str], request: str) -> None:
     path = "/".join(quote(segment, safe="") for segment in segments)
     answer = pages.get(f"/statement/{path}?request={quote(request, safe='')}")
-    assert answer.status_code == 404
+    # A page without the parameter refuses it; any other has nothing at such an address.
+    assert answer.status_code in (400, 404)
     assert "content-security-policy" in answer.headers
 
 

@@ -146,7 +146,7 @@ def kept_by(page: str) -> dict[str, str]:
 def test_what_was_typed_outlives_the_session_and_is_sent_again(stranger: TestClient, readers: SampleReaders) -> None:
     signed_in(stranger, "anna")
     change_password(readers)
-    asked = stranger.post("/lawyer/draft?a=b", data={"draft": DRAFT, "other": "x"})
+    asked = stranger.post("/lawyer/draft?a=b", data={"draft": DRAFT})
     assert (asked.status_code, "Sign in" in asked.text) == (401, True)
     kept = kept_by(asked.text)
     assert kept == {"next": "/lawyer/draft?a=b", "kept.draft": DRAFT}

@@ -146,7 +146,7 @@ class FinanceSource(Protocol):
 
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         """Return the evidence behind a line of a month, and of one request if it is named; None if
-        there is no such line or request. Read many records only if `records` is not empty."""
+        there is no such line. Read many records only if `records` is `all`."""
         ...
 
     async def day_requests(
@@ -171,6 +171,7 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
         name="bill",
         path="/finance/bill",
         form=("bill",),
+        command="clauseway usage reconcile --bill FILE",
         screen="/finance",
         link="Does a cloud’s bill agree?",
         ask=lambda source, given: source.bill(given["bill"]),
@@ -198,7 +199,7 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
         ),
         absent=Absence(
             "There is no line {line} in {period}",
-            "No settlement of that month has it, or the request is not in it.",
+            "No settlement of that month has it.",
             "Take the name from the statement: /statement/{period}.",
         ),
     ),

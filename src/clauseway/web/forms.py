@@ -1,26 +1,67 @@
-"""Forms that a browser sends: read up to a bound, and only from these pages."""
+"""Parameters of addresses, and forms that a browser sends: no name is unknown, and none repeated
+unless its page says so. A form is read up to a bound, and only from these pages."""
 
-from collections.abc import Mapping
-from urllib.parse import parse_qs
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
+from clauseway.values import InvalidInput, Problem
+
 _FIELDS_MAX = 8
+_URLENCODED = "application/x-www-form-urlencoded"
+# A form that is too long is read on so far, and dropped: a browser shows no answer that comes
+# before it has sent the form.
+_DROPPED_BYTES_MAX = 64 << 20
 
 
-async def form_sent(request: Request, bytes_max: int) -> Mapping[str, str] | None:
-    """Return the fields of a form, the first of each name; None if it is longer than `bytes_max` or
-    not a form."""
-    body = b""
+def check_names(
+    sent: Iterable[str], known: Collection[str], repeatable: Collection[str], noun: str
+) -> None:
+    """Raise InvalidInput for a name that is unknown or repeated. `noun` is what has the names: a
+    parameter, or a field."""
+    for name, times in Counter(sent).items():
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else f"it takes no {noun}"
+            raise _refusal(f"this page has no {noun} {name!r}", takes, f"Leave {name!r} out.", noun)
+        if times > 1 and name not in repeatable:
+            what, why = f"the {noun} {name!r} is given {times} times", f"this page takes one {name}"
+            raise _refusal(what, why, f"Give {name!r} once.", noun)
+
+
+async def form_sent(
+    request: Request, bytes_max: int, known: Collection[str], command: str = ""
+) -> Mapping[str, str]:
+    """Return the fields of a form. Raise InvalidInput for what is not a form of these pages;
+    `command` is what to use instead for a form longer than `bytes_max`."""
+    again = "Open the page and send the form from there."
+    body, size = b"", 0
     async for part in request.stream():
-        body += part
-        if len(body) > bytes_max:
-            return None
+        size += len(part)
+        if size <= bytes_max:
+            body += part
+        elif size > _DROPPED_BYTES_MAX:
+            break
+    if is_foreign(request):
+        raise _refusal("the form was not read", "another site's page sent it", again)
+    if size > bytes_max:
+        instead = f"Use the command line: {command}." if command else "Send less."
+        raise _refusal("the form is too long", f"a form takes {bytes_max >> 10:,} KiB", instead)
+    kind = request.headers.get("content-type", _URLENCODED).partition(";")[0].strip().lower()
+    if kind != _URLENCODED:
+        raise _refusal("the form was not read", f"it is not sent as {_URLENCODED}", again)
     try:
-        fields = parse_qs(body.decode("ascii"), max_num_fields=_FIELDS_MAX, errors="strict")
+        fields = parse_qsl(body.decode("ascii"), max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError:
-        return None
-    return {name: values[0] for name, values in fields.items()}
+        why = f"it is not {_URLENCODED} in UTF-8, or has more than {_FIELDS_MAX} fields"
+        raise _refusal("the form was not read", why, again) from None
+    check_names((name for name, _ in fields), known, (), "field")
+    return dict(fields)
+
+
+def _refusal(what: str, why: str, remedy: str, where: str = "form") -> InvalidInput:
+    return InvalidInput(Problem(what=what, why=why, where=where, remedy=remedy))
 
 
 def is_foreign(request: Request) -> bool:

@@ -18,7 +18,8 @@ FieldKind = Literal["select", "text"]
 
 
 # The parameters of a question's address: each part, both days, readings and suppositions.
-QUESTION_QUERY: Final = (*BY_NAME, "as_of", "known_at", "reading", "suppose")
+_REPEATABLE: Final = ("reading", "suppose")
+QUESTION_QUERY: Final = (*BY_NAME, "as_of", "known_at", *_REPEATABLE)
 
 
 class QuestionAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -315,6 +316,7 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         name="lawyer",
         path="/lawyer",
         query=QUESTION_QUERY,
+        repeatable=_REPEATABLE,
         screen="/lawyer",
         ask=lambda source, given: source.lawyer(_asked(given)),
     ),
@@ -330,6 +332,7 @@ LAWYER_PAGES: Final[tuple[WebPage[LawyerSource], ...]] = (
         name="draft",
         path="/lawyer/draft",
         form=("draft",),
+        command="clauseway agreement rehearse FILE",
         screen="/lawyer",
         link="What would a draft change?",
         ask=lambda source, given: source.draft(given["draft"]),

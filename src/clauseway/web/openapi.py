@@ -1,7 +1,7 @@
 """The addresses of the pages as an OpenAPI document, made from the list of pages."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from clauseway.web.engineer import MONITORING, MONITORING_FILES
@@ -17,6 +17,7 @@ _FAULT = {"description": "Something in the home is damaged or lost, or it is a f
 _SIGNED_OUT = {
     "303": {"description": "Nobody is signed in: leads to the form of those who sign in."}
 }
+_UNKNOWN = {"description": "A parameter that the page does not have, or given more than once."}
 _NOT_SEEN = {"403": {"description": "The reader may not see this screen."}}
 
 
@@ -56,7 +57,7 @@ def pages_document(version: str) -> _Node:
                 "counts",
                 "The counts of the gateway; `unavailable` says why there are none.",
                 "application/json",
-                more={"401": {"description": "Nobody is signed in."}},
+                more={"400": _UNKNOWN, "401": {"description": "Nobody is signed in."}},
             ),
             "/openapi.json": _answer("openapi", "This document.", "application/json"),
             "/healthz": _answer("healthz", "Whether the pages are up.", "text/plain"),
@@ -71,7 +72,12 @@ def _sign_in() -> _Node:
         "next": {"type": "string"},
     }
     form = {"type": "object", "required": ["account", "password"], "properties": fields}
-    shown = _answer("sign_in_form", "The form of those who sign in.", "text/html")
+    shown = _answer(
+        "sign_in_form",
+        "The form of those who sign in.",
+        "text/html",
+        more={"303": {"description": "Nobody has to sign in."}, "400": _UNKNOWN},
+    )
     body = {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": form}}}
     sent = _leading("sign_in", "Begin a session, and go to the address `next`.") | {
         "requestBody": body
@@ -95,7 +101,12 @@ def _leading(name: str, summary: str) -> _Node:
 
 def _file() -> _Node:
     summary = "A month's statement or ledger, as a file."
-    others = {**_SIGNED_OUT, **_NOT_SEEN, "404": {"description": "There is no such file."}}
+    others = {
+        "400": _UNKNOWN,
+        **_SIGNED_OUT,
+        **_NOT_SEEN,
+        "404": {"description": "There is no such file."},
+    }
     described = _answer("file", summary, "*/*", more=others)
     names = dict.fromkeys(re.findall(r"{(\w+)}", FILES), "path")
     return {**described, "parameters": _parameters(names)}
@@ -103,7 +114,12 @@ def _file() -> _Node:
 
 def _monitoring() -> _Node:
     summary = "A file for what watches the gateway."
-    others = {**_SIGNED_OUT, **_NOT_SEEN, "404": {"description": "There is no such file."}}
+    others = {
+        "400": _UNKNOWN,
+        **_SIGNED_OUT,
+        **_NOT_SEEN,
+        "404": {"description": "There is no such file."},
+    }
     kinds = sorted({file.kind for file in MONITORING_FILES})
     described = _answer("monitoring", summary, *kinds, more=others)
     names = {"type": "string", "enum": [file.name for file in MONITORING_FILES]}
@@ -115,8 +131,13 @@ def _page(page: WebPage[PageSource]) -> _Node:
     places = dict.fromkeys(re.findall(r"{(\w+)}", page.path), "path") | dict.fromkeys(
         page.query, "query"
     )
-    parameters = _parameters(places)
-    others = {**_SIGNED_OUT, **_unseen(page), "404": {"description": page.absent.what}}
+    parameters = _parameters(places, page.repeatable)
+    others = {
+        "400": _UNKNOWN,
+        **_SIGNED_OUT,
+        **_unseen(page),
+        "404": {"description": page.absent.what},
+    }
     described = _answer(page.name, f"The page {page.name}.", "text/html", more=others)
     if page.form:
         described |= {"post": _sent_to(page)}
@@ -134,7 +155,7 @@ def _sent_to(page: WebPage[PageSource]) -> _Node:
     # An empty form is valid: the page is shown as at first.
     body = {"content": {"application/x-www-form-urlencoded": {"schema": form}}}
     shown = {"description": f"The page {page.name}.", "content": {"text/html": {}}}
-    refused = {"description": "The form was not sent from this page, or is too long."}
+    refused = {"description": "The form cannot be read: foreign, too long, or with other fields."}
     signed_out = {"description": "Nobody is signed in: the form that keeps what was sent."}
     return {
         "operationId": f"{page.name}_sent",
@@ -151,9 +172,15 @@ def _sent_to(page: WebPage[PageSource]) -> _Node:
     }
 
 
-def _parameters(places: Mapping[str, str]) -> list[_Node]:
+def _parameters(places: Mapping[str, str], repeatable: Collection[str] = ()) -> list[_Node]:
+    text = {"type": "string"}
     return [
-        {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": place,
+            "required": place == "path",
+            "schema": {"type": "array", "items": text} if name in repeatable else text,
+        }
         for name, place in places.items()
     ]
 

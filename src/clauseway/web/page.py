@@ -10,13 +10,13 @@ Source = TypeVar("Source", contravariant=True)
 
 
 class Given:
-    """The parts of an address: of its path, and of its query, which may repeat a name."""
+    """The parts of an address: of its path, and of its query, which may repeat some names."""
 
     def __init__(self, path: Mapping[str, str], query: Mapping[str, Sequence[str]]) -> None:
         self._path, self._query = path, query
 
     def __getitem__(self, name: str) -> str:
-        """Return a part: its first value, or an empty text."""
+        """Return a part that is not repeated, or an empty text."""
         if name in self._path:
             return self._path[name]
         return next(iter(self._query.get(name, ())), "")
@@ -38,15 +38,19 @@ class WebPage(msgspec.Struct, Generic[Source], frozen=True, kw_only=True):
     """A page: its path, and the call that asks a source for its context.
 
     Its template is `NAME.html.j2`, in which the context has that name. `query` lists the parameters
-    of its address, `form` the fields of a form that is sent to it. `screen` is the path of its
-    entry in the navigation: readers of that screen, or of a screen in `also`, may see the page.
+    of its address, `repeatable` those that it may name more than once. `form` lists the fields of a
+    form that is sent to it, and `command` does the same on the command line. `screen` is the path
+    of its entry in the navigation: readers of that screen, or of a screen in `also`, may see the
+    page.
     """
 
     name: str
     path: str
     ask: Callable[[Source, Given], Awaitable[msgspec.Struct | None]]
     query: tuple[str, ...] = ()
+    repeatable: tuple[str, ...] = ()
     form: tuple[str, ...] = ()
+    command: str = ""
     screen: str
     also: tuple[str, ...] = ()
     # The label of the link on its screen; empty if the screen has its own link.

@@ -27,12 +27,12 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clauseway.values import VERSION, Damaged, InvalidInput
+from clauseway.values import VERSION, Damaged, InvalidInput, Problem
 from clauseway.web import monitoring
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.engineer import MONITORING, MONITORING_FILES
-from clauseway.web.forms import form_sent, is_foreign
+from clauseway.web.forms import check_names, form_sent
 from clauseway.web.openapi import pages_document
 from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
@@ -57,6 +57,9 @@ from clauseway.web.sign_in import (
     TellSignIn,
     ignore,
 )
+from clauseway.wording.names import sentence
+
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 # Host names of a browser on this machine. With any other Host a foreign page points its own name
 # here (DNS rebinding).
@@ -87,11 +90,11 @@ def create_app(
     app = Starlette(
         routes=[
             *(Route(page.path, pages.shows(page), methods=_methods(page)) for page in PAGES),
-            Route(FILES, pages.file),
-            Route(MONITORING, pages.monitoring),
+            Route(FILES, pages.without_parameters(pages.file)),
+            Route(MONITORING, pages.without_parameters(pages.monitoring)),
             Route(SIGN_IN, sign_in.answers, methods=["GET", "POST"]),
             Route(SIGN_OUT, sign_in.signs_out, methods=["POST"]),
-            Route("/counts.json", pages.counts),
+            Route("/counts.json", pages.without_parameters(pages.counts)),
             Route("/openapi.json", _openapi),
             Route("/healthz", _healthz),
         ],
@@ -181,24 +184,34 @@ def _sent(name: str, kind: str, content: bytes) -> Response:
     return Response(content, media_type=kind, headers=headers)
 
 
+async def _query_sent(request: Request, page: WebPage[PageSource]) -> dict[str, list[str]]:
+    """Return the parameters of a page's address, and the fields of the form sent to it. Raise
+    InvalidInput for one that the page does not take."""
+    sent = request.query_params
+    check_names((name for name, _ in sent.multi_items()), page.query, page.repeatable, "parameter")
+    query = {name: sent.getlist(name) for name in page.query}
+    if request.method == "POST":
+        form = await form_sent(request, _FORM_BYTES_MAX, page.form, page.command)
+        query |= {name: [value] for name, value in form.items()}
+    return query
+
+
 class _Pages:
     def __init__(self, source: PageSource) -> None:
         self._source = source
         self._templates = environment()
 
-    def shows(self, page: WebPage[PageSource]) -> Callable[[Request], Awaitable[Response]]:
+    def shows(self, page: WebPage[PageSource]) -> _Endpoint:
         """Return the endpoint of a page of the list."""
 
         async def show(request: Request) -> Response:
             screen = _seen_under(request, (page.screen, *page.also))
             if not screen:
                 return self._not_seen(request, page.screen)
-            query = {name: request.query_params.getlist(name) for name in page.query}
-            if request.method == "POST":
-                form = None if is_foreign(request) else await form_sent(request, _FORM_BYTES_MAX)
-                if form is None:
-                    return self._not_a_form(request, page)
-                query |= {name: [form[name]] for name in page.form if name in form}
+            try:
+                query = await _query_sent(request, page)
+            except InvalidInput as error:
+                return self._refusal(request, 400, error.problems[0], screen)
             context = await page.ask(self._source, Given(request.path_params, query))
             if context is None:
                 absent = page.absent
@@ -207,20 +220,27 @@ class _Pages:
                     for text in (absent.what, absent.why, absent.remedy)
                 )
                 return self._problem(request, 404, what, why, remedy, screen=screen)
-            drawn = {page.name: context}
+            drawn = {
+                page.name: context,
+                "form_bytes_max": _FORM_BYTES_MAX,
+                "form_command": page.command,
+                "is_sent": request.method == "POST",
+            }
             return self._page(request, f"{page.name}.html.j2", drawn, screen=screen)
 
         return show
 
-    def _not_a_form(self, request: Request, page: WebPage[PageSource]) -> Response:
-        return self._problem(
-            request,
-            400,
-            "The form cannot be read",
-            f"It was not sent from this page, or is longer than {_FORM_BYTES_MAX // 1024:,} KiB.",
-            "Open the page and send it from there.",
-            screen=page.screen,
-        )
+    def without_parameters(self, endpoint: _Endpoint) -> _Endpoint:
+        """Return an endpoint that refuses each parameter of its address."""
+
+        async def answer(request: Request) -> Response:
+            try:
+                check_names(request.query_params, (), (), "parameter")
+            except InvalidInput as error:
+                return self._refusal(request, 400, error.problems[0])
+            return await endpoint(request)
+
+        return answer
 
     async def file(self, request: Request) -> Response:
         """Send a file to download. Its name comes from the source, not from the address."""
@@ -280,12 +300,12 @@ class _Pages:
         status = 404 if request.path_params else 400
         if isinstance(error, Damaged):
             status = 500
-        return self._problem(request, status, problem.what, problem.why, problem.remedy)
+        return self._refusal(request, status, problem)
 
     async def failed(self, request: Request, error: Exception) -> Response:
         """Answer 500. The error itself goes only to the log of this process."""
-        why = f"This is an error of Clauseway, not of your input: {type(error).__name__}."
-        remedy = "Read the log of the pages."
+        why = f"This is a failure of ours, not of your input: {type(error).__name__}."
+        remedy = "The log of the pages, where clauseway serve writes, shows where it came from."
         return self._problem(request, 500, "The page cannot be shown", why, remedy)
 
     async def unavailable(self, request: Request, error: Exception) -> Response:
@@ -302,6 +322,12 @@ class _Pages:
         remedy = f"Ask the operator: clauseway person password {_account(request)} …"
         what = f"You may not see the screen {label}"
         return self._problem(request, 403, what, "Your account has other screens.", remedy)
+
+    def _refusal(
+        self, request: Request, status: int, problem: Problem, screen: str = ""
+    ) -> Response:
+        what, why = sentence(problem.what), f"{sentence(problem.why).removesuffix('.')}."
+        return self._problem(request, status, what, why, problem.remedy, screen)
 
     def _problem(
         self, request: Request, status: int, problem: str, why: str, remedy: str, screen: str = ""

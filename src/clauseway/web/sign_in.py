@@ -14,6 +14,7 @@ import hashlib
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal, Protocol
 from urllib.parse import quote, urlencode
 
@@ -23,7 +24,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clauseway.web.forms import form_sent, is_foreign
+from clauseway.values import InvalidInput, Problem
+from clauseway.web.forms import check_names, form_sent, is_foreign
+from clauseway.wording.names import sentence
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 # Addresses that show nothing of a home.
@@ -41,6 +44,7 @@ _COUNTED_MAX = 10_000
 _SIGN_IN_BYTES_MAX = 4096
 # Prefix of fields that were typed into another form before the sign-in.
 _KEPT = "kept."
+_FIELDS = ("account", "password", "next")
 # Checking a password takes tens of megabytes and tenths of a second.
 _TRIES_AT_ONCE = 2
 
@@ -215,10 +219,11 @@ class RequireSignIn:
         """Return the sign-in form with the fields of a form that was sent; None if no page has that
         form."""
         path = request.url.path
-        if request.method != "POST" or path not in self._forms.fields or is_foreign(request):
+        if request.method != "POST" or path not in self._forms.fields:
             return None
-        form = await form_sent(request, self._forms.bytes_max)
-        kept = self._forms.kept(path, form or {})
+        kept: Mapping[str, str] = {}
+        with suppress(InvalidInput):
+            kept = await form_sent(request, self._forms.bytes_max, self._forms.fields[path])
         if not kept:
             return None
         return self._draw(request, SignInContext(next=_asked(request), kept=kept), 401)
@@ -245,7 +250,10 @@ class SignIn:
         return await (self.signs_in if request.method == "POST" else self.shows)(request)
 
     async def shows(self, request: Request) -> Response:
-        """Show the form; redirect to the next page if nobody has to sign in."""
+        """Show the form; redirect to the next page if nobody has to sign in. Raise InvalidInput for
+        a parameter that is unknown or repeated."""
+        names = (name for name, _ in request.query_params.multi_items())
+        check_names(names, ("next",), (), "parameter")
         goes_to = within(request.query_params.get("next", ""))
         if not await self._readers.are_named():
             return RedirectResponse(goes_to, 303)
@@ -253,10 +261,10 @@ class SignIn:
 
     async def signs_in(self, request: Request) -> Response:
         """Begin a session if the password is right, and redirect to the page that was asked for."""
-        form = await form_sent(request, self._forms.bytes_max + _SIGN_IN_BYTES_MAX)
-        if form is None or is_foreign(request) or _is_long(form):
-            problem = "The form was not sent from this page. Try again here."
-            return self._draw(request, SignInContext(problem=problem), 400)
+        try:
+            form = await self._form(request)
+        except InvalidInput as error:
+            return self._draw(request, SignInContext(problem=sentence(error.sentences)), 400)
         account, goes_to = form.get("account", "").strip(), within(form.get("next", ""))
         carried = {
             name.removeprefix(_KEPT): value
@@ -294,6 +302,22 @@ class SignIn:
             samesite="lax",
         )
         return answer
+
+    async def _form(self, request: Request) -> Mapping[str, str]:
+        """Return the fields of the form, and those that it carries. Raise InvalidInput."""
+        carried = {f"{_KEPT}{name}" for names in self._forms.fields.values() for name in names}
+        bytes_max = self._forms.bytes_max + _SIGN_IN_BYTES_MAX
+        form = await form_sent(request, bytes_max, {*_FIELDS, *carried})
+        if sum(len(form.get(name, "")) for name in _FIELDS) > _SIGN_IN_BYTES_MAX:
+            raise InvalidInput(
+                Problem(
+                    what="account and password are too long",
+                    why=f"together they take {_SIGN_IN_BYTES_MAX:,} characters at most",
+                    where=SIGN_IN,
+                    remedy="Type them again.",
+                )
+            )
+        return form
 
     def _refused_for_now(self, request: Request, shown: SignInContext) -> Response | None:
         """Return the form that says how long to wait; None if the account may be tried."""
@@ -358,12 +382,6 @@ def _led_to_the_form(request: Request) -> Response:
 def _asked(request: Request) -> str:
     """Return the address that was asked for, within these pages."""
     return quote(request.url.path) + (f"?{request.url.query}" if request.url.query else "")
-
-
-def _is_long(form: Mapping[str, str]) -> bool:
-    """Return whether the credentials are longer than anybody types."""
-    typed = (value for name, value in form.items() if not name.startswith(_KEPT))
-    return sum(map(len, typed)) > _SIGN_IN_BYTES_MAX
 
 
 def _digest(token: str) -> bytes:
