@@ -160,10 +160,26 @@ def test_a_document_that_is_none_is_not_found(client: TestClient, document: str)
     assert "no such document" in answer.text
 
 
-def test_a_line_that_is_none_marks_nothing(client: TestClient, tmp_path: Path) -> None:
-    answer = client.get("/text", params={"document": "A4.md", "line": "²"})
-    assert answer.status_code == 200
-    assert 'id="named"' not in answer.text
+@pytest.mark.parametrize("line", ["²", "0", "9999", "x"])
+def test_a_line_that_is_none_is_refused_and_none_marks_nothing(client: TestClient, line: str) -> None:
+    answer = client.get("/text", params={"document": "A4.md", "line": line})
+    assert (answer.status_code, "A4.md has 1 to" in answer.text) == (400, True)
+    assert 'id="named"' not in client.get("/text", params={"document": "A4.md"}).text
+
+
+# The question's address · what its fields say
+UNFINISHED = [
+    ("product=gpt-5.5&cloud=aws", "No name is given: the question needs one. Known: amazon,"),
+    ("party=openai&action=share-revenue", "Name the other party with “to”."),
+]
+
+
+@pytest.mark.parametrize(("asked", "said"), UNFINISHED)
+def test_a_field_says_what_to_do_in_the_words_of_the_form(client: TestClient, asked: str, said: str) -> None:
+    page = client.get(f"/lawyer?{asked}").text
+    assert said in page
+    assert "unknown name" not in page.lower()
+    assert not re.search(r'class="problem"[^>]*>[^<]*--', page)
 
 
 def test_two_amendments_are_compared_as_the_command_compares_them(client: TestClient) -> None:

@@ -25,14 +25,14 @@ def problems(suppose: Iterable[str] = (), **parts: Any) -> list[tuple[str, str]]
 # What is asked otherwise than the good question, separated by semicolons | where the problem is | what it is
 REFUSED = """
 action=host                                       | --action     | unknown name 'host'
-action=                                           | --action     | unknown name ''
+action=                                           | --action     | no name is given
 party=nobody                                      | --party      | unknown name 'nobody'
-party=                                            | --party      | unknown name ''
+party=                                            | --party      | no name is given
 party=OpenAI                                      | --party      | unknown name 'OpenAI'
 cloud=gcp                                         | --cloud      | unknown name 'gcp'
 cloud=                                            | --cloud      | it is missing
 segment=military                                  | --segment    | unknown name 'military'
-segment=                                          | --segment    | unknown name ''
+segment=                                          | --segment    | no name is given
 product=gpt-9                                     | --product    | unknown name 'gpt-9'
 product=                                          | --product    | it is missing
 product=api                                       | --product    | 'api' is a wider class

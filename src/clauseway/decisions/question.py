@@ -206,14 +206,11 @@ def check_name(problems: list[Problem], flag: str, value: str, names: Iterable[s
     """Add a problem if `value` is not among the known names."""
     if value in names:
         return
-    problems.append(
-        Problem(
-            what=f"unknown name {value!r}",
-            why="the agreement does not name it",
-            where=flag,
-            remedy=suggestion(value, names),
-        )
-    )
+    what, why = f"unknown name {value!r}", "the agreement does not name it"
+    if not value:
+        what, why = "no name is given", "the question needs one"
+    remedy = suggestion(value, names)
+    problems.append(Problem(what=what, why=why, where=flag, remedy=remedy))
 
 
 def _check_parts(problems: list[Problem], asked: Names) -> None:

@@ -53,7 +53,7 @@ _PRICED_ONE_BY_ONE_MAX = 200_000
 
 
 class NotTraced(InvalidInput):
-    """The line does not exist, or has no such request or day."""
+    """The line does not exist, or has no such day."""
 
 
 class DayCharge(msgspec.Struct, frozen=True, kw_only=True):
@@ -485,7 +485,7 @@ class _Tracer:
                 msgspec.structs.replace(traced, share_before=share[0], share_after=share[1])
             )
         if not followed:
-            raise NotTraced.of(
+            raise InvalidInput.of(
                 what=f"no request {request!r}",
                 why="the line's days hold no such request that was charged",
                 where="--request",

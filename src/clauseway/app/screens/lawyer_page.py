@@ -1,6 +1,7 @@
 """The lawyer's screen: a question from a form, answered as by `clauseway decide`, and the documents
 of the agreement."""
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
@@ -46,7 +47,7 @@ from clauseway.web.lawyer import (
     TextContext,
 )
 from clauseway.wording.decided import RECORD_PRODUCT
-from clauseway.wording.names import Wording, listed
+from clauseway.wording.names import Wording, listed, sentence
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.shown_rights import rights_of_interest
 
@@ -70,6 +71,15 @@ _OTHER_FLAGS = {
     "--known-at": "known_at",
     "--reading": "reading",
     "--suppose": "suppose",
+}
+# A flag of a command in a sentence, and the label of its field.
+_FLAG = re.compile(r"--[a-z-]+")
+_LABELS = {
+    **{part.flag: part.field.label for part in PARTS},
+    "--as-of": "on the day",
+    "--known-at": "known at",
+    "--reading": "read as",
+    "--suppose": "supposing",
 }
 # Empty fields for suppositions in the form, beyond the filled ones.
 _SPARE_SUPPOSITIONS = 1
@@ -352,12 +362,18 @@ def _by_field(problems: Iterable[Problem]) -> tuple[dict[str, str], list[str]]:
     for problem in problems:
         flag, _, item = problem.where.partition(" ")
         name = f"reading-{item}" if flag == "--reading" and item else names.get(flag, "")
-        said = f"{problem.sentences[:1].upper()}{problem.sentences[1:]}"
+        said = _FLAG.sub(_field_named, sentence(problem.sentences))
         if name:
             wrong[name] = f"{wrong[name]} {said}" if name in wrong else said
         else:
             of_no_field.append(said)
     return wrong, of_no_field
+
+
+def _field_named(flag: re.Match[str]) -> str:
+    """Return a flag of a command as its field is called in the form."""
+    label = _LABELS.get(flag[0])
+    return f"“{label}”" if label else flag[0]
 
 
 class _Fields:
@@ -453,13 +469,13 @@ def _suppositions(asked: QuestionAsked, wrong: dict[str, str]) -> Iterator[FormF
 
 def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
     """Return a document, by default the first, with the section of a line marked; None if there is
-    no such document."""
+    no such document. Raise InvalidInput for a line that the document does not have."""
     documents = documents_by_name(opened)
     document = document or next(iter(documents))
     if document not in documents:
         return None
     sections = sections_of(document, documents[document])
-    at = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
+    at = _line_of(document, documents[document], line) if line else 0
     named = max((section.line for section in sections if section.line <= at), default=0)
     return TextContext(
         document=document,
@@ -474,4 +490,20 @@ def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
             )
             for section in sections
         ),
+    )
+
+
+def _line_of(document: str, text: str, line: str) -> int:
+    """Return the number of a line of a document. Raise InvalidInput."""
+    last = len(text.splitlines())
+    number = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
+    if 1 <= number <= last:
+        return number
+    raise InvalidInput(
+        Problem(
+            what=f"{line!r} is not the number of a line",
+            why=f"{document} has 1 to {last}",
+            where="line",
+            remedy="Leave it out to read the whole document.",
+        )
     )

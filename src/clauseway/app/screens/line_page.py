@@ -24,6 +24,7 @@ from clauseway.web.contexts import (
 
 # Records on the days of a line that a page reads unasked: they take a fraction of a second.
 RECORDS_MAX = 10_000
+_ALL = "all"
 # Requests on a page of a day's requests.
 REQUESTS_MAX = 100
 
@@ -38,10 +39,19 @@ def line_page(
     named: Named = as_it_is,
 ) -> LineContext | None:
     """Return the page of a line of a month, with one request followed if it is named; None if the
-    month has no such line or request.
+    month has no such line. Raise InvalidInput for a request that the line does not have.
 
-    If its days have more than `records_max` records, read them only if `records` is not empty.
+    If its days have more than `records_max` records, read them only if `records` is `all`.
     """
+    if records not in ("", _ALL):
+        raise InvalidInput(
+            Problem(
+                what=f"{records!r} are no records that can be read",
+                why=f"they are read with records={_ALL}, or not at all",
+                where="records",
+                remedy=f"Write records={_ALL}, or leave it out.",
+            )
+        )
     try:
         trace = tracing.trace_line(
             home, line, request, rows_max=0 if records else records_max or RECORDS_MAX
