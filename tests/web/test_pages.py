@@ -111,7 +111,9 @@ class TestCounts:
         page.goto(served.url)
         expect(page.locator("#counts-state")).to_have_text("Live: counted every second.")
         has_ended = True
-        expect(page.locator("#counts-state")).to_have_text("Not counted any more: nobody is signed in.")
+        expect(page.locator("#counts-state")).to_have_text(
+            "Not counted any more: nobody is signed in. Load the page again to sign in."
+        )
         page.clock.run_for(60_000)
         assert refused == [f"{served.url}/counts.json"]
         page.close()

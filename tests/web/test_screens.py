@@ -105,7 +105,8 @@ def judge(page: Page, axe: str) -> None:
     page.evaluate(axe)
     for viewport in (WIDE, NARROW):
         page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        found = page.evaluate("axe.run(document, {rules: {'target-size': {enabled: true}}})")
+        found = [*found["violations"], *(each for each in found["incomplete"] if each["id"] == "aria-prohibited-attr")]
         faults = {each["id"]: [node["html"] for node in each["nodes"]] for each in found}
         assert faults == {}, viewport
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]

@@ -40,6 +40,18 @@ def scrolls_sideways(page: Page) -> bool:
     return found
 
 
+def test_of_ten_thousand_lines_those_are_laid_out_that_are_seen_and_on_paper_all(served: Served, page: Page) -> None:
+    """Laid out at once they took a browser more than two minutes, of which quotation marks were the most."""
+    page.goto(f"{served.url}/statement/{STATEMENT.period}")
+    laid_out = """line => [
+        getComputedStyle(line).contentVisibility,
+        getComputedStyle(line.querySelector("q"), "::before").content,
+    ]"""
+    assert page.locator(".line").first.evaluate(laid_out) == ["auto", "none"]
+    page.emulate_media(media="print")
+    assert page.locator(".line").first.evaluate(laid_out) == ["visible", "none"]
+
+
 def test_a_line_opens_to_everything_behind_it(served: Served, page: Page) -> None:
     page.goto(f"{served.url}/statement/{LINE.period}")
     page.get_by_role("link", name=LINE.id).click()

@@ -46,7 +46,7 @@
     try {
       const answer = await fetch("/counts.json", { cache: "no-store" });
       if (answer.status === 401) {
-        state.textContent = "Not counted any more: nobody is signed in.";
+        state.textContent = "Not counted any more: nobody is signed in. Load the page again to sign in.";
         return;
       }
       const counts = await answer.json();

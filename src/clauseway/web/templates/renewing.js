@@ -41,7 +41,7 @@ const renewing = (() => {
     const answer = await fetch(address, { cache: "no-store" }).catch(() => {
       throw new Error("the server does not answer");
     });
-    if (answer.redirected) throw new Error("nobody is signed in any more");
+    if (answer.redirected) throw new Error("nobody is signed in any more; load the page again to sign in");
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     return new DOMParser().parseFromString(unstyled(await answer.text()), "text/html");
   };
