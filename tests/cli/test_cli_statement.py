@@ -494,6 +494,42 @@ def test_signed_by_one_and_countersigned_by_the_other(own: Home, tmp_path: Path,
     ]
 
 
+def test_two_statements_of_a_month_that_a_party_signed_are_told(own: Home, tmp_path: Path) -> None:
+    """Each repeats, because each says what it was made from: openai gave one to one reader, the other to another."""
+    first = written(own, tmp_path / "first.json")
+    key(own, "openai")
+    told(own, "sign", str(first), "--party", "openai")
+    assert told(own, "verify", str(first), str(first), "2026-04")["equivocations"] == []
+    settled_book.seal(own, [(12, "05-02", 9, 1, 2, (100_000, 0, 100_000))])
+    settled_book.settle(own, "2026-05")
+    second = written(own, tmp_path / "second.json")
+    for file in (first, second):
+        assert "the same, to the last byte" in printed(own, "verify", str(file))
+    [unsigned] = told(own, "verify", str(first), "2026-05", code=2)["equivocations"]
+    assert (unsigned["named"], unsigned["signed_by"]) == ([str(first), "2026-05"], [])
+    told(own, "sign", str(second), "--party", "openai")
+    said = printed(own, "verify", str(first), str(second), "2026-04", code=2)
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (first, second)]
+    both = f"{first} ({digests[0]}) and {second} ({digests[1]})"
+    assert said.splitlines()[-1] == f"Two statements of 2026-05: {both}; openai signed both."
+
+
+def test_a_statement_of_a_month_that_was_closed_with_another_is_told(own: Home, tmp_path: Path) -> None:
+    first = written(own, tmp_path / "first.json")
+    pack = tmp_path / "first.pack"
+    told(own, "pack", "2026-05", "--out", str(pack))
+    settled_book.seal(own, [(12, "05-02", 9, 1, 2, (100_000, 0, 100_000))])
+    settled_book.settle(own, "2026-05")
+    for month in ("2026-04", "2026-05"):
+        answer("books", "close", month, "--home", str(own.root))
+    second = written(own, tmp_path / "second.json")
+    digest = hashlib.sha256(second.read_bytes()).hexdigest()
+    assert told(own, "verify", str(second))["repeated"]["same"]
+    for source in (first, pack):
+        remarks = told(own, "verify", str(source), code=2)["repeated"]["remarks"]
+        assert remarks == [f"2026-05 was closed here with another statement: {digest}."]
+
+
 def test_tampering_is_told_line_by_line(own: Home, tmp_path: Path) -> None:
     may = written(own, tmp_path / "may.json")
     key(own, "openai")

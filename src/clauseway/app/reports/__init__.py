@@ -6,6 +6,7 @@ seal the journals of its gateways; `signing` books a dispute. Nothing else chang
     tracing            the evidence behind a statement's line
     verifying          a statement settled again from its stated inputs
     handed_statements  statements from outside
+    equivocation       statements of one month that contradict each other
     signing            statements signed, countersigned and disputed
     packing            a statement with all inputs to repeat it, in one file; pack_layout: its ZIP
     reconciling        a cloud's bill compared with the meter

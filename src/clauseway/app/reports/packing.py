@@ -32,6 +32,7 @@ from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import writing
 from clauseway.app.opening.several import text_hash
+from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
     HandedStatement,
     StatementVerification,
@@ -263,7 +264,8 @@ def verify_pack(
         blocked = again.blocked
         if not has_usage:
             blocked = _by_sums(stated, stated_days, there, has_own=has_own)
-        done = verification(stated, settlement, blocked, again.remarks)
+        contradicted = closed_otherwise(reader, stated) if reader is not None else []
+        done = verification(stated, settlement, blocked, [*again.remarks, *contradicted])
         if not has_usage and not has_own:
             there = stated_days
             lines = (unchecked(line, " ".join(blocked)) for line in done.lines)

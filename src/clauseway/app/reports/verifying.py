@@ -17,6 +17,7 @@ from clauseway.app.books.settling import ClosedMonths, Settler, late_of, voucher
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.prices import unpriced
+from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
     CANNOT_BE_CHECKED,
     DIFFERS,
@@ -88,7 +89,8 @@ def verify_statement(
         again = repeat(home, lake, stated)
         settlement = performed_corrections(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
-    return verification(stated, settlement, again.blocked, [*again.remarks, *edited])
+    remarks = [*again.remarks, *edited, *closed_otherwise(home, stated)]
+    return verification(stated, settlement, again.blocked, remarks)
 
 
 def verification(

@@ -3,17 +3,20 @@ behind its lines.
 """
 
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
 
+from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.places import file_at
 from clauseway.app.opening.several import check_party
+from clauseway.app.reports.equivocation import VerifiedFile, equivocations
 from clauseway.app.reports.handed_statements import beside, is_pack, read_statement
 from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.statement_formats import FORMATS, TERMINAL
@@ -34,6 +37,7 @@ from clauseway.cli.money.verification_text import (
 )
 from clauseway.cli.output import counted
 from clauseway.cli.written import OutFile
+from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, Problem, parse_day
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
@@ -141,10 +145,10 @@ def explain(
 @app.command()
 def verify(
     context: typer.Context,
-    source: Annotated[
-        str,
+    sources: Annotated[
+        list[str],
         typer.Argument(
-            help="A statement's file, a pack, or a settled month, as 2026-05.",
+            help="A statement's file, a pack, or a settled month, as 2026-05; or several.",
             metavar="FILE|MONTH",
         ),
     ],
@@ -155,7 +159,8 @@ def verify(
     """Settle again from what a statement was made from: the same bytes, or what differs.
 
     The file may come from anybody: it says itself what it was made from, and the home finds that by
-    its digest. Signatures beside the file are checked too. Nothing is changed. The exit code is 0
+    its digest. Signatures beside the file are checked too. Of several, those of one month that
+    contradict each other are named, with who signed both. Nothing is changed. The exit code is 0
     where all is the same, and 2 where it is not.
 
     \b
@@ -163,29 +168,31 @@ def verify(
       clauseway statement verify 2026-05
     What the other party sent:
       clauseway statement verify may.json
+    What it sent to two readers:
+      clauseway statement verify may.json theirs.json
     """
-    at, path, signing = home_at(home), Path(source), None
-    if path.exists() or path.suffix:
-        check_unread(context, {"party": "a file says itself whose it is"})
-    if is_pack(path):
-        return _verified_pack(at, path, as_json)
+    at = home_at(home)
     # A month has no suffix; a name with one means a file, also one that is not there.
-    if path.exists() or path.suffix:
-        given = read_statement(path)
-        if beside(path).exists():
-            signing = _loaded("signing").signing_of(at, path, given)
-        done = _loaded("verifying").verify_given(at, given)
-    else:
-        check_party(party, held_agreements(home))
-        done = _loaded("verifying").verify_settled(at, source, party)
+    if any(Path(source).exists() or Path(source).suffix for source in sources):
+        check_unread(context, {"party": "a file says itself whose it is"})
+    verified = [_verified(at, source, party) for source in sources]
+    known = [
+        VerifiedFile(named=source, statement=done.statement, signed_by=done.signed_by)
+        for source, done in zip(sources, verified, strict=True)
+        if done.statement is not None
+    ]
+    contradicting = equivocations(known)
 
     def show() -> None:
-        print_verification(console(), done)
-        if signing is not None:
-            print_signing(console(), signing)
+        for done in verified:
+            done.show()
+        for pair in contradicting:
+            console().print(str(pair), style="bold red", soft_wrap=True)
 
-    answer(as_json, {"repeated": done, "signing": signing}, show)
-    return 0 if done.same and (signing is None or signing.holds) else NOT_SO
+    members = [done.members for done in verified]
+    several = {"statements": members, "equivocations": contradicting}
+    answer(as_json, members[0] if len(members) == 1 else several, show)
+    return 0 if all(done.holds for done in verified) and not contradicting else NOT_SO
 
 
 @app.command()
@@ -356,8 +363,53 @@ def dispute(
     return 0
 
 
-def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
-    """Perform a pack again and print the result, with its signatures."""
+class _Verified(NamedTuple):
+    """The result for one source: its statement (None of a print) and the parties whose signatures
+    are valid; what is printed, and the same for a program."""
+
+    statement: Statement | None
+    signing: Any
+    members: dict[str, Any]
+    same: bool
+    show: Callable[[], None]
+
+    @property
+    def holds(self) -> bool:
+        return self.same and (self.signing is None or bool(self.signing.holds))
+
+    @property
+    def signed_by(self) -> tuple[str, ...]:
+        if self.signing is None or self.signing.changed:
+            return ()
+        valid = (signature.party for signature in self.signing.signatures if signature.valid)
+        return tuple(dict.fromkeys(valid))
+
+
+def _verified(home: Home, source: str, party: str) -> _Verified:
+    """Perform a statement's file, a pack or a settled month again."""
+    path, signing = Path(source), None
+    if is_pack(path):
+        return _verified_pack(home, path)
+    if path.exists() or path.suffix:
+        given = read_statement(path)
+        if beside(path).exists():
+            signing = _loaded("signing").signing_of(home, path, given)
+        done, stated = _loaded("verifying").verify_given(home, given), given.statement
+    else:
+        check_party(party, held_agreements(home.root))
+        done = _loaded("verifying").verify_settled(home, source, party)
+        stated = statement(home, source, party)
+
+    def show() -> None:
+        print_verification(console(), done)
+        if signing is not None:
+            print_signing(console(), signing)
+
+    return _Verified(stated, signing, {"repeated": done, "signing": signing}, done.same, show)
+
+
+def _verified_pack(home: Home, path: Path) -> _Verified:
+    """Perform a pack again, with its signatures."""
     done, given, signatures = _loaded("packing").verify_pack(path, home)
     signing = None
     if signatures:
@@ -380,8 +432,8 @@ def _verified_pack(home: Home, path: Path, as_json: bool) -> int:
         if signing is not None:
             print_signing(console(), signing)
 
-    answer(as_json, {"repeated": done.repeated, "pack": done, "signing": signing}, show)
-    return 0 if done.same and (signing is None or signing.holds) else NOT_SO
+    members = {"repeated": done.repeated, "pack": done, "signing": signing}
+    return _Verified(given.statement, signing, members, done.same, show)
 
 
 def _loaded(report: str) -> Any:

@@ -1,0 +1,80 @@
+"""Statements that contradict each other: of one month and party, with other contents.
+
+Each may be right by its own inputs; a party that signed both told two readers two things.
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import msgspec
+
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
+from clauseway.ledger import Statement, statement_of
+from clauseway.ledger.statement import digest_of
+from clauseway.storage.books.books import Books
+
+
+class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement as it was named on a command line, and the parties whose signatures hold."""
+
+    named: str
+    statement: Statement
+    signed_by: tuple[str, ...]
+
+
+class Equivocation(msgspec.Struct, frozen=True, kw_only=True):
+    """Two statements of one month for one party (empty: for all) that differ. `signed_by` are the
+    parties that signed both."""
+
+    period: str
+    party: str
+    named: tuple[str, str]
+    digests: tuple[str, str]
+    signed_by: tuple[str, ...]
+
+    def __str__(self) -> str:
+        whom = f" for {self.party}" if self.party else ""
+        signed = (
+            f"{' and '.join(self.signed_by)} signed both"
+            if self.signed_by
+            else "nobody signed both"
+        )
+        first, second = (
+            f"{named} ({digest})" for named, digest in zip(self.named, self.digests, strict=True)
+        )
+        return f"Two statements of {self.period}{whom}: {first} and {second}; {signed}."
+
+
+def equivocations(verified: Sequence[VerifiedFile]) -> list[Equivocation]:
+    """Return each pair of statements that contradict each other."""
+    return [
+        Equivocation(
+            period=one.statement.month,
+            party=one.statement.party,
+            named=(one.named, other.named),
+            digests=(digest_of(one.statement), digest_of(other.statement)),
+            signed_by=tuple(party for party in one.signed_by if party in other.signed_by),
+        )
+        for one, other in combinations(verified, 2)
+        if (one.statement.as_of, one.statement.party)
+        == (other.statement.as_of, other.statement.party)
+        and one.statement != other.statement
+    ]
+
+
+def closed_otherwise(home: Home, stated: Statement) -> list[str]:
+    """Return a remark if a home closed the month with another statement, and restated it to none
+    like this one."""
+    if not home.is_begun:
+        return []
+    with open_control(home) as control:
+        books = Books(control)
+        receipt = books.closed_receipts().get(stated.as_of)
+        if receipt is None:
+            return []
+        given_out = [books.settlement(receipt), *books.restatements(stated.as_of)]
+    own = [statement_of(settlement, stated.party) for settlement in given_out]
+    if stated in own:
+        return []
+    return [f"{stated.month} was closed here with another statement: {digest_of(own[0])}."]
