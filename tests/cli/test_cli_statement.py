@@ -322,6 +322,17 @@ def test_a_correction_of_a_closed_month_is_a_line_that_opens(own: Home) -> None:
 # Repeating
 
 
+def test_a_statement_without_lines_is_repeated_from_what_names_it(own: Home, tmp_path: Path) -> None:
+    """A row of CSV is a line, so a month without usage leaves only the heads of the columns."""
+    settled_book.settle(own, "2026-06")
+    for name in ("june.json", "june.xlsx"):
+        assert told(own, "verify", str(written(own, tmp_path / name, period="2026-06")))["repeated"]["same"]
+    csv = written(own, tmp_path / "june.csv", period="2026-06")
+    refused = run("statement", "verify", str(csv), home=own.root)
+    assert refused.returncode == 3
+    assert "it has no lines, and only lines name the statement" in refused.stderr
+
+
 def test_what_is_here_is_repeated(book: Home, tmp_path: Path) -> None:
     for name in ("may.json", "may.html", "may.csv", "may.pdf"):
         done = told(book, "verify", str(written(book, tmp_path / name, "--party", "microsoft")))

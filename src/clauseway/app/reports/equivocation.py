@@ -13,6 +13,7 @@ from clauseway.app.opening.home_control import open_control
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import digest_of
 from clauseway.storage.books.books import Books
+from clauseway.values import Interval
 
 
 class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,17 +51,20 @@ def equivocations(verified: Sequence[VerifiedFile]) -> list[Equivocation]:
     """Return each pair of statements that contradict each other."""
     return [
         Equivocation(
-            period=one.statement.month,
-            party=one.statement.party,
-            named=(one.named, other.named),
-            digests=(digest_of(one.statement), digest_of(other.statement)),
-            signed_by=tuple(party for party in one.signed_by if party in other.signed_by),
+            period=first.statement.month,
+            party=first.statement.party,
+            named=(first.named, second.named),
+            digests=(digest_of(first.statement), digest_of(second.statement)),
+            signed_by=tuple(party for party in first.signed_by if party in second.signed_by),
         )
-        for one, other in combinations(verified, 2)
-        if (one.statement.as_of, one.statement.party)
-        == (other.statement.as_of, other.statement.party)
-        and one.statement != other.statement
+        for first, second in combinations(verified, 2)
+        if _subject(first.statement) == _subject(second.statement)
+        and first.statement != second.statement
     ]
+
+
+def _subject(statement: Statement) -> tuple[Interval, str]:
+    return statement.as_of, statement.party
 
 
 def closed_otherwise(home: Home, stated: Statement) -> list[str]:

@@ -394,9 +394,11 @@ def _verify_print(home: Home, given: HandedStatement) -> StatementVerification:
                     f"written of it."
                 )
                 return msgspec.structs.replace(done, same=False, remarks=(*done.remarks, remark))
-    problem, why = (
-        "whose statement it is cannot be told",
-        "it names none of the statements that are settled here",
+    problem = "whose statement it is cannot be told"
+    why = (
+        "it has no lines, and only lines name the statement"
+        if given.format == "csv" and given.content.count(b"\n") < 2
+        else "it names none of the statements that are settled here"
     )
     remedy = (
         "Give the statement as JSON, which says what it was made from, or settle the month here."
