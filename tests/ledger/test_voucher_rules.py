@@ -11,6 +11,7 @@ from clauseway.agreement.language.shares import PaymentTerm, RevenueShare
 from clauseway.ledger import Credit, Dispute, Invoice, Payment, Resolution, Reversal, Reversed, Voucher
 from clauseway.ledger.dues import dues
 from clauseway.ledger.voucher_rules import (
+    InvoiceRequest,
     dispute_to_resolve,
     invoice_to_pay,
     invoiceable,
@@ -211,7 +212,8 @@ def may_invoice(
     due = [one for name in ("2026-04", "2026-05") for one in dues(settled(SALES, month(name), *of))]
     payee = "host" if payer == "maker" else "maker"
     try:
-        found = invoiceable(told, due, identity, payer, payee, period, month(period), open_since)
+        asked = InvoiceRequest(id=identity, payer=payer, payee=payee, month=month(period))
+        found = invoiceable(told, due, asked, open_since)
     except InvalidInput as refusal:
         [problem] = refusal.problems
         return f"{problem.what}: {problem.why}"

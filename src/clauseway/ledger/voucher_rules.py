@@ -221,29 +221,38 @@ def dispute_to_resolve(vouchers: Iterable[Voucher], identity: str, dispute: str)
 # Invoices
 
 
+class InvoiceRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An invoice as somebody asks for it: its id, who pays whom through which month, and the day
+    and currency, if any are named."""
+
+    id: str
+    payer: str
+    payee: str
+    month: Interval
+    day: date | None = None
+    currency: str = ""
+
+    @property
+    def through(self) -> date:
+        return self.month.end - timedelta(days=1)
+
+    @property
+    def period(self) -> str:
+        return f"{self.month.begin:%Y-%m}"
+
+
 def invoiceable(
-    vouchers: Iterable[Voucher],
-    dues: Sequence[Due],
-    identity: str,
-    payer: str,
-    payee: str,
-    period: str,
-    days: Interval,
-    open_since: date | None,
-    *,
-    day: date | None = None,
-    currency: str = "",
+    vouchers: Iterable[Voucher], dues: Sequence[Due], asked: InvoiceRequest, open_since: date | None
 ) -> Invoice | list[Owed]:
     """Return what may be invoiced through a month; where nothing is left, the invoice that was
-    written as `identity`.
+    written by the id that is asked for.
 
-    `dues` are those of closed months, and `open_since` is the first day of the open ones. `day` and
-    `currency` are those asked for, if any. Raise InvalidInput: the month is open, nothing is owed,
-    a term is not payable before its quarter ends, the invoice that stands is another than is asked
-    for.
+    `dues` are those of closed months, and `open_since` is the first day of the open ones. Raise
+    InvalidInput: the month is open, nothing is owed, a term is not payable before its quarter ends,
+    the invoice that stands is another than is asked for.
     """
-    through = days.end - timedelta(days=1)
-    if open_since is None or days.end > open_since:
+    period, payer, payee, through = asked.period, asked.payer, asked.payee, asked.through
+    if open_since is None or asked.month.end > open_since:
         raise refused(
             f"{period} is open",
             "what it owes may change until it is closed",
@@ -251,9 +260,9 @@ def invoiceable(
         )
     # The same invoice again is no mistake; an earlier month after a later one is.
     written = [voucher for voucher in vouchers if isinstance(voucher, Invoice)]
-    same = next((invoice for invoice in written if invoice.id == identity), None)
+    same = next((invoice for invoice in written if invoice.id == asked.id), None)
     if same is not None:
-        _refuse_another(same, payer, payee, through, day, currency)
+        _refuse_another(same, asked)
     later = [
         invoice
         for invoice in written
@@ -270,34 +279,33 @@ def invoiceable(
     if same is not None and not owed:
         return same
     if not owed:
-        raise _nothing_owed(dues, payer, payee, period, through)
+        raise _nothing_owed(dues, asked)
     if same is not None:
         raise refused(
-            f"invoice {identity} was written before",
+            f"invoice {asked.id} was written before",
             "more is owed since, by corrections",
             "Give the further invoice an id of its own with --id.",
         )
     return owed
 
 
-def _refuse_another(
-    invoice: Invoice, payer: str, payee: str, through: date, day: date | None, currency: str
-) -> None:
+def _refuse_another(invoice: Invoice, asked: InvoiceRequest) -> None:
     """Refuse an invoice that is asked for again with other parties, through another day, or with
     another day or currency where one is given: an invoice never changes."""
-    asked = (
-        ("payer", invoice.payer, payer),
-        ("payee", invoice.payee, payee),
-        ("through", str(invoice.through), str(through)),
-        ("dated", str(invoice.day), str(day or invoice.day)),
-        ("in", invoice.currency, currency or invoice.currency),
+    day, currency = asked.day or invoice.day, asked.currency or invoice.currency
+    parts = (
+        ("payer", invoice.payer, asked.payer),
+        ("payee", invoice.payee, asked.payee),
+        ("through", str(invoice.through), str(asked.through)),
+        ("dated", str(invoice.day), str(day)),
+        ("in", invoice.currency, currency),
     )
-    different = [(what, stands, wanted) for what, stands, wanted in asked if stands != wanted]
+    different = [(what, stands, wanted) for what, stands, wanted in parts if stands != wanted]
     if not different:
         return
     if {what for what, _, _ in different} <= {"dated", "in"}:
         remedy = "Leave out what differs to read the invoice again."
-        if currency and currency != invoice.currency:
+        if currency != invoice.currency:
             remedy += (
                 f" What arrives in {currency} pays it too: clauseway books payment --currency."
             )
@@ -311,12 +319,11 @@ def _refuse_another(
     )
 
 
-def _nothing_owed(
-    dues: Iterable[Due], payer: str, payee: str, period: str, through: date
-) -> InvalidInput:
+def _nothing_owed(dues: Iterable[Due], asked: InvoiceRequest) -> InvalidInput:
     """Return the refusal of an empty invoice, with the terms that wait for the end of their quarter,
     or with who owes whom if nothing was owed in that direction."""
-    problem = f"nothing to invoice {payer} for {period}"
+    payer, payee, through = asked.payer, asked.payee, asked.through
+    problem = f"nothing to invoice {payer} for {asked.period}"
     owing = [due for due in dues if due.last_day <= through and due.amount]
     of_direction = [due for due in owing if (due.payer, due.payee) == (payer, payee)]
     if not of_direction:

@@ -278,23 +278,12 @@ def _value(wanted: Any, key: str) -> Schema:
     if wanted in (Choice, Choice | None):
         words = {"enum": sorted(_WORDS[key])}
         by_option = {"type": "object", "minProperties": 1, "additionalProperties": words}
-        by_reading = {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "additionalProperties": by_option,
-        }
-        return {"anyOf": [words, by_reading]}
+        return {"anyOf": [words, _single(by_option)]}
     if wanted == Cited:
-        with_passage = {
-            "type": "object",
-            "minProperties": 1,
-            "maxProperties": 1,
-            "additionalProperties": _NAMED,
-        }
+        # A source's name, or its name with the passage cited.
         return {
             "type": "array",
-            "items": {"anyOf": [dict(_NAMED), with_passage]},
+            "items": {"anyOf": [dict(_NAMED), _single(_NAMED)]},
             "minItems": 1,
             "uniqueItems": True,
         }
@@ -329,6 +318,16 @@ def _value(wanted: Any, key: str) -> Schema:
     if isinstance(wanted, type) and issubclass(wanted, msgspec.Struct):
         return _record(wanted)
     return {"type": "object", "additionalProperties": _TEXT}
+
+
+def _single(value: Schema) -> Schema:
+    """Return the schema of a mapping with a single key."""
+    return {
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "additionalProperties": value,
+    }
 
 
 def _definitions() -> Schema:

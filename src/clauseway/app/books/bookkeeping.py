@@ -9,7 +9,7 @@ they meet the lake and the books.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ from clauseway.ledger import (
 )
 from clauseway.ledger.invoices import open_invoices, open_lines
 from clauseway.ledger.voucher_rules import (
+    InvoiceRequest,
     day_sales,
     dispute_to_resolve,
     invoice_to_pay,
@@ -222,22 +223,13 @@ def invoice(
     invoiced. Raise InvalidInput: the month is open, nothing is owed, a term is not payable before
     its quarter ends, no rate; the invoice of this id is another than is asked for.
     """
-    days = month(period)
-    through = days.end - timedelta(days=1)
     identity = identity or f"{payee}-{payer}-{period}"
+    asked = InvoiceRequest(
+        id=identity, payer=payer, payee=payee, month=month(period), day=day, currency=currency
+    )
+    through = asked.through
     with _books(home) as (_, books):
-        owed = invoiceable(
-            books.vouchers(),
-            _dues(books),
-            identity,
-            payer,
-            payee,
-            period,
-            days,
-            books.open_since(),
-            day=day,
-            currency=currency,
-        )
+        owed = invoiceable(books.vouchers(), _dues(books), asked, books.open_since())
         # Nothing is owed beyond the invoice of this name.
         if isinstance(owed, Invoice):
             return owed

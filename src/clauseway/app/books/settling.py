@@ -63,6 +63,7 @@ from clauseway.ledger.assumptions import Assumptions, replace_items
 from clauseway.ledger.carrying import ShareKey
 from clauseway.ledger.closing import SettlementSummary
 from clauseway.ledger.revenue import in_no_base
+from clauseway.ledger.sharing import days_in
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
@@ -417,11 +418,7 @@ class Settler:
 
     def in_force(self, days: Interval) -> list[RevenueShare]:
         """Return the shares that are in force on some of the days."""
-        return [
-            share
-            for share in self.shares
-            if not Interval(share.begin, share.end).intersect(days).is_empty
-        ]
+        return [share for share in self.shares if not days_in(share, days).is_empty]
 
     def fingerprint(self, days: Interval, assume: Sequence[str]) -> str:
         """Return a hash of everything that settling these days is made from."""

@@ -110,6 +110,16 @@ _REACHED: Mapping[str, tuple[_Reach, ...]] = {
 }
 
 
+class _Precondition(msgspec.Struct, frozen=True):
+    """The action by which a term makes acts wait, the constraints of which any one meets it, and the
+    party that it is done toward."""
+
+    term: Precedence | RefusalRight
+    action: str
+    met: Sequence[Node]
+    toward: str
+
+
 class _Duty(msgspec.Struct, frozen=True):
     """A duty, and the permissions that it lies on: of an owner's products, or left to anyone."""
 
@@ -368,6 +378,7 @@ class _Policy:
         if not term.subject:
             # No product bears the empty name: where none was passed on, none meets it.
             met = self._in(self.extract.passed_deals(term) or [""])
+        precondition = _Precondition(term, "offer-first", met, term.holder)
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
                 # Sales that the holder hosts need not be offered to it.
@@ -388,8 +399,7 @@ class _Policy:
                     if binds_holder or (reach.actor == "owner" and owner in (term.holder, "")):
                         continue
                     still = [*open_while, *hosted, *licensed, *owned]
-                    bound = term.grantor or owner
-                    self._oblige(term, "offer-first", reach, owner, bound, still, met, term.holder)
+                    self._oblige(precondition, reach, owner, term.grantor or owner, still)
 
     def _precedence(self, term: Precedence) -> None:
         extract = self.extract
@@ -407,22 +417,20 @@ class _Policy:
         if answers := extract.lifting(term):
             met.append(self._constraint("answer", "isAnyOf", answers))
         operator = extract.catalog.operators[term.first]
+        precondition = _Precondition(term, "ship-first", met, operator)
         for action in sorted(term.actions):
             for reach in _REACHED[action]:
                 for owner, owned in self._owners_or_none(term.products):
                     still = [*open_while, *owned]
-                    self._oblige(term, "ship-first", reach, owner, term.party, still, met, operator)
+                    self._oblige(precondition, reach, owner, term.party, still)
 
     def _oblige(
         self,
-        term: Precedence | RefusalRight,
-        action: str,
+        precondition: _Precondition,
         reach: _Reach,
         owner: str,
         bound: str,
         open_while: Sequence[Node],
-        met: Sequence[Node],
-        toward: str,
     ) -> None:
         """Write duties while a bound party does the act itself, or as the owner grants it to the
         asker.
@@ -437,38 +445,37 @@ class _Policy:
             "host": [self._constraint("host", "eq", [self._party(bound)])],
             "owner": [] if owner == bound else None,
         }[reach.actor]
-        still = [*self._in(term.products), *open_while, *self._by(reach, owner)]
+        still = [*self._in(precondition.term.products), *open_while, *self._by(reach, owner)]
         if owner == bound:
-            self._duty(term, action, reach, owner, False, still, met, toward)
+            self._duty(precondition, reach, owner, still)
         elif owner and does is not None:
-            self._duty(term, action, reach, owner, False, [*still, *does], met, toward)
+            self._duty(precondition, reach, owner, [*still, *does])
         if reach.actor == "owner" and reach.asked == "use-under-licence":
             return
         if owner == bound and does:
             does = [_any_of(*self._is(owner), *(node for node in does if reach.actor == "host"))]
         if does is not None:
-            self._duty(term, action, reach, owner, True, [*still, *does], met, toward)
+            self._duty(precondition, reach, owner, [*still, *does], public=True)
 
     def _duty(
         self,
-        term: Precedence | RefusalRight,
-        action: str,
+        precondition: _Precondition,
         reach: _Reach,
         owner: str,
-        public: bool,
         open_while: Sequence[Node],
-        met: Sequence[Node],
-        toward: str,
+        *,
+        public: bool = False,
     ) -> None:
-        """Write a duty that lies on permissions where `open_while` holds, until any one of `met`
-        does."""
+        """Write a duty that lies on permissions where `open_while` holds, until the precondition is
+        met."""
+        term = precondition.term
         node = {
             "@id": f"{prefix_of(self.extract)}duty:{escaped(term.id)}:{len(self.duties) + 1}",
             "@type": "odrl:Duty",
-            "odrl:action": {"@id": PROFILE + action},
-            "odrl:informedParty": self._party(toward),
+            "odrl:action": {"@id": PROFILE + precondition.action},
+            "odrl:informedParty": self._party(precondition.toward),
             "odrl:constraint": list(open_while),
-            "cw:metBy": _any_of(*met),
+            "cw:metBy": _any_of(*precondition.met),
             "cw:bearsOn": [{"@id": PROFILE + reach.asked}],
             "cw:scope": self._assets(term.products),
             **cited(term.citation),
