@@ -63,8 +63,8 @@ class Assumption(msgspec.Struct, frozen=True, kw_only=True):
     """A figure's value as used. `accepted` says that somebody named it; `value` is written as a
     person writes it.
 
-    `standing` is `reported`, `placeholder`, `ours` or `given`; of what is no figure of an
-    agreement, `estimated` or `stated`. A given value replaces the agreement's, which is kept in
+    `standing` is `reported`, `placeholder`, `ours` or `given`; or `estimated` or `stated`, if it is
+    not a figure of an agreement. A given value replaces the agreement's, which is kept in
     `declared` and `declared_standing`.
     """
 

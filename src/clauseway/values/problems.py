@@ -73,8 +73,8 @@ class Damaged(InvalidInput):
 
 
 def cause_of(error: Exception) -> str:
-    """Return why a file could not be read or written. Of the system's error only the words: its
-    number says nothing to a person, and `where` has the path."""
+    """Return why a file could not be read or written. An error of the system gives its words alone:
+    its number says nothing to a person, and `where` has the path."""
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 

@@ -193,8 +193,8 @@ def _left_as_it_is(lives: Lives, earlier: AnyTerm, later: AnyTerm) -> str:
 
 
 def _is_contested(lives: Lives, term: AnyTerm) -> bool:
-    """Return whether a term names an owner of what another party owns at once. The later text
-    decides then, so a text that names the owner again may change answers."""
+    """Return whether a term names an owner of products that another term gives another owner at the
+    same time. The later text decides then, so a text that names the owner again may change answers."""
     return any(term in (earlier, later) for earlier, later, _, _ in owned_twice(lives))
 
 

@@ -106,10 +106,8 @@ def _part_within(narrow: frozenset[str], wide: frozenset[str]) -> bool:
 
 
 def carve_outs_within(lives: Lives) -> Iterator[Remark]:
-    """Note a carve-out that lies within another carve-out of the same term.
-
-    The same holds for the parts of what a licence carries.
-    """
+    """Note a carve-out that lies within another carve-out of the same term, and a scope that a
+    licence carries within another scope that it carries."""
     for _, term in lives.terms:
         noun, written, does = "carve-out", tuple[Scope, ...](), "lets pass"
         if isinstance(term, Forbidding):
@@ -147,11 +145,11 @@ def _places_within(narrow: Scope | Permission, wide: Scope | Permission) -> bool
 
 
 def narrowed(lives: Lives) -> Iterator[Remark]:
-    """Note a term that forbids some of what a right of another amendment grants.
+    """Note a term that forbids some acts that a right of another amendment grants.
 
-    Left out: terms of one amendment, where this is how a case is excepted; a term that waits for an
-    event, which says itself when it takes a right away; a right of which nothing is left, which
-    `check` finds as emptied; exclusivities, on which `contradicted_grants` remarks.
+    Left out are terms of one amendment, where this is how a case is excepted; a term that waits for
+    an event, which says itself when it takes a right away; a right of which nothing is left, which
+    `check` finds as emptied; and exclusivities, on which `contradicted_grants` remarks.
     """
     for forbidding_kind, kind in product(get_args(Forbidding), get_args(Granting)):
         if forbidding_kind is Exclusivity:
@@ -307,7 +305,7 @@ def _passed_on(
 
 
 def despite_in_vain(lives: Lives) -> Iterator[Remark]:
-    """Remark on a `despite` that names a term which forbids nothing of what is permitted."""
+    """Remark on a `despite` that names a term which forbids none of the permitted acts."""
     terms = lives.written
     for _, permission in lives.terms:
         if not isinstance(permission, Permission):
@@ -339,7 +337,7 @@ def despite_in_vain(lives: Lives) -> Iterator[Remark]:
 
 
 def despite_nothing(lives: Lives) -> Iterator[Remark]:
-    """Note a `despite: [any]` where no term forbids anything of what is permitted."""
+    """Note a `despite: [any]` where no term forbids any of the permitted acts."""
     forbidding = [term for _, term in lives.terms if isinstance(term, Forbidding)]
     for _, permission in lives.terms:
         if not isinstance(permission, Permission) or ANY_TERM not in permission.despite:

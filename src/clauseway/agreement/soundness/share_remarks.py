@@ -189,9 +189,10 @@ def _amount(text: str) -> Decimal | None:
 
 
 def others_sales(lives: Lives) -> Iterator[Remark]:
-    """Warn of a share of what others sell that goes on where its payer does not own what they sell.
+    """Warn of a share of other sellers' sales that goes on where its payer does not own what they
+    sell.
 
-    Settlement takes what others sell for the payer's earnings, as the base says.
+    Settlement takes these sales for the payer's earnings, as the base says.
     """
     seen: set[str] = set()
     for by_id in lives.by_readings:
@@ -335,7 +336,7 @@ def _shares(lives: Lives) -> list[RevenueShareTerm]:
 
 
 def whole_price(lives: Lives) -> Iterator[Remark]:
-    """Note that others' sales count with their whole price, where no figure says what of it."""
+    """Note that others' sales count with their whole price, where no figure says which part."""
     for share in _shares(lives) if WHOLESALE not in lives.agreement.figures else ():
         if share.base.wholesale:
             yield remark(

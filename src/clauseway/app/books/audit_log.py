@@ -26,7 +26,7 @@ from clauseway.values import InvalidInput, KnownAt, Problem, check_known
 
 # Beyond these, a refusal says how many more there are.
 _PROBLEMS_REPORTED_MAX = 20
-# The end of a log as it is told: the number of its last row, and that row's SHA-256.
+# The end of a log as people note it: the number of its last row, and that row's SHA-256.
 _END = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 
 
@@ -170,12 +170,13 @@ def refuse_edited(control: Control) -> None:
 
 
 def _beside(home: Home, control: Control) -> tuple[Problem, ...]:
-    """Return a problem for each edit of what the books name by a digest: texts and the key file."""
+    """Return a problem for each text that is not what the books name by its digest, and for each
+    difference of the key file."""
     return text_problems(control) + key_file_problems(home, control)
 
 
 def _end_of(noted: str) -> tuple[int, str]:
-    """Return the number and digest of a log's end as it was told. Raise InvalidInput."""
+    """Return the number and digest of a log's end, as somebody noted it. Raise InvalidInput."""
     end = _END.fullmatch(noted.strip())
     if end is None:
         problem = f"{noted[:100]!r} is not an end of a log"

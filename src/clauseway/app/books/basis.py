@@ -702,8 +702,8 @@ def _amendments_came(opened: Opened, settled: Settlement) -> bool:
 
 
 def _came(settled: Settlement, texts: Iterable[tuple[KnownAt, date]]) -> bool:
-    """Return whether a text, told by when it became known and the day from which it holds, became
-    known after a settlement that it could change."""
+    """Return whether a text became known after a settlement that it could change. Each of `texts` is
+    the point at which a text became known, and the day from which it holds."""
     # A settlement that knew everything names the point after all that is ever recorded.
     then, now = KnownAt.parse(settled.inputs.known_at), KnownAt(time.time_ns())
     end = settled.period.end

@@ -35,7 +35,7 @@ RevenueLines = Callable[[Interval], Sequence[RevenueLine]]
 
 
 def named(*parts: object) -> str:
-    """Return a hash of parts, each told apart from the next."""
+    """Return a hash of several parts, in which it counts where each part ends."""
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()
 
 

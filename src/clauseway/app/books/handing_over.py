@@ -256,8 +256,8 @@ def write_focus(
 
 
 def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:
-    """Yield the usage of a month, or all of it, as CloudEvents, a line each; of what a party sold,
-    where one is named.
+    """Yield the usage of a month, or all usage, as CloudEvents, one a line. Where a party is named,
+    yield its sales alone.
 
     Attempts that failed, or were lost in a crash, have no charge and are left out.
     """

@@ -137,7 +137,7 @@ def public_of(key: Ed25519PrivateKey) -> str:
 def is_signed(public: str, signature: str, content: bytes) -> bool:
     """Return whether a signature (base64) over these bytes is by the owner of a public key.
 
-    A key that anybody can sign for has no owner, though a home of before may trust it.
+    A key that anybody can sign for has no owner, though an older home may trust it.
     """
     try:
         raw = raw_key(public)

@@ -71,9 +71,10 @@ class HeldBudget(msgspec.Struct, frozen=True, kw_only=True):
 class Restored(msgspec.Struct, frozen=True, kw_only=True):
     """A home that was restored.
 
-    `missing` says what is not in it. Of a home that takes over, `lost_attempts` were open at the
-    moment, `leases` of budgets count as spent, `held` is what was left of budgets, and `losses` are
-    recorded for what came after the moment. `problems` are those of its books, as its log tells.
+    `missing` names the parts that are not in it. If the home takes over, `lost_attempts` were open at
+    the moment, `leases` of budgets count as spent, `held` are the amounts that were left of budgets,
+    and `losses` are recorded for usage after the moment. `problems` are those that the log of its
+    books shows.
     """
 
     home: str

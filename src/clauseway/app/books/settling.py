@@ -440,8 +440,8 @@ class Settler:
     def is_same(
         self, settled: SettlementSummary, changes: Sequence[StatementChange], assume: Sequence[str]
     ) -> bool:
-        """Return whether a settlement with every change told since is known to be what settling
-        again comes to."""
+        """Return whether settling again gives the settlement with its changes so far, because it was
+        marked for the same inputs."""
         return self._use_kept and self.sums.is_kept(*self._sameness(settled, changes, assume))
 
     def mark_same(

@@ -1,5 +1,5 @@
-"""Where one installation keeps its things: a folder with a control database, spools, the lake,
-and what it was told."""
+"""A home: the folder in which one installation keeps its control database, spools, lake, keys and
+configuration."""
 
 import hashlib
 import os

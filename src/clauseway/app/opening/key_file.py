@@ -1,7 +1,7 @@
 """The file of the keys that a home trusts, beside the register in its books that decides.
 
-`party-keys.json` shows people and other tools what the home vouches for. Homes of before had
-nothing else.
+`party-keys.json` shows people and other tools what the home vouches for. Older homes
+have no register, and only this file.
 """
 
 import msgspec

@@ -177,9 +177,9 @@ def _steps(price: Any) -> Iterable[int]:
 
 
 def _lengths(price: Any, tier: str, steps: Iterable[int]) -> Iterable[int]:
-    """Above which lengths a price must be told.
+    """Return the lengths of context above which the book needs a line for a price.
 
-    A tier with one for any has it at the steps of the others too.
+    The price of a tier needs one at the steps of the other tiers too: its own steps may be fewer.
     """
     if price is None:
         return ()

@@ -329,7 +329,8 @@ def slips_in(book: PriceBook, sellers: Set[str]) -> Iterator[str]:
     """Yield the names that other books and agreements write otherwise: prices under them count for
     nothing that the others price. `sellers` are the parties of the agreements.
 
-    Of a product that is one in other capitals alone, for a close name is another version.
+    A product's name counts as a slip only if it differs in capitals alone: a close name is another
+    version.
     """
     others = (_shipped(), list_book())
     for at, part in enumerate(NAMES[:3]):

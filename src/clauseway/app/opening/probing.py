@@ -1,7 +1,7 @@
 """Calling a cloud once, by hand: connect, greet, ask, read.
 
-What the gateway does for a living, here step by step, so that what fails can be told. The head of
-the request is the cloud module's own.
+The gateway's call, step by step, so that a report can name the step that fails. The head of the
+request is the cloud module's own.
 """
 
 import contextlib

@@ -18,9 +18,10 @@ from clauseway.values import Citation, KnownAt
 def shares_of(opened: Opened, known_at: KnownAt, readings: Mapping[str, str]) -> list[RevenueShare]:
     """Return every revenue share of the agreements.
 
-    Of several, places name their agreement too; and so does a term's id that two of them have. A
-    general figure holds for the shares of the agreements that declare it, and a product counts in
-    the bases of the agreements that name it: the others state nothing about it.
+    If there are several agreements, places name their agreement too, and so does the id of a term
+    that two agreements have. A general figure holds for the shares of the agreements that declare
+    it, and a product counts in the bases of the agreements that name it: the others state nothing
+    about it.
     """
     if isinstance(opened, OpenAgreement):
         return opened.revenue_shares(known_at, readings)

@@ -346,8 +346,8 @@ class _Search:
 def _deciding(sheet: Sheet) -> Hashable:
     """Return all that the engine reads of a sheet: equal for sheets with equal findings.
 
-    Points of knowledge and readings that change nothing in a sheet are left out. Of the terms that
-    are in a sheet, ship-first alone is read under the readings of the question.
+    Points of knowledge and readings that change nothing in a sheet are left out. Ship-first is the
+    only term in a sheet that is read under the readings of the question.
     """
     case = sheet.case
     readings = case.question.readings if case.states(Precedence) else {}

@@ -1,9 +1,9 @@
 """Find what stays reserved to parties whose own right to it has ended.
 
 An exclusivity that stands by itself does not end with the right that it protects. In every legal
-position in which it is in force, the acts inside it are decided. Where an act was permitted inside it, and
-later each of them lacks a right that was lost, nobody is left who may act, until somebody is granted
-it anew, or an event comes that a right waits for.
+position in which it is in force, the acts inside it are decided. Nobody is left who may act where an
+act inside it was permitted, and later every party inside lacks a right that it had, until somebody is
+granted the right anew, or an event comes that a right waits for.
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -96,8 +96,8 @@ def _rights_to_come(
 
 
 def _granted(outlived: Set[_Reserved], sheet: Sheet) -> Iterator[tuple[_Reserved, set[str]]]:
-    """Yield what somebody may do in a legal position of what is reserved in vain, with the terms
-    that answer it."""
+    """Yield the acts reserved in vain that somebody may do in a legal position, with the terms that
+    answer them."""
     for state in _standing_alone(sheet):
         for act in sheet.acts:
             reserved = _reserved(state, act)
@@ -164,7 +164,8 @@ def _needs_a_grant(finding: Finding) -> bool:
 
 
 def _rights_inside(state: TermState, sheet: Sheet) -> dict[_Reserved, set[str] | None]:
-    """Return the rights lost of what an exclusivity reserves; None where somebody may act."""
+    """Return the rights that were lost to each act that an exclusivity reserves; None where somebody
+    may act."""
     case = sheet.case
     rights: dict[_Reserved, set[str] | None] = {}
     for act in sheet.acts:

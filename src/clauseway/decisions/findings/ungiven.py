@@ -68,7 +68,7 @@ class _Search(msgspec.Struct, frozen=True):
     def in_vain(self, state: TermState, scope: Scope, part: int) -> NeverGiven | None:
         """Return the products of a part that its licensor can never give; None if there are none.
 
-        Of a part that names no products, only if it can give none.
+        For a part that names no products, return them only if the licensor can give none at all.
         """
         giver = giver_of(state.term)
         owned = [name for name in self._askable(scope) if self._is_ever_owned(name)]

@@ -270,8 +270,8 @@ class _Ended:
     """The terms that have ended and may still be cited, of one action and product.
 
     A term is dropped if one of its kind and parties that ended later covers all of its reach. Where
-    rights depend on whoever gave them, what once let somebody give them is kept too: a right that
-    fell is told from one that never was.
+    rights depend on whoever gave them, the terms that once let somebody give them are kept too, so
+    that a right that fell differs from one that never was.
     """
 
     def __init__(self, text: Text, bearings: Sequence[Bearing], lineage: frozenset[str]) -> None:

@@ -488,7 +488,7 @@ class _Compiler:
             yield self.for_another(leaf)
 
     def sheet(self, leaf: _Leaf, product: str) -> Sheet:
-        """Return what a leaf decides, told of a product that it is about."""
+        """Return the decisions of a leaf, worded for one of its products."""
         key = (leaf.position.action, product, leaf.for_another, *map(id, leaf.names.values()))
         if key not in self._acts:
             self._acts[key] = [act for _, act in leaf.acts(product)]
