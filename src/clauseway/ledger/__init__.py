@@ -3,9 +3,9 @@ are posted to.
 
     revenue lines ─────┐
     credits, disputes ─┤
-    shares       ├─▶ settle ─▶ Settlement ─▶ statement_of ─▶ Statement for a party
-    assumptions  ┘        ▲         └──────▶ accruals ─┐
-    closed settlements ─▶ closing         invoices, payments ┴─▶ Entry… (debits = credits)
+    shares ────────────┼─▶ settle ─▶ Settlement ─┬─▶ statement_of ─▶ Statement for a party
+    assumptions ───────┤                         └─▶ accruals ─┐
+    closed settlements ┘            invoices, payments ────────┴─▶ Entry… (debits = credits)
 
 A share is due on the cumulative base since it began; a period owes the difference between the sums
 at its two ends. So no order of arrival, batch size or split of periods can change the sum.
