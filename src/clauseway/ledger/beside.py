@@ -24,6 +24,7 @@ from clauseway.ledger.settlement import (
     ShareLine,
     ShareResult,
     described,
+    in_direction,
 )
 from clauseway.values import Citation, Interval, exact_sum
 
@@ -194,20 +195,16 @@ def _direction(payer: str, payee: str, real: Settlement, other: Settlement) -> D
 
 def due(settlement: Settlement, payer: str, payee: str) -> Decimal:
     """Return all that `payer` owes `payee` for the period."""
-    return exact_sum(
-        share.amount for share in settlement.shares if (share.payer, share.payee) == (payer, payee)
-    )
+    return exact_sum(share.amount for share in in_direction(settlement.shares, payer, payee))
 
 
 def _caps(settlement: Settlement, payer: str, payee: str) -> tuple[CapState, ...]:
-    of_pair = (share for share in settlement.shares if (share.payer, share.payee) == (payer, payee))
-    return tuple(share.cap for share in of_pair if share.cap is not None)
+    shares = in_direction(settlement.shares, payer, payee)
+    return tuple(share.cap for share in shares if share.cap is not None)
 
 
 def _ended(settlement: Settlement, payer: str, payee: str) -> Ended | None:
-    return next(
-        (ended for ended in settlement.ended if (ended.payer, ended.payee) == (payer, payee)), None
-    )
+    return next(iter(in_direction(settlement.ended, payer, payee)), None)
 
 
 def _parties(directions: Iterable[DirectionBeside]) -> tuple[PartyBeside, ...]:

@@ -18,7 +18,7 @@ import msgspec
 
 from clauseway.agreement.language.shares import PaymentTerm
 from clauseway.ledger.floors import calendar_period
-from clauseway.ledger.settlement import Settlement, ShareResult, StatementChange
+from clauseway.ledger.settlement import Settlement, ShareResult, StatementChange, in_direction
 from clauseway.values import Citation, exact_product, exact_sum, round_half_even
 
 
@@ -118,4 +118,4 @@ def due_day(through: date, payment: PaymentTerm | None) -> date | None:
 
 def total(due: Iterable[Due], payer: str, payee: str) -> Decimal:
     """Sum the dues of one party to another, over all terms."""
-    return exact_sum(item.amount for item in due if (item.payer, item.payee) == (payer, payee))
+    return exact_sum(item.amount for item in in_direction(due, payer, payee))

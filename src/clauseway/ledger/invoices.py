@@ -35,6 +35,7 @@ from clauseway.ledger.journal import (
     Posting,
     balances,
 )
+from clauseway.ledger.settlement import in_direction
 from clauseway.ledger.vouchers import (
     Invoice,
     InvoiceLine,
@@ -86,8 +87,8 @@ def owed_through(
     quarter is owed once the quarter is over. Its due day is the term's, whenever it is invoiced.
     """
     payments: dict[tuple[str, date], list[Due]] = {}
-    for item in due:
-        if (item.payer, item.payee) == (payer, payee) and item.through <= through:
+    for item in in_direction(due, payer, payee):
+        if item.through <= through:
             payments.setdefault((item.term, item.through), []).append(item)
     # Earlier invoices may have claimed a part of a payment; only the rest is open.
     before = _invoiced(invoices, payments, payer, payee)
@@ -117,9 +118,7 @@ def _invoiced(
     """Return the amount invoiced of each payment. A line without a day of its own claimed all that
     was owed, the oldest first."""
     before: dict[tuple[str, date], Decimal] = {}
-    for invoice in invoices:
-        if (invoice.payer, invoice.payee) != (payer, payee):
-            continue
+    for invoice in in_direction(invoices, payer, payee):
         for line in invoice.lines:
             left = line.owed
             # Old lines name no payment: they claimed each open payment whole, in order of time.

@@ -1,9 +1,10 @@
 """A settled period: each share in force with its lines, its cap and its clause, and the inputs it
 was settled from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -18,6 +19,24 @@ _ZERO = Decimal(0)
 _PARTS_BEHIND = 3
 # The product of a line that is the top-up to a floor; the line's cloud is then the floor's period.
 MINIMUM = "minimum"
+
+
+class Directed(Protocol):
+    """A record of something that one party owes another."""
+
+    @property
+    def payer(self) -> str: ...
+
+    @property
+    def payee(self) -> str: ...
+
+
+_Directed = TypeVar("_Directed", bound=Directed)
+
+
+def in_direction(records: Iterable[_Directed], payer: str, payee: str) -> tuple[_Directed, ...]:
+    """Return the records of what `payer` owes `payee`."""
+    return tuple(record for record in records if (record.payer, record.payee) == (payer, payee))
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):

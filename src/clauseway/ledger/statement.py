@@ -25,6 +25,7 @@ from clauseway.ledger.settlement import (
     ShareLine,
     ShareResult,
     StatementChange,
+    in_direction,
 )
 from clauseway.values import USD, Citation, Interval, exact_sum
 
@@ -270,27 +271,16 @@ def _line(settlement: Settlement, share: ShareResult, line: ShareLine) -> Statem
 
 
 def _direction(settlement: Settlement, due: tuple[Due, ...], payer: str, payee: str) -> Direction:
-    ended = [end for end in settlement.ended if (end.payer, end.payee) == (payer, payee)]
+    ended = in_direction(settlement.ended, payer, payee)
+    disputed = in_direction(settlement.disputed, payer, payee)
     return Direction(
         payer=payer,
         payee=payee,
         total=total(due, payer, payee),
-        shares=tuple(
-            share for share in settlement.shares if (share.payer, share.payee) == (payer, payee)
-        ),
+        shares=in_direction(settlement.shares, payer, payee),
         ended=ended[0] if ended else None,
-        corrections=_between(settlement.corrections, payer, payee),
-        disputed=exact_sum(
-            dispute.amount
-            for dispute in settlement.disputed
-            if (dispute.payer, dispute.payee) == (payer, payee)
-        ),
-        restated=_between(settlement.restated, payer, payee),
-        changes=_between(settlement.changes, payer, payee),
+        corrections=in_direction(settlement.corrections, payer, payee),
+        disputed=exact_sum(dispute.amount for dispute in disputed),
+        restated=in_direction(settlement.restated, payer, payee),
+        changes=in_direction(settlement.changes, payer, payee),
     )
-
-
-def _between(
-    changes: tuple[StatementChange, ...], payer: str, payee: str
-) -> tuple[StatementChange, ...]:
-    return tuple(change for change in changes if (change.payer, change.payee) == (payer, payee))

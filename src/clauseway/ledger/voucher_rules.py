@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.ledger.dues import Due
 from clauseway.ledger.invoices import Owed, owed_through
+from clauseway.ledger.settlement import in_direction
 from clauseway.ledger.vouchers import (
     Credit,
     Dispute,
@@ -263,11 +264,8 @@ def invoiceable(
     same = next((invoice for invoice in written if invoice.id == asked.id), None)
     if same is not None:
         _refuse_another(same, asked)
-    later = [
-        invoice
-        for invoice in written
-        if (invoice.payer, invoice.payee) == (payer, payee) and invoice.through > through
-    ]
+    of_parties = in_direction(written, payer, payee)
+    later = [invoice for invoice in of_parties if invoice.through > through]
     if later and same is None:
         raise refused(
             f"{period} is invoiced",
@@ -325,7 +323,7 @@ def _nothing_owed(dues: Iterable[Due], asked: InvoiceRequest) -> InvalidInput:
     payer, payee, through = asked.payer, asked.payee, asked.through
     problem = f"nothing to invoice {payer} for {asked.period}"
     owing = [due for due in dues if due.last_day <= through and due.amount]
-    of_direction = [due for due in owing if (due.payer, due.payee) == (payer, payee)]
+    of_direction = in_direction(owing, payer, payee)
     if not of_direction:
         directions = dict.fromkeys(f"{due.payer} owes {due.payee}" for due in owing)
         why = f"{payer} owes {payee} nothing through {through}"
