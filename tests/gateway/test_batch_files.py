@@ -1,6 +1,7 @@
 """Batches' files: of every line the model's name changes, and nothing else of the file."""
 
 import json
+import time
 from typing import Any
 
 import httpx
@@ -8,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.wire.batch_files import Upload, decode_upload, read_line, spans
+from clauseway.gateway.plan.steps import whole
+from clauseway.gateway.wire.batch_files import ModelPlaces, Upload, decode_upload, read_line, spans
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.multipart import BadForm, uploaded_in
 from clauseway.gateway.wire.bodies.requests import PlainRequest
@@ -49,9 +51,27 @@ files = st.tuples(
 ).map(lambda file: file[0] + b"".join(line + end for line, end in file[1]) + file[2])
 
 
+def places_in(body: bytes, begin: int, end: int) -> ModelPlaces:
+    places = ModelPlaces()
+    for span in spans(body, begin, end):
+        written = body[span.begin : span.end]
+        places.add(span, written, read_line(written))
+    return places
+
+
 def spliced(file: bytes) -> bytes:
-    """As it stands in a form, between other things."""
-    sent = Upload("batch", 5, 5 + len(file)).body_for(b"--x\r\n" + file + b"\r\n--x--", NAME, QUOTED)
+    """As it stands in a form, between other things. Written for one deployment and then for another, it is as written
+    for the other alone, where no line names the model as the other does."""
+    body = b"--x\r\n" + file + b"\r\n--x--"
+    places = places_in(body, 5, 5 + len(file))
+    upload = Upload("batch", 5, 5 + len(file))
+    upload.places = places
+    sent = upload.body_for(body, NAME, QUOTED)
+    upload.named = "first"
+    first, upload.places = whole(places.written_for(body, upload.named, b'"first"'))
+    written = [body[span.begin : span.end] for span in spans(body, 5, 5 + len(file))]
+    if all(read_line(line).properties.model != NAME for line in written):
+        assert upload.body_for(first, NAME, QUOTED) == sent
     assert (sent[:5], sent[-7:]) == (b"--x\r\n", b"\r\n--x--")
     return sent[5:-7]
 
@@ -70,6 +90,19 @@ def test_only_the_models_names_change(file: bytes) -> None:
         assert (line[-1:] == b"\r", line[:3]) == (changed[-1:] == b"\r", changed[:3])
         if was["body"]["model"] == NAME:
             assert changed == line
+
+
+def test_for_the_next_deployment_no_line_is_read_again() -> None:
+    """A deployment may refuse the file (429) when it is about to be sent: all requests wait while it is written anew."""
+    line = b'{"method":"POST","url":"/v1/embeddings","body":{"model":"here","input":"%b"}}\n' % (b"word " * 40)
+    file = line * 3_000
+    upload = Upload("batch", 0, len(file))
+    begin_s = time.process_time()
+    upload.places = places_in(file, 0, len(file))
+    reading_s = time.process_time() - begin_s
+    sent = upload.body_for(file, NAME, QUOTED)
+    assert time.process_time() - begin_s - reading_s < reading_s / 4
+    assert sent == file.replace(b'"here"', QUOTED)
 
 
 @given(st.lists(lines().filter(lambda line: line.count(b'"model"') == 1), max_size=4), ends)

@@ -32,7 +32,7 @@ from clauseway.gateway.routing.unit_rates import RateScale
 from clauseway.gateway.wire.batch_files import (
     BatchLine,
     LineSpan,
-    Splicer,
+    ModelPlaces,
     Upload,
     read_line,
     spans,
@@ -149,7 +149,7 @@ class _Reading:
         self._faults: list[_Fault] = []
         self._count = self._body_bytes = 0
         self._selection: CandidateSelection | None = None
-        self._splicer: Splicer | None = None
+        self._model_places = ModelPlaces()
 
     def work(self) -> Generator[None, None, CandidateSelection]:
         """Read the whole file, in steps. Return the deployments that it may go to. Raises
@@ -178,23 +178,18 @@ class _Reading:
             )
             upload.contents[place.candidate.target.name] = msgspec.json.encode(contents)
         first = self._places[0].candidate.target.destination
-        splicer = self._splicer
-        if splicer is None or splicer.model != first.model:
-            splicer = Splicer(self.body, first.model, first.quoted_model)
-            for span in spans(self.body, upload.begin, upload.end):
-                splicer.add(span, read_line(self.body[span.begin : span.end]))
-                yield
         # This body replaces the one that came: a file may be large, and nobody needs both.
-        body = splicer.whole()
-        self._splicer = None
-        upload.end += len(body) - len(self.body)
-        upload.named, self.body = first.model, body
+        self.body, upload.places = yield from self._model_places.written_for(
+            self.body, first.model, first.quoted_model
+        )
+        upload.named = first.model
         return CandidateSelection(tuple([place.candidate for place in self._places]), self._skipped)
 
     def _read(self, span: LineSpan) -> None:
         model = ""
         try:
-            line = read_line(self.body[span.begin : span.end])
+            written = self.body[span.begin : span.end]
+            line = read_line(written)
             model = line.properties.model or ""
             needs = line.properties.needs(line.body)
             check_not_stored(line.properties)
@@ -212,8 +207,9 @@ class _Reading:
         self._body_bytes += line.text_bytes
         for place in self._places:
             place.add(line, needs)
-        if self._splicer is not None:
-            self._splicer.add(span, line)
+        # Most deployments call their model as the file does.
+        if any([place.candidate.target.destination.model != model for place in self._places]):
+            self._model_places.add(span, written, line)
         self._note(span.number, line, in_batch)
 
     def _meet(self, span: LineSpan, line: BatchLine, selection: CandidateSelection) -> None:
@@ -239,8 +235,6 @@ class _Reading:
             self._upload.model = model
             self._skipped = selection.skipped
             self._places = [_Place(candidate, self._scale(candidate.target)) for candidate in able]
-            first = able[0].target.destination
-            self._splicer = Splicer(self.body, first.model, first.quoted_model)
         else:
             targets = [candidate.target for candidate in able]
             left = [place for place in self._places if place.candidate.target in targets]

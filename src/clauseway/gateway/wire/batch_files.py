@@ -8,11 +8,14 @@ Only the model's name in a body is replaced, as in the body of any request. Ever
 file stays as it came: spaces, `\\r\\n`, blank lines, a byte order mark.
 """
 
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Generator, Iterator, Mapping
+from hashlib import sha256
 from typing import Final, NamedTuple, cast
 
 import msgspec
 
+from clauseway.gateway.plan.steps import whole
 from clauseway.gateway.wire.bodies.body_errors import BadBody, NotOffered
 from clauseway.gateway.wire.bodies.decoding import (
     BYTE_ORDER_MARK,
@@ -123,34 +126,58 @@ def _batched_at(path: str, member: str) -> tuple[str, Decode]:
     return batched
 
 
-class Splicer:
-    """Builds the body for a deployment that calls the model `model`; `quoted` is that name as JSON.
+class ModelPlaces:
+    """Where the lines of a file name their model. By these places the file is written for a
+    deployment that calls the model otherwise, and for the next one, without being read again."""
 
-    Add the lines in their order.
-    """
+    def __init__(self) -> None:
+        # A file may have a million lines: per line there are two numbers, and objects that lines
+        # share.
+        self._begins, self._ends = array("Q"), array("Q")
+        self._before: list[bytes] = []  # is written before the name; empty at most lines
+        self._models: list[str] = []
 
-    def __init__(self, body: bytes, model: str, quoted: bytes) -> None:
-        self.model = model
-        self._quoted = quoted
-        self._body = body
-        self._pieces: list[bytes | memoryview] = []
-        self._at = 0
+    def add(self, span: LineSpan, written: bytes, line: BatchLine) -> None:
+        """Add the place of a line, which is `written` there. Add the lines in their order."""
+        # No text holds its own digest, so it stands nowhere else.
+        placeholder = sha256(written).hexdigest()
+        quoted = b'"%b"' % placeholder.encode()
+        changed = with_model(line.body, line.properties.model or "", placeholder, quoted)
+        before, _, after = with_body(written, line.body, changed).partition(quoted)
+        begin, end = span.begin, span.end - len(after)
+        assert written.endswith(after), "a single place of the line is replaced"
+        if written.startswith(before):
+            begin, before = begin + len(before), b""
+        self._append(begin, end, before, line.properties.model or "")
 
-    def add(self, span: LineSpan, line: BatchLine) -> None:
-        """Replace the model's name in a line, if it differs."""
-        if line.properties.model == self.model:
-            return
-        _, begin, end = span
-        changed = with_model(line.body, line.properties.model or "", self.model, self._quoted)
-        rest = memoryview(self._body)[self._at : begin]
-        self._pieces += (rest, with_body(self._body[begin:end], line.body, changed))
-        self._at = end
+    def _append(self, begin: int, end: int, before: bytes, model: str) -> None:
+        self._begins.append(begin)
+        self._ends.append(end)
+        self._before.append(before)
+        self._models.append(model)
 
-    def whole(self) -> bytes:
-        """Return the body with all replacements."""
-        if not self._pieces:
-            return self._body
-        return b"".join((*self._pieces, memoryview(self._body)[self._at :]))
+    def written_for(
+        self, body: bytes, model: str, quoted: bytes
+    ) -> "Generator[None, None, tuple[bytes, ModelPlaces]]":
+        """Write the body for a deployment that calls the model `model`, in steps; `quoted` is that
+        name as JSON. Return it, and the places in it. A line that names the model so stays."""
+        pieces: list[bytes | memoryview] = []
+        places = ModelPlaces()
+        whole_body = memoryview(body)
+        at = shift = 0
+        for begin, end, before, named in zip(
+            self._begins, self._ends, self._before, self._models, strict=True
+        ):
+            if named == model:
+                places._append(begin + shift, end + shift, before, named)
+            else:
+                pieces += (whole_body[at:begin], before, quoted)
+                begin_there = begin + shift + len(before)
+                places._append(begin_there, begin_there + len(quoted), b"", model)
+                shift += len(before) + len(quoted) - (end - begin)
+                at = end
+            yield
+        return b"".join((*pieces, whole_body[at:])) if pieces else body, places
 
 
 class Upload(RequestWithoutModel):
@@ -158,7 +185,7 @@ class Upload(RequestWithoutModel):
 
     For a file for batches, `answers.uploads` fills in the rest. `model` is the name in its first
     line. `contents` is what the resource index keeps of the file, by deployment. `named` is the name
-    by which all its lines call the model now.
+    by which all its lines call the model now, at `places`.
     """
 
     def __init__(self, purpose: str, begin: int, end: int) -> None:
@@ -167,6 +194,7 @@ class Upload(RequestWithoutModel):
         self.end = end
         self.contents: dict[str, bytes] = {}
         self.named = ""
+        self.places = ModelPlaces()
 
     @property
     def for_batches(self) -> bool:
@@ -176,10 +204,9 @@ class Upload(RequestWithoutModel):
         """Return the form for a deployment that calls the model `model`."""
         if not self.for_batches or model == self.named:
             return body
-        splicer = Splicer(body, model, quoted)
-        for span in spans(body, self.begin, self.end):
-            splicer.add(span, read_line(body[span.begin : span.end]))
-        return splicer.whole()
+        # At once: this reads no line.
+        body_there, _ = whole(self.places.written_for(body, model, quoted))
+        return body_there
 
 
 def decode_upload(body: bytes, content_type: bytes) -> RequestProperties:
