@@ -93,7 +93,7 @@ def test_only_the_models_names_change(file: bytes) -> None:
 
 
 def test_for_the_next_deployment_no_line_is_read_again() -> None:
-    """A deployment may refuse the file (429) when it is about to be sent: all requests wait while it is written anew."""
+    """A deployment may refuse the file (429) when it is about to be sent: all requests wait while it is written."""
     line = b'{"method":"POST","url":"/v1/embeddings","body":{"model":"here","input":"%b"}}\n' % (b"word " * 40)
     file = line * 3_000
     upload = Upload("batch", 0, len(file))

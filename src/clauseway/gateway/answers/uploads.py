@@ -208,7 +208,7 @@ class _Reading:
         for place in self._places:
             place.add(line, needs)
         # Most deployments call their model as the file does.
-        if any([place.candidate.target.destination.model != model for place in self._places]):
+        if any(place.candidate.target.destination.model != model for place in self._places):
             self._model_places.add(span, written, line)
         self._note(span.number, line, in_batch)
 
