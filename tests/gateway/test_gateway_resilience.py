@@ -610,16 +610,16 @@ def test_where_all_ask_to_be_left_alone_the_client_hears_for_how_long(stage: Sta
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "expected"),
     [(429, 429, 429), (503, 503, 503), (529, 529, 503), (503, 429, 503)],
 )
-def test_who_is_left_alone_is_told_of_as_it_answered(stage: Stage, first: int, second: int, told: int) -> None:
+def test_who_is_left_alone_is_reported_as_it_answered(stage: Stage, first: int, second: int, expected: int) -> None:
     """An overloaded cloud is no limit of the client's, also where it is not asked again."""
     scene = stage.scene(status(first, "retry-after: 25"), status(second, "retry-after: 25"))
     answers = [scene.ask() for _ in range(2)]
-    assert [answer.status_code for answer in answers] == [told] * 2
+    assert [answer.status_code for answer in answers] == [expected] * 2
     assert [answer.json()["error"]["type"] for answer in answers] == [
-        "rate_limit_error" if told == 429 else "server_error"
+        "rate_limit_error" if expected == 429 else "server_error"
     ] * 2
     assert [answer.headers["x-clauseway-attempts"] for answer in answers] == ["2", "0"]
 

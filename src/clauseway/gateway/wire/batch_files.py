@@ -165,11 +165,11 @@ class ModelPlaces:
         places = ModelPlaces()
         whole_body = memoryview(body)
         at = shift = 0
-        for begin, end, before, named in zip(
+        for begin, end, before, name in zip(
             self._begins, self._ends, self._before, self._models, strict=True
         ):
-            if named == model:
-                places._append(begin + shift, end + shift, before, named)
+            if name == model:
+                places._append(begin + shift, end + shift, before, name)
             else:
                 pieces += (whole_body[at:begin], before, quoted)
                 begin_there = begin + shift + len(before)
