@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from clauseway.app.customers.tenants import ensure_tenant
+from clauseway.app.opening.home import home_at
+from clauseway.app.opening.home_control import open_control
 from clauseway.cli import run
 from clauseway.cli.customers.tenancy import money
 from clauseway.storage.control.actor import acting
@@ -210,6 +213,27 @@ def test_names_that_are_none(name: str, says: str, capsys: pytest.CaptureFixture
     assert says in capsys.readouterr().err
     assert run(["organisation", "create", "acme"]) == 0
     assert run(["project", "create", "acme", name]) == 3
+
+
+@pytest.mark.parametrize("flag", ["--region", "--residency", "--certification"])
+def test_places_and_certifications_have_names(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A deployment has no such name either: nothing would be left to be served."""
+    assert run(["organisation", "create", "acme"]) == 0
+    for name in (" eu", "eu ", "e\tu"):
+        assert run(["organisation", "set", "acme", flag, name]) == 3
+        assert f"{flag}: {name!a} is not a name" in capsys.readouterr().err
+
+
+def test_a_slash_parts_an_organisation_from_its_project(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["organisation", "create", "a/b"]) == 3
+    assert run(["key", "create", "--organisation", "a/b", "--seller", "openai"]) == 3
+    assert capsys.readouterr().err.count("organisation: 'a/b' is not a name of an organisation") == 2
+    assert run(["organisation", "create", "a"]) == 0
+    assert run(["project", "create", "a", "b/c"]) == 0
+    # One that is there from before has its keys all the same.
+    with open_control(home_at(None)) as control:
+        ensure_tenant(control, "a/b", "")
+    assert run(["key", "create", "--organisation", "a/b", "--seller", "openai"]) == 0
 
 
 # An amount in USD as a table shows it.

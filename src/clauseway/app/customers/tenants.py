@@ -201,7 +201,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
 
     Raise InvalidInput where it is there already.
     """
-    check_names(organisation, project)
+    check_names(home, organisation, project)
     with open_control(home) as control:
         if project:
             check_known(control, organisation)
@@ -303,11 +303,27 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
         Tenants(control).remove(organisation, project)
 
 
-def check_names(organisation: str, project: str) -> None:
-    """Raise InvalidInput where a name is not valid."""
+def check_names(home: Home, organisation: str, project: str) -> None:
+    """Raise InvalidInput where a name is not valid. `acme/search` is project search of acme: an
+    organisation has no slash in its name, unless it is there from before that was refused."""
     name_rule.check_names(
         {"organisation": organisation} | ({"project": project} if project else {})
     )
+    if "/" not in organisation or (home.is_begun and _is_known(home, organisation)):
+        return
+    raise InvalidInput(
+        Problem(
+            what=f"{organisation!r} is not a name of an organisation",
+            why="a slash stands between an organisation and its project",
+            where="organisation",
+            remedy="Write another character, as a hyphen, in its place.",
+        )
+    )
+
+
+def _is_known(home: Home, organisation: str) -> bool:
+    with open_control(home) as control:
+        return (organisation, "") in _names(control)
 
 
 def check_known(control: Control, organisation: str, project: str = "") -> None:
@@ -476,21 +492,17 @@ def _problems_of(catalog: Catalog, wish: Wish) -> list[Problem]:
         for name in names
         if name not in allowed
     ]
-    # Names that only deployments define are not checked against a list; they must not be empty.
+    # Names that only deployments define are checked against no list.
     free = {
         "--region": wish.regions,
         "--residency": wish.residency,
         "--certification": wish.certifications,
     }
     problems += [
-        Problem(
-            what="an empty name",
-            why="a name cannot be empty",
-            where=flag,
-            remedy="Leave the flag out for any.",
-        )
+        problem
         for flag, names in free.items()
-        if any(not name.strip() for name in names)
+        for name in names
+        if (problem := name_rule.problem_of_name(name, flag))
     ]
     if (wish.strategy == "pinned") != bool(wish.pinned):
         problems.append(
