@@ -140,8 +140,8 @@ models = {}
             "commitment[1].from = 2026-01-01T00:00:00+00:00 cannot be",
         ),
         (
-            '[telemetry]\nservice_name = """\nport = 1\n"""\n[log]\naccess = 2\n' + DEPLOYMENT,
-            6,
+            '[telemetry]\notlp_endpoint = ""\nservice_name = """\\\nport = 1\\\n"""\n[log]\naccess = 2\n' + DEPLOYMENT,
+            7,
             "log.access = 2 cannot be",
         ),
     ],
@@ -271,7 +271,12 @@ UNSERVED = [
     # Of what is not switched on.
     ("[telemetry]\nmetrics_port = 9500\n", 2, "telemetry.metrics_port without telemetry.metrics"),
     ("[telemetry]\nspans = 0.1\n", 2, "telemetry.spans without telemetry.otlp_endpoint"),
+    ("[telemetry]\nformer_names = false\n", 2, "telemetry.former_names without telemetry.otlp_endpoint"),
+    ('[telemetry]\nservice_name = "edge"\n', 2, "telemetry.service_name without telemetry.otlp_endpoint"),
     ('[journal]\nwhen_away = "alone"\n', 2, "journal.when_away without journal.copies"),
+    # Collectors group by it.
+    ('[telemetry]\notlp_endpoint = ""\nservice_name = " "\n', 3, "telemetry.service_name = ' ' is not a name"),
+    ('[telemetry]\notlp_endpoint = ""\nservice_name = "a\\nb"\n', 3, "telemetry.service_name = 'a\\nb' is not a name"),
 ]
 
 
@@ -305,6 +310,7 @@ UNCALLED = [
     ('models = {"gpt-5.5" = "a\\nb"}', 10, "direct: 'a\\nb' is not a model's name"),
     ("models = {}", 10, "direct: it has no model"),
     ('region = "a\\u202eb"', 8, "direct: 'a\\u202eb' is not a region"),
+    ('region = " eastus2"', 8, "direct: ' eastus2' is not a region"),
     (
         'auth = {kind = "bearer", secret_file = "~nobody-here/s"}',
         9,
@@ -423,6 +429,21 @@ def test_a_collector_that_is_called(
         assert read_configuration(write(tmp_path, text), CATALOG).telemetry.otlp_endpoint == url
         return
     assert problems(tmp_path, text) == [(2, what)]
+
+
+def test_a_variable_that_switches_half_of_what_is_exported_off_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "True")
+    text = f'[telemetry]\notlp_endpoint = "http://127.0.0.1:4318"\n{DEPLOYMENT}'
+    assert problems(tmp_path, text) == [(2, "telemetry.otlp_endpoint with OTEL_SDK_DISABLED=True")]
+
+
+# Each would be nobody's: no store has that identifier, no key that project.
+@pytest.mark.parametrize("stores", ['"" = ["acme/search"]', '"vs 1 " = ["acme/search"]', 'vs_1 = [" acme/search"]'])
+def test_a_vector_store_and_its_projects_have_names(tmp_path: Path, stores: str) -> None:
+    ((line, _),) = problems(tmp_path, f"{DEPLOYMENT}vector_stores = {{{stores}}}\n")
+    assert line == 11
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "[fd00:ec2::254]", "metadata.google.internal"])

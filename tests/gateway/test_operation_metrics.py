@@ -9,6 +9,7 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, Rig, status, well
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from awaiting import eventually
 from clauseway.gateway.plan import Budget
 from clauseway.gateway.plan.settings import Settings, Telemetry
 
@@ -88,6 +89,11 @@ CHAT = {"product": "api.stateless", "operation": "chat"}
 )
 def test_a_figure(samples: Samples, name: str, labels: dict[str, str], value: float) -> None:
     assert samples[name, frozenset(labels.items())] == value
+
+
+def test_the_log_says_where_figures_are_served(rig: Rig) -> None:
+    """Of port 0, any free one, nothing else says which."""
+    eventually(lambda: f'"metrics_port":{rig.ports["metrics"]}' in rig.errors())
 
 
 def test_durations_and_commits_add_up(samples: Samples) -> None:

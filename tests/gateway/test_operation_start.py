@@ -15,7 +15,7 @@ from gateway_rig import MESSAGES, MODEL, Rig
 from awaiting import eventually
 from clauseway.gateway.plan import Auth, Plan
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.plan.settings import Settings, Telemetry
 
 IDLE_KB_MAX = 50_000
 
@@ -94,6 +94,19 @@ def test_what_is_not_installed_is_said_before_anything_is_served(rig: Rig) -> No
     without = "import sys; sys.modules['prometheus_client'] = None; from clauseway.gateway.__main__ import main; "
     with pytest.raises(AssertionError, match=r"telemetry.metrics: it needs prometheus_client.*clauseway\[server\]"):
         rig.start(plan, launcher=("-c", f"{without}sys.exit(main(sys.argv[1:]))"))
+    assert rig.process is not None
+    assert rig.process.wait(20) == 3
+
+
+def test_a_variable_that_the_library_of_spans_cannot_take_is_the_operators_affair(rig: Rig) -> None:
+    rig.cloud("azure")
+    settings = Settings(telemetry=Telemetry(otlp_endpoint="http://127.0.0.1:9"))
+    with_variable = (
+        "import os, sys; os.environ['OTEL_METRICS_EXEMPLAR_FILTER'] = 'bogus'; "
+        "from clauseway.gateway.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    )
+    with pytest.raises(AssertionError, match=r"telemetry.otlp_endpoint: .*'bogus'.*OTEL_"):
+        rig.start(rig.plan(settings=settings), launcher=("-c", with_variable))
     assert rig.process is not None
     assert rig.process.wait(20) == 3
 

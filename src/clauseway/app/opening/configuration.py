@@ -74,6 +74,7 @@ _CAPABILITIES = tuple(str(capability) for capability in Capability)
 _COLLECTOR_HEADERS = tuple(
     f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_")
 )
+_COLLECTOR_OFF = "OTEL_SDK_DISABLED"
 _MODEL_CHARACTERS_MAX = 2_048  # the longest are AWS's, of an inference profile
 _NAME_BYTES_MAX = 255  # of a file or a folder, on every usual file system
 # Keys of [gateway]: a part, and the whole that it is a part of.
@@ -87,7 +88,11 @@ _PARTS = (
 # others rest, and nobody takes them to be in force.
 _NEEDS = (
     ("telemetry", "metrics", ("metrics_host", "metrics_port")),
-    ("telemetry", "otlp_endpoint", ("plain_http", "spans", "queue")),
+    (
+        "telemetry",
+        "otlp_endpoint",
+        ("plain_http", "service_name", "former_names", "spans", "queue"),
+    ),
     ("journal", "copies", ("when_away", "patience_s")),
 )
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
@@ -521,12 +526,15 @@ def _check_vector_stores(file: TomlFile, deployments: Sequence[DeploymentWritten
                     "what searches it is sent to the one deployment where it lies",
                     "Name it at one of them.",
                 )
+            if why := flaw_of_name(store):
+                problem = f"{deployment.name}: {store!a} is not a vector store"
+                file.problem(at, problem, why, "Write its identifier, as vs_123.")
             for project in projects:
                 organisation, _, name = project.partition("/")
-                if not (organisation and name):
+                if flaw_of_name(organisation) or flaw_of_name(name):
                     file.problem(
                         at,
-                        f"{deployment.name}: {project!r} is not a project",
+                        f"{deployment.name}: {project!a} is not a project",
                         "a project is one of an organisation",
                         "Write organisation/project.",
                     )
@@ -567,10 +575,10 @@ def _check_deployment(
     if not deployment.models:
         remedy = 'Write what it serves: models = {"gpt-5.5" = "its name there"}.'
         file.problem((*at, "models"), f"{name}: it has no model", "it would serve nothing", remedy)
-    if not deployment.region.isprintable():
+    if deployment.region and (why := flaw_of_name(deployment.region)):
         problem = f"{name}: {deployment.region!a} is not a region"
         remedy = "Write the region as its cloud does."
-        file.problem((*at, "region"), problem, "it holds what cannot be seen", remedy)
+        file.problem((*at, "region"), problem, why, remedy)
     for key, models in (("models", deployment.models), ("snapshots", deployment.snapshots)):
         for product, model in models.items():
             if why := flaw_of_name(model, _MODEL_CHARACTERS_MAX):
@@ -648,8 +656,21 @@ def _check_reach(file: TomlFile, deployment: DeploymentWritten) -> None:
 
 
 def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> None:
-    """Report an address at which no collector answers, and headers that others could read on their
-    way. Headers of the environment are there where its `secrets` are."""
+    """Report an address at which no collector answers, headers that others could read on their way,
+    and a name that collectors cannot group by. The environment's headers and switches are there
+    where its `secrets` are."""
+    if why := flaw_of_name(telemetry.service_name):
+        problem = f"telemetry.service_name = {telemetry.service_name!a} is not a name"
+        remedy = "Write characters that can be seen, without spaces at the ends."
+        file.problem(("telemetry", "service_name"), problem, why, remedy)
+    disabled = os.environ.get(_COLLECTOR_OFF, "") if secrets and telemetry.otlp_endpoint else ""
+    if disabled.strip().lower() == "true":
+        file.problem(
+            ("telemetry", "otlp_endpoint"),
+            f"telemetry.otlp_endpoint with {_COLLECTOR_OFF}={disabled}",
+            "the variable of the environment would end the metrics and not the spans",
+            f"Unset {_COLLECTOR_OFF}, or leave otlp_endpoint out.",
+        )
     sent = ""
     if "@" in telemetry.otlp_endpoint:
         sent = "a credential is"

@@ -218,9 +218,11 @@ class Server:
     def _announce(self, opened: Opened, metrics: asyncio.Server | None) -> None:
         """Tell whoever started this process, and the log, that it serves, and on which ports."""
         options, port = self._options, self._listener.port
-        ports = {"gateway": port}
+        ports, of_metrics = {"gateway": port}, {}
         if metrics is not None:
             ports["metrics"] = metrics.sockets[0].getsockname()[1]
+            # Any free one may have been asked for.
+            of_metrics = {"metrics_port": ports["metrics"]}
         announce = {"ready": True, "ports": ports, "pid": os.getpid()}
         print(msgspec.json.encode(announce).decode(), flush=True)
         self._lines.event(
@@ -228,6 +230,7 @@ class Server:
             host=options.host,
             port=port,
             tls=bool(self._settings.tls.certificate),
+            **of_metrics,
             **_figures(opened),
         )
 
@@ -285,17 +288,27 @@ class Server:
 
     def _open_telemetry(self, settings: Telemetry, boot: int) -> Exporting | None:
         """Return the exporter of telemetry, if the settings name a collector. Raises InvalidInput
-        where the libraries are not installed."""
+        where the libraries are not installed, or cannot take a variable of the environment."""
         if not settings.otlp_endpoint:
             return None
         module = optional(
             "clauseway.gateway.process.telemetry", "telemetry.otlp_endpoint", "telemetry"
         )
         loop = asyncio.get_running_loop()
-        return cast(
-            Exporting,
-            module.TelemetryWatcher(settings, boot, loop, self._lines, self._knows_model),
-        )
+        try:
+            exporting = module.TelemetryWatcher(
+                settings, boot, loop, self._lines, self._knows_model
+            )
+        except ValueError as error:
+            raise InvalidInput(
+                Problem(
+                    what="OpenTelemetry's library does not start",
+                    why=str(error),
+                    where="telemetry.otlp_endpoint",
+                    remedy="Correct or unset the OTEL_ variable of the environment that says so.",
+                )
+            ) from None
+        return cast(Exporting, exporting)
 
     def _provide_descriptors(self, limits: Limits) -> None:
         """Ask the system for file descriptors: it gives few otherwise. A connection takes one here
