@@ -159,6 +159,8 @@ REFUSED = [
     ("price gpt-5.5 --cloud azure --tokens in=1,cached=2", "the parts of input_tokens sum to 2, more than its 1"),
     ("price gpt-5.5 --cloud azure --tokens in=one", "'in=one' is not usage"),
     ("price gpt-5.5 --cloud azure --tokens in=1,000,out=1", "'000' is not usage: a comma stands between units"),
+    (f"price gpt-5.5 --cloud azure --region {'r' * 201}", "it has 201 characters, more than 200"),
+    ("price gpt-5.5 --cloud azure --buyer acme\u200b", "is not a name: its character 5, U+200B, cannot be seen"),
     ("price gpt-5.5", "no cloud"),
     ("price gpt-5.5 --cloud azure --as-of today", "'today' is not a day"),
     ("price check", "no book"),

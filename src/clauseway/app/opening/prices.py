@@ -245,6 +245,12 @@ def _check_names(table: PriceTable, sale: Sale, sellers: Iterable[str]) -> None:
         and name not in (names := {*_named(table, part), *others})
         and not (part in _PRICED_BY and _prices_any(table, part))
     ]
+    # Regions and buyers have any name: one that is none would be priced as one without entries.
+    problems += [
+        problem
+        for part, name in (("region", sale.region), ("buyer", sale.buyer))
+        if name and (problem := problem_of_name(name, f"--{part}"))
+    ]
     refuse_any(problems)
 
 
