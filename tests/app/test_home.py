@@ -3,12 +3,14 @@
 import os
 import socket
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 import settled_book
+from clauseway.app.books.party_keys import keys_folder
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import locked
 from clauseway.storage import Control
@@ -109,6 +111,20 @@ def test_a_tilde_is_the_users_folder(by_flag: bool, tmp_path: Path, monkeypatch:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLAUSEWAY_HOME", "~/data")
     assert home_at("~/data" if by_flag else None).root == tmp_path / "data"
+
+
+@pytest.mark.parametrize(
+    ("variable", "asked"),
+    [("CLAUSEWAY_HOME", lambda: home_at(None)), ("CLAUSEWAY_KEYS", lambda: keys_folder(Home(Path("/srv/clauseway"))))],
+)
+def test_a_variable_with_blanks_alone_names_no_folder(
+    variable: str, asked: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, " ")
+    with pytest.raises(InvalidInput, match=f"{variable}: ' ' is no folder"):
+        asked()
+    monkeypatch.setenv(variable, "")  # as if it were not set
+    asked()
 
 
 def test_who_serves_a_home_begins_nothing_in_its_place(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from clauseway.app.books.curve_points import point_fault
 from clauseway.app.books.trusted_keys import raw_key, trust_key, trusted_keys
-from clauseway.app.opening.home import Home
+from clauseway.app.opening.home import Home, folder_in
 from clauseway.files import force_file, force_folder
 from clauseway.values import InvalidInput
 
@@ -26,7 +26,7 @@ _RAW = serialization.Encoding.Raw, serialization.PublicFormat.Raw
 
 def keys_folder(home: Home) -> Path:
     """Return the folder that holds private keys."""
-    named = os.environ.get(VARIABLE)
+    named = folder_in(VARIABLE)
     return Path(named).expanduser() if named else home.keys
 
 

@@ -347,8 +347,24 @@ def home_at(folder: Path | str | None) -> Home:
     >>> print(home_at("/srv/clauseway").root)
     /srv/clauseway
     """
-    named = os.path.expanduser(folder or os.environ.get(VARIABLE) or DEFAULT)
+    named = os.path.expanduser(folder or folder_in(VARIABLE) or DEFAULT)
     return Home(Path(named).absolute())
+
+
+def folder_in(variable: str) -> str:
+    """Return the folder that a variable of the environment names, empty where it names none. Raise
+    InvalidInput if it is blank: a folder of that name would be made."""
+    named = os.environ.get(variable, "")
+    if named and not named.strip():
+        raise InvalidInput(
+            Problem(
+                what=f"{named!r} is no folder",
+                why="it is blank",
+                where=variable,
+                remedy="Write the folder's path, or unset the variable.",
+            )
+        )
+    return named
 
 
 def is_named(folder: Path | str | None) -> bool:

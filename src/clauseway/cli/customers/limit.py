@@ -44,7 +44,7 @@ def set_command(
         int,
         typer.Option(
             parser=options.whole("--tokens"),
-            help="Tokens a minute, at their worst case until answered; 0: none.",
+            help="Tokens a minute, at their worst case until answered; 0 is no limit.",
             metavar="NUMBER",
         ),
     ] = 0,
