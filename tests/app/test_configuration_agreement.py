@@ -90,6 +90,9 @@ def test_the_agreements_of_the_file_hold_where_no_flag_names_any(home: Path) -> 
 WRONG = [
     ('agreement = ["nowhere"]\n', "no such folder"),
     ("agreement = 3\n", "agreement = 3 cannot be"),
+    ('agreement = [""]\n', "agreement names ''"),
+    ('agreement = ["openai-microsoft", " "]\n', "agreement names ' '"),
+    ('agreement = ["names", "names"]\n', "agreement names 'names' twice"),
     ('[names]\nchat = "gpt-5.4"\n', "names.chat: 'gpt-5.4' is not deployed"),
     ('[names]\n"gpt-5.5" = "mistral-large-latest"\n', "'gpt-5.5' is a model's own name"),
     ('[names]\n"gpt-5.4-2026-03-05" = "gpt-5.5"\n', "'gpt-5.4-2026-03-05' is a model's own name"),

@@ -13,3 +13,14 @@ def test_every_option_is_described() -> None:
     pages = "".join(command_pages().values())
     options = {name for _, command in commands() for parameter in command.params for name in parameter.opts}
     assert [name for name in options if name.startswith("--") and name not in pages] == []
+
+
+def test_every_number_is_read_by_one_reader() -> None:
+    """The parser's own would refuse one in words of its own, with the exit code of another outcome."""
+    own = {
+        f"{words} {parameter.opts[0]}"
+        for words, command in commands()
+        for parameter in command.params
+        if parameter.type.name.startswith(("int", "float"))
+    }
+    assert own == set()

@@ -403,6 +403,13 @@ def _check(file: TomlFile, configuration: Configuration, catalog: Catalog) -> No
         if why := flaw_of_name(name):
             remedy = "Write characters that can be seen, without spaces at the ends."
             file.problem((*at, "name"), f"{name!a} is not a name", why, remedy)
+    for index, name in enumerate(configuration.agreement):
+        if not name.strip():
+            remedy = "Write its folder, or the name of an agreement that ships."
+            file.problem(("agreement",), f"agreement names {name!r}", "it is blank", remedy)
+        elif name in configuration.agreement[:index]:
+            why = "an agreement is in force once"
+            file.problem(("agreement",), f"agreement names {name!r} twice", why, "Name it once.")
     # Each part by itself.
     for deployment in configuration.deployment:
         _check_deployment(file, deployment, catalog, configuration.unstated)

@@ -17,7 +17,9 @@ def agreements_in(path: Path) -> tuple[Path, ...]:
         written = read_file(path).content.get("agreement", [])
     except InvalidInput:
         return ()
-    named = [name for name in written if isinstance(name, str)] if isinstance(written, list) else []
+    names = written if isinstance(written, list) else []
+    # A blank name would be the folder of the configuration itself.
+    named = [name for name in names if isinstance(name, str) and name.strip()]
     beside = {name: path.absolute().parent / Path(name).expanduser() for name in named}
     # A folder beside the configuration goes before an agreement that ships under its name.
     return tuple(

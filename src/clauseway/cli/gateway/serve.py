@@ -31,7 +31,9 @@ def command(
     workers: Annotated[
         int,
         typer.Option(
-            min=1, max=64, metavar="NUMBER", help="Processes of the gateway that share its port."
+            parser=options.whole("--workers", least=1, most=64),
+            metavar="NUMBER",
+            help="Processes of the gateway that share its port, at most 64.",
         ),
     ] = 1,
     pages_port: options.PagesPort = None,

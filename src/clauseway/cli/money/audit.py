@@ -25,7 +25,15 @@ def log(
         str, typer.Option("--period", help="Only what is about this month, as 2026-05.")
     ] = "",
     who: Annotated[str, typer.Option("--who", help="Only what this person did.")] = "",
-    last: Annotated[int, typer.Option("--last", min=0, help="Only so many rows from the end.")] = 0,
+    last: Annotated[
+        int,
+        typer.Option(
+            "--last",
+            parser=options.whole("--last"),
+            metavar="NUMBER",
+            help="Only so many rows from the end; 0 for all.",
+        ),
+    ] = 0,
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:

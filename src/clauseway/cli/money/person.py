@@ -212,7 +212,14 @@ def waiting(home: options.HomeRead = None, as_json: options.AsJson = False) -> i
 
 @app.command()
 def withdraw(
-    number: Annotated[int, typer.Argument(help="Its number, from `clauseway person waiting`.")],
+    number: Annotated[
+        int,
+        typer.Argument(
+            parser=options.whole("NUMBER"),
+            metavar="NUMBER",
+            help="Its number, from `clauseway person waiting`.",
+        ),
+    ],
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:

@@ -49,7 +49,14 @@ def list_command(home: options.HomeRead = None, as_json: options.AsJson = False)
 
 @app.command()
 def accept(
-    number: Annotated[int, typer.Argument(help="The loss, as spool list numbers it.")],
+    number: Annotated[
+        int,
+        typer.Argument(
+            parser=options.whole("NUMBER"),
+            metavar="NUMBER",
+            help="The loss, as spool list numbers it.",
+        ),
+    ],
     why: _Why,
     estimate: _Estimate = RESERVED,
     home: options.HomeRead = None,
