@@ -75,6 +75,17 @@ OF_THE_MACHINE = [
     (RuntimeError("IO Error: Cannot open file: Too many open files"), "no more files can be opened"),
     (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory is short"),
     (MemoryError(), "memory is short"),
+    (RuntimeError("Out of Memory Error: Failed to allocate block of 2097152 bytes"), "memory is short"),
+    (
+        OSError(errno.EFBIG, "File too large"),
+        "the file would be larger than is allowed",
+    ),
+    (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no more threads or processes can be started"),
+    (
+        RuntimeError("the gateway stopped: RuntimeError: can't start new thread"),
+        "no more threads or processes can be started",
+    ),
+    (ImportError("libarrow.so: failed to map segment from shared object"), "a library of the program cannot be loaded"),
 ]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.opening.home import Home
-from clauseway.files import PRIVATE, make_folder, output_file, write_first, write_whole, written_whole
+from clauseway.files import PRIVATE, force_folder, make_folder, output_file, write_first, write_whole, written_whole
 from clauseway.files.counted_copies import content_of, copy_hashed
 from in_process import run
 
@@ -137,6 +137,18 @@ def test_a_file_system_without_hard_links_is_called_so(tmp_path: Path, monkeypat
         write_first(tmp_path / "hash.key", b"first")
     assert failed.value.errno == errno.EOPNOTSUPP
     assert names(tmp_path) == []
+
+
+def test_a_file_system_that_forces_no_folder_to_disk_is_called_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="forces no folder to disk") as failed:
+        force_folder(tmp_path)
+    assert (failed.value.errno, failed.value.filename) == (errno.EOPNOTSUPP, str(tmp_path))
 
 
 def test_a_copy_is_counted_and_hashed_and_overwrites_nothing(tmp_path: Path) -> None:

@@ -143,8 +143,17 @@ def make_folder(folder: Path) -> None:
 
 
 def force_folder(folder: Path) -> None:
-    """Make the names in a folder durable: a file whose name is lost is lost."""
-    _force(folder, os.O_RDONLY | os.O_DIRECTORY)
+    """Make the names in a folder durable: a file whose name is lost is lost.
+
+    Raise OSError (EOPNOTSUPP) where the file system forces no folder to disk.
+    """
+    try:
+        _force(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        message = "the file system forces no folder to disk"
+        raise OSError(errno.EOPNOTSUPP, message, str(folder)) from error
 
 
 def force_file(path: Path) -> None:

@@ -200,7 +200,8 @@ def _appearing(target: Path) -> Iterator[Path]:
         shutil.rmtree(part, ignore_errors=True)  # a full disk gets its room back
         if is_full(error) and not _names_another(error, part):
             # Beside its locks the home is only read: the full disk is that of the backup.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target)) from error
+            number = error.errno if isinstance(error, OSError) and error.errno else errno.ENOSPC
+            raise OSError(number, os.strerror(number), str(target)) from error
         raise
     finally:
         os.close(held)

@@ -31,6 +31,11 @@ _FULL = _Fault(
     "the disk is full",
     "Free some room there and repeat the command: what was not written can be repeated.",
 )
+_TOO_LARGE = _Fault(
+    "the file would be larger than is allowed",
+    "Allow larger files (ulimit -f, LimitFSIZE of the unit), or name another place (--home, --out), and "
+    "repeat the command: what was not written can be repeated.",
+)
 _UNWRITABLE = _Fault(
     "it cannot be read or written",
     "Give this user the right to it, mount it for writing, or name another place (--home, --out).",
@@ -46,7 +51,17 @@ _NO_DESCRIPTOR = _Fault(
 _TOO_LONG = _Fault("the path is too long", "Name a shorter one (--home, --out).")
 _UNSUITED = _Fault(
     "the file system lacks what a home needs",
-    "Put the home on a file system with hard links and locks, such as ext4 or xfs.",
+    "Put the home on a file system with hard links, locks and folders that can be forced to disk, such "
+    "as ext4 or xfs.",
+)
+_NO_THREAD = _Fault(
+    "no more threads or processes can be started",
+    "Allow more (ulimit -u, TasksMax of the unit) or free some memory, and repeat the command.",
+)
+_UNLOADABLE = _Fault(
+    "a library of the program cannot be loaded",
+    "Free some memory or allow more (ulimit -v, MemoryMax of the unit), and repeat the command. If the "
+    "program lies on a disk that is mounted with noexec, mount it without.",
 )
 _NO_MEMORY = _Fault(
     "memory is short",
@@ -146,6 +161,7 @@ _OF_SERVER = frozenset({*_BY_SQLSTATE.values(), *_BY_CLASS.values()})
 
 _BY_NUMBER: Mapping[int, _Fault] = {
     **dict.fromkeys(NO_ROOM_FOR_FILE, _FULL),
+    errno.EFBIG: _TOO_LARGE,
     errno.EROFS: _UNWRITABLE,
     errno.EACCES: _UNWRITABLE,
     errno.EPERM: _UNWRITABLE,
@@ -161,6 +177,8 @@ _BY_NUMBER: Mapping[int, _Fault] = {
     errno.EMFILE: _NO_DESCRIPTOR,
     errno.ENFILE: _NO_DESCRIPTOR,
     errno.ENOMEM: _NO_MEMORY,
+    # Of a process that could not be forked.
+    errno.EAGAIN: _NO_THREAD,
 }
 # SQLite's primary error codes; the extended codes add the system call.
 _BY_SQLITE_CODE: Mapping[int, _Fault] = {
@@ -173,7 +191,11 @@ _BY_SQLITE_CODE: Mapping[int, _Fault] = {
 }
 # Where only a sentence is left of an error, the sentence quotes the system.
 _BY_SENTENCE: Mapping[str, _Fault] = {
-    os.strerror(number): fault for number, fault in _BY_NUMBER.items()
+    **{os.strerror(number): fault for number, fault in _BY_NUMBER.items()},
+    # The words of Python, of the loader of shared libraries, and of DuckDB.
+    "can't start new thread": _NO_THREAD,
+    "Out of Memory Error": _NO_MEMORY,
+    "failed to map segment from shared object": _UNLOADABLE,
 }
 
 
