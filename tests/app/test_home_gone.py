@@ -1,6 +1,7 @@
 """A home whose file system goes away while its usage is sealed: nothing is begun where it was, and nothing is lost."""
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -11,11 +12,16 @@ from typing import Any
 import pytest
 from journals import gateway, home_at
 
+from clauseway.app.customers.keys import known_hash_key
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
+from clauseway.app.opening.several import open_agreements
+from clauseway.app.running.machine_faults import fault_of
+from clauseway.app.running.serving import ServeOptions, serving
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.storage.control.control import kept_open
 from clauseway.storage.lake.file_list import files_of
+from deployments import deployment
 
 _TO_THE_SYSTEM = frozenset({"posix", "io", "_io", "_sqlite3"})
 
@@ -107,3 +113,39 @@ def test_a_home_that_goes_at_any_moment_of_its_opening_gets_no_other_control_dat
         assert list(root.iterdir()) == [], f"at call {moves_at}"
         moves_at += 1
     assert moves_at > 15, f"{calls.seen} calls"
+
+
+class Starts(Calls):
+    """The starts of processes; as one of them starts, an empty folder takes the place of the home."""
+
+    def __init__(self, home: Path, moves_at: int) -> None:
+        super().__init__(home, moves_at, leaves_folder=True)
+
+    def __call__(self, frame: FrameType, event: str, called: Any) -> None:
+        if getattr(called, "__name__", "") == "fork_exec":
+            called = os.rename  # any call that is counted
+            super().__call__(frame, event, called)
+
+
+@pytest.mark.parametrize("process", [1, 2], ids=["gateway", "pages"])
+def test_a_home_that_goes_while_its_processes_start_is_said_to_be_gone(tmp_path: Path, process: int) -> None:
+    home = Home(tmp_path / "home").make()
+    home.configuration.write_text("[gateway]\nport = 0\n" + deployment())
+    options = ServeOptions(home=home, opened=open_agreements([]), configuration=home.configuration)
+    with pytest.raises(FileNotFoundError) as failed, Starts(home.root, process).counted(), serving(options):
+        pytest.fail("it serves")
+    problem = fault_of(failed.value, home.root)
+    assert problem is not None
+    assert problem.what == "the home is gone"
+
+
+def test_a_served_home_that_goes_gets_no_other_key_to_hash_with(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home").make()
+    home.identity()
+    with open_control(home):
+        served = home.served()
+    home.root.rename(tmp_path / "aside")
+    home.root.mkdir()
+    with pytest.raises(FileNotFoundError):
+        known_hash_key(served)
+    assert list(home.root.iterdir()) == []

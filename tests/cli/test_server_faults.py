@@ -104,8 +104,12 @@ def test_a_home_that_was_moved_away_is_a_fault_of_the_machine(tmp_path: Path) ->
     problem = fault_of(failed.value, home)
     assert problem is not None
     assert (problem.what, problem.where) == ("the home is gone", str(home / "home.id"))
-    # Of a home that is there, a file that is missing is a failure of ours.
+    # Its mount point is left.
     home.mkdir()
+    assert fault_of(failed.value, home) == problem
+    # Of a home that is there, another file that is missing is a failure of ours.
+    with pytest.raises(FileNotFoundError) as failed:
+        (home / "plan.json").read_bytes()
     assert fault_of(failed.value, home) is None
 
 

@@ -22,7 +22,7 @@ _SOCKET_BYTES_MAX = 100  # Linux takes 107, others 103
 # Room for the longest name: all sockets of a home lie in one folder.
 _SOCKET_NAME_BYTES = 16
 _GATEWAY = "gateway"
-_IDENTITY_NAME = "home.id"
+IDENTITY_FILE = "home.id"
 _IDENTITY = re.compile(rb"[0-9a-f]{16}")
 
 # Fills a home with two settled months, in a folder of its own.
@@ -44,7 +44,7 @@ class Home(msgspec.Struct, frozen=True):
         """Return this home, which has an identity, as whoever serves it opens it. Raise as
         `identity` does; of a home that is gone, FileNotFoundError."""
         return msgspec.structs.replace(
-            self, served_identity=_identity_in(self.root / _IDENTITY_NAME)
+            self, served_identity=_identity_in(self.root / IDENTITY_FILE)
         )
 
     @property
@@ -264,7 +264,7 @@ class Home(msgspec.Struct, frozen=True):
         Raise InvalidInput if the file is damaged, because an empty name would be every home's, or
         if it is not that of the home which is served.
         """
-        path = self.root / _IDENTITY_NAME
+        path = self.root / IDENTITY_FILE
         if not self.served_identity and not path.exists():
             self.make()
             write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
@@ -285,7 +285,8 @@ class Home(msgspec.Struct, frozen=True):
         """Return the key that customers' secrets are hashed with, in hex; made at first use and
         kept beside the database."""
         path = self.hash_key_path
-        if not path.exists():
+        # In the place of a home that is served may be an empty mount point.
+        if not self.served_identity and not path.exists():
             self.make()
             write_first(path, secrets.token_hex(32).encode(), mode=PRIVATE)
         return path.read_text("ascii").strip()

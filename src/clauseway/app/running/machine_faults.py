@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from clauseway.app.opening.home import Home
+from clauseway.app.opening.home import IDENTITY_FILE, Home
 from clauseway.app.opening.places import NO_ROOM_FOR_FILE, is_full, lacks_files
 from clauseway.files.sqlite_errors import primary_code
 from clauseway.values import InvalidInput, Problem
@@ -248,9 +248,14 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
 
 
 def _is_of_a_home_that_is_gone(cause: BaseException, home: Path) -> bool:
-    if not isinstance(cause, FileNotFoundError) or cause.filename is None or home.exists():
+    if not isinstance(cause, FileNotFoundError) or cause.filename is None:
         return False
-    return Path(os.fsdecode(cause.filename)).absolute().is_relative_to(home.absolute())
+    home = home.absolute()
+    missing = Path(os.fsdecode(cause.filename)).absolute()
+    # A mount that ends leaves an empty folder. Without these files nobody serves a home.
+    if home.exists() and missing not in (Home(home).embedded_control, home / IDENTITY_FILE):
+        return False
+    return missing.is_relative_to(home)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -301,7 +301,9 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         first_prices(home, book)  # another book than the home holds is refused before all else
         # Looked at before the plan is compiled: what changes meanwhile is seen afterwards.
         seen_to = begin_revocations(home)
-        home.identity()  # made at first use, and never for a home that is served
+        # Both are made at first use, and never for a home that is served.
+        home.identity()
+        known_hash_key(home)
         home = home.served()  # from here on its control data is there
         options = msgspec.structs.replace(options, home=home)
         inputs = _inputs_of(options)
@@ -320,6 +322,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         port = configuration.gateway.port if options.port is None else options.port
         gateways = Gateways(home, options.workers, clock)
         with contextlib.ExitStack() as starting:
+            starting.enter_context(_home_is_there(home))
             starting.callback(gateways.stop)
             taken = gateways.listen(host, port, plan.settings)
             gateways.start()
@@ -333,6 +336,17 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             record_first_use(home, lambda: first_prices(home, book), "first used by the gateway")
         )
         yield served
+
+
+@contextlib.contextmanager
+def _home_is_there(home: Home) -> Iterator[None]:
+    """Raise FileNotFoundError where a process refuses to start, or fails, because the home that is
+    served went meanwhile."""
+    try:
+        yield
+    except (InvalidInput, ChildFailed):
+        home.identity()
+        raise
 
 
 def _served(
