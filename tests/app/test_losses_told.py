@@ -82,6 +82,19 @@ def test_the_doctor_says_that_books_were_edited(tmp_path: Path) -> None:
     assert "backup" in check["remedy"]
 
 
+def test_the_doctor_says_that_usage_is_dated_after_today(tmp_path: Path) -> None:
+    """A clock was ahead while requests were served: their usage is settled in months that are still to come."""
+    home = home_at(tmp_path / "home")
+    gateway(home)
+    seal(home)
+    assert not [check for check in answer("doctor", home=home.root, code=2)["checks"] if check["what"] == "clock"]
+    gateway(home, range(11, 13), boot=8, day="2097-02-20")
+    seal(home)
+    (check,) = [check for check in answer("doctor", home=home.root, code=2)["checks"] if check["what"] == "clock"]
+    assert "2097-02-20" in check["found"]
+    assert "clauseway books credit" in check["remedy"]
+
+
 def books_of(home: Home) -> dict[str, Any]:
     (check,) = [check for check in answer("doctor", home=home.root, code=2)["checks"] if check["what"] == "books"]
     return dict(check)

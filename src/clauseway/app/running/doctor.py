@@ -51,7 +51,7 @@ from clauseway.app.running.planning import (
     surface_at,
 )
 from clauseway.app.usage.damages import blocking_damages
-from clauseway.app.usage.lake_checks import listed_lake, unknown_files, unknown_problem
+from clauseway.app.usage.lake_checks import listed_lake, unknown_files, unknown_problem, usage_ahead
 from clauseway.decisions import Outcome
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
@@ -208,6 +208,8 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         yield _failed("", "tables", lacking)
     if ahead := facts_ahead(home):
         yield _failed("", "facts", clock_problem(ahead))
+    if dated_ahead := usage_ahead(home):
+        yield _failed("", "clock", dated_ahead)
 
 
 def _identity_faults(home: Home) -> tuple[Problem, ...]:

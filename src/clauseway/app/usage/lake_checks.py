@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence, Set
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.damages import noted_faults
 from clauseway.app.usage.lake_place import some_at_once
 from clauseway.app.usage.sealing import lake_locked, open_lake
@@ -18,10 +19,12 @@ from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage, usage_files_of
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput, Problem, day_of
 
 # Files that are read between two words on how far a check has come.
 _AT_ONCE = 20
+# Clocks of machines that share a lake differ by less.
+_SKEW_NS = 300 * 1_000_000_000
 # The lists of a lake: its batches, its files, and the days that were dropped.
 _LISTS = ("manifest", "lake_files", "dropped_days")
 
@@ -117,6 +120,23 @@ def unknown_problem(names: Sequence[str]) -> Problem:
         "earlier state or an import was killed; no statement has what is in them",
         where=names[-1],
         remedy="`clauseway lake check` names them, and what to do.",
+    )
+
+
+def usage_ahead(home: Home) -> Problem | None:
+    """Return a problem where usage is dated after today. It was plausible when it was metered, by a
+    clock that was ahead."""
+    with open_control(home) as control:
+        sealed = control.first_and_last_day()
+    if sealed is None or sealed[1] <= day_of(time.time_ns() + _SKEW_NS):
+        return None
+    return Problem(
+        what=f"usage is dated up to {sealed[1]}, ahead of this machine's clock",
+        why="a clock was ahead while requests were served; they are settled in the months of that clock",
+        where=str(home.root),
+        remedy="If this machine's clock is behind, set it. Else `clauseway usage show --by hour --from` "
+        "tomorrow shows that usage, and with --key and --by request each request: credit it there "
+        "(clauseway books credit, --dated that day), and import it on its true day (clauseway usage import).",
     )
 
 
