@@ -148,7 +148,7 @@ def run(given: list[str]) -> int:
     except ModuleNotFoundError as error:
         return _missing(error, given, as_json)
     except Exception as error:
-        fault = _missing_folder(error) or fault_of(error, _home_of(given))
+        fault = _missing_folder() or fault_of(error, _home_of(given))
         if fault is None:
             return _report(error, given, as_json)
         if _output_fails():
@@ -209,10 +209,11 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
     print_problems([problem], as_json)
 
 
-def _missing_folder(error: Exception) -> Problem | None:
-    """Return the fault of a working directory that was removed; None where it is there."""
-    if not isinstance(error, FileNotFoundError):
-        return None
+def _missing_folder() -> Problem | None:
+    """Return the fault of a working directory that was removed; None where it is there.
+
+    Whatever error came of it: an import there raises SystemError by some releases of Python.
+    """
     try:
         os.getcwd()
     except FileNotFoundError:
