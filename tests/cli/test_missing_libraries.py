@@ -119,6 +119,15 @@ def test_help_says_what_a_command_does_and_what_to_install(
     assert remedy in done.stdout
 
 
+@pytest.mark.parametrize("words", ["clauseway lake s", "clauseway settle --p"])
+def test_a_shell_that_completes_such_a_command_is_told_nothing(words: str) -> None:
+    """What a completion prints lands in the line that somebody types."""
+    at = str(words.count(" "))
+    asked = {"_CLAUSEWAY_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": at}
+    done = run_without({"pyarrow"}, environment=asked)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("library", ["pyspark", "pandas"])
 def test_a_second_opinion_names_its_extra_before_anything_is_accepted(library: str, tmp_path: Path) -> None:
     """Spark is there; what Ibis needs to ask it is in the same extra."""

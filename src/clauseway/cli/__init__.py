@@ -55,6 +55,8 @@ INVALID, FAILED = 3, 1
 BROKEN_OFF = 130  # what shells give for Ctrl-C
 # Set to anything to see where a failure of ours came from.
 _DEBUG = "CLAUSEWAY_DEBUG"
+# A shell sets it when it asks for completions.
+_COMPLETION = "_CLAUSEWAY_COMPLETE"
 # The extra that brings a library which the smallest installation lacks.
 _EXTRAS = {
     "anyio": "mcp",
@@ -146,6 +148,8 @@ def run(given: list[str]) -> int:
             raise
         return _pipe_broke(ended.__context__)
     except ModuleNotFoundError as error:
+        if _COMPLETION in os.environ:  # what is printed would land in the line that is completed
+            return FAILED
         return _missing(error, given, as_json)
     except Exception as error:
         fault = _missing_folder() or fault_of(error, _home_of(given))
