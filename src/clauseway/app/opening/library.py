@@ -50,7 +50,6 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     Problem,
-    cause_of,
     parse_day,
     refuse_any,
     suggestion,

@@ -44,13 +44,11 @@ def line_page(
     If its days have more than `records_max` records, read them only if `records` is `all`.
     """
     if records not in ("", _ALL):
-        raise InvalidInput(
-            Problem(
-                what=f"{records!r} are no records that can be read",
-                why=f"they are read with records={_ALL}, or not at all",
-                where="records",
-                remedy=f"Write records={_ALL}, or leave it out.",
-            )
+        raise InvalidInput.of(
+            what=f"{records!r} are no records that can be read",
+            why=f"they are read with records={_ALL}, or not at all",
+            where="records",
+            remedy=f"Write records={_ALL}, or leave it out.",
         )
     try:
         trace = tracing.trace_line(
