@@ -36,6 +36,8 @@ async def form_sent(
     """Return the fields of a form. Raise InvalidInput for what is not a form of these pages;
     `command` is what to use instead for a form longer than `bytes_max`."""
     again = "Open the page and send the form from there."
+    if is_foreign(request):
+        raise _refusal("the form cannot be read", "another site's page sent it", again)
     body, size = b"", 0
     async for part in request.stream():
         size += len(part)
@@ -43,19 +45,19 @@ async def form_sent(
             body += part
         elif size > _DROPPED_BYTES_MAX:
             break
-    if is_foreign(request):
-        raise _refusal("the form was not read", "another site's page sent it", again)
     if size > bytes_max:
         instead = f"Use the command line: {command}." if command else "Send less."
-        raise _refusal("the form is too long", f"a form takes {bytes_max >> 10:,} KiB", instead)
+        raise _refusal(
+            "the form cannot be read", f"it is longer than {bytes_max >> 10:,} KiB", instead
+        )
     kind = request.headers.get("content-type", _URLENCODED).partition(";")[0].strip().lower()
     if kind != _URLENCODED:
-        raise _refusal("the form was not read", f"it is not sent as {_URLENCODED}", again)
+        raise _refusal("the form cannot be read", f"it is not sent as {_URLENCODED}", again)
     try:
         fields = parse_qsl(body.decode("ascii"), max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError:
         why = f"it is not {_URLENCODED} in UTF-8, or has more than {_FIELDS_MAX} fields"
-        raise _refusal("the form was not read", why, again) from None
+        raise _refusal("the form cannot be read", why, again) from None
     check_names((name for name, _ in fields), known, (), "field")
     return dict(fields)
 
