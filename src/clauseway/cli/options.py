@@ -273,13 +273,11 @@ def agreement_for(folder: Path | None, home: Path | None) -> Path | None:
     named = agreements_for([folder] if folder else None, None, home)
     if len(named) > 1:
         names = ", ".join(map(str, named))
-        raise InvalidInput(
-            Problem(
-                what="the configuration names several agreements",
-                why="this command is about one",
-                where=str(home_at(home).configuration),
-                remedy=f"Name it with --agreement: {names}.",
-            )
+        raise InvalidInput.of(
+            what="the configuration names several agreements",
+            why="this command is about one",
+            where=str(home_at(home).configuration),
+            remedy=f"Name it with --agreement: {names}.",
         )
     return named[0] if named else None
 

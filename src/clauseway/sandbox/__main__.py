@@ -20,7 +20,7 @@ import uvloop
 from clauseway.sandbox.clouds import FAKE_CLOUDS
 from clauseway.sandbox.faults import Fault, StartFault
 from clauseway.sandbox.server import USUAL_PORTS, Tls, serve, stop_when_parent_ends
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,13 +66,11 @@ def _tls(options: argparse.Namespace) -> Tls | None:
         return None
     missing = [str(file) for file in files if file is None or not file.is_file()]
     if missing:
-        raise InvalidInput(
-            Problem(
-                what="https needs a certificate and its key",
-                why=f"not a file: {', '.join(missing)}",
-                where="--tls-certificate, --tls-key",
-                remedy="Give both as PEM files.",
-            )
+        raise InvalidInput.of(
+            what="https needs a certificate and its key",
+            why=f"not a file: {', '.join(missing)}",
+            where="--tls-certificate, --tls-key",
+            remedy="Give both as PEM files.",
         )
     return Tls(*files)
 
@@ -83,13 +81,11 @@ def _fault(text: str) -> tuple[str, Fault]:
         if rule.cloud not in FAKE_CLOUDS:
             raise msgspec.ValidationError(f"no cloud is called {rule.cloud!r}")
     except msgspec.DecodeError as error:
-        raise InvalidInput(
-            Problem(
-                what=f"{text!r} is not a fault",
-                why=str(error),
-                where="--fault",
-                remedy='Write it as {"cloud": "azure", "kind": "status", "status": 503, "count": 2}.',
-            )
+        raise InvalidInput.of(
+            what=f"{text!r} is not a fault",
+            why=str(error),
+            where="--fault",
+            remedy='Write it as {"cloud": "azure", "kind": "status", "status": 503, "count": 2}.',
         ) from None
     return rule.cloud, rule
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _FIELDS_MAX = 8
 _URLENCODED = "application/x-www-form-urlencoded"
@@ -63,7 +63,7 @@ async def form_sent(
 
 
 def _refusal(what: str, why: str, remedy: str, where: str = "form") -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=where, remedy=remedy))
+    return InvalidInput.of(what=what, why=why, where=where, remedy=remedy)
 
 
 def is_foreign(request: Request) -> bool:

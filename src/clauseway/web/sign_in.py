@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 from clauseway.web.forms import check_names, form_sent, is_foreign
 from clauseway.wording.names import sentence
 
@@ -309,13 +309,11 @@ class SignIn:
         bytes_max = self._forms.bytes_max + _SIGN_IN_BYTES_MAX
         form = await form_sent(request, bytes_max, {*_FIELDS, *carried})
         if sum(len(form.get(name, "")) for name in _FIELDS) > _SIGN_IN_BYTES_MAX:
-            raise InvalidInput(
-                Problem(
-                    what="account and password are too long",
-                    why=f"together they take {_SIGN_IN_BYTES_MAX:,} characters at most",
-                    where=SIGN_IN,
-                    remedy="Type them again.",
-                )
+            raise InvalidInput.of(
+                what="account and password are too long",
+                why=f"together they take {_SIGN_IN_BYTES_MAX:,} characters at most",
+                where=SIGN_IN,
+                remedy="Type them again.",
             )
         return form
 

@@ -311,13 +311,11 @@ def check_names(home: Home, organisation: str, project: str) -> None:
     )
     if "/" not in organisation or (home.is_begun and _is_known(home, organisation)):
         return
-    raise InvalidInput(
-        Problem(
-            what=f"{organisation!r} is not a name of an organisation",
-            why="a slash stands between an organisation and its project",
-            where="organisation",
-            remedy="Write another character, as a hyphen, in its place.",
-        )
+    raise InvalidInput.of(
+        what=f"{organisation!r} is not a name of an organisation",
+        why="a slash stands between an organisation and its project",
+        where="organisation",
+        remedy="Write another character, as a hyphen, in its place.",
     )
 
 

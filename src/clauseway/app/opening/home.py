@@ -357,13 +357,11 @@ def folder_in(variable: str) -> str:
     InvalidInput if it is blank: a folder of that name would be made."""
     named = os.environ.get(variable, "")
     if named and not named.strip():
-        raise InvalidInput(
-            Problem(
-                what=f"{named!r} is no folder",
-                why="it is blank",
-                where=variable,
-                remedy="Write the folder's path, or unset the variable.",
-            )
+        raise InvalidInput.of(
+            what=f"{named!r} is no folder",
+            why="it is blank",
+            where=variable,
+            remedy="Write the folder's path, or unset the variable.",
         )
     return named
 

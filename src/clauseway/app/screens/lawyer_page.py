@@ -499,11 +499,9 @@ def _line_of(document: str, text: str, line: str) -> int:
     number = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
     if 1 <= number <= last:
         return number
-    raise InvalidInput(
-        Problem(
-            what=f"{line!r} is not the number of a line",
-            why=f"{document} has 1 to {last}",
-            where="line",
-            remedy="Leave it out to read the whole document.",
-        )
+    raise InvalidInput.of(
+        what=f"{line!r} is not the number of a line",
+        why=f"{document} has 1 to {last}",
+        where="line",
+        remedy="Leave it out to read the whole document.",
     )

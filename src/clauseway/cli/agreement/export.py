@@ -17,7 +17,7 @@ from clauseway.cli.commands import Export
 from clauseway.cli.written import OutFile, WrittenText, put, report_written, write_text
 from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.agreements.extract import Extract
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _Write = Callable[[Extract], WrittenText]
 
@@ -135,6 +135,6 @@ def _only_one(taken: Mapping[str, Extract]) -> Extract:
         remedy = (
             "Name where they go: --out both.cedar writes both.NAME.cedar and both.combination.txt."
         )
-        raise InvalidInput(Problem(what=mistake, why=why, where="--out", remedy=remedy))
+        raise InvalidInput.of(what=mistake, why=why, where="--out", remedy=remedy)
     [extract] = taken.values()
     return extract

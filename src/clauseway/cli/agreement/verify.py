@@ -12,7 +12,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.output import outcome_style
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 
@@ -56,13 +56,11 @@ def _read(receipt: str) -> bytes:
     try:
         return sys.stdin.buffer.read() if receipt == STANDARD_INPUT else Path(receipt).read_bytes()
     except OSError as error:
-        raise InvalidInput(
-            Problem(
-                what="the receipt cannot be read",
-                why=error.strerror or str(error),
-                where=receipt,
-                remedy="Name the file that holds what `clauseway decide --json` printed.",
-            )
+        raise InvalidInput.of(
+            what="the receipt cannot be read",
+            why=error.strerror or str(error),
+            where=receipt,
+            remedy="Name the file that holds what `clauseway decide --json` printed.",
         ) from None
 
 

@@ -13,7 +13,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.output import counted
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -125,13 +125,11 @@ def restore_command(
     Exit code: 0 restored, 3 nothing was restored and why, 1 a failure, ours or the machine's.
     """
     if not take_over and (why or keep_budgets):
-        raise InvalidInput(
-            Problem(
-                what="nothing is taken over",
-                why="a home that is restored to be read spends nothing",
-                where="--why" if why else "--keep-budgets",
-                remedy="Add --take-over, or leave it out.",
-            )
+        raise InvalidInput.of(
+            what="nothing is taken over",
+            why="a home that is restored to be read spends nothing",
+            where="--why" if why else "--keep-budgets",
+            remedy="Add --take-over, or leave it out.",
         )
     over = TakingOver(why=why, keeps_budgets=keep_budgets) if take_over else None
     restored = restore(folder, home_at(home), over)

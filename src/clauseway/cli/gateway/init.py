@@ -91,9 +91,7 @@ def command(
 def _refuse_answers(*answers: object) -> None:
     if any(answers):
         why, remedy = "a demo asks no question", "Leave out the answers, or --demo."
-        raise InvalidInput(
-            Problem(what="--demo beside answers", why=why, where="--demo", remedy=remedy)
-        )
+        raise InvalidInput.of(what="--demo beside answers", why=why, where="--demo", remedy=remedy)
 
 
 def _demonstrate(demo: str, home: Path | None, as_json: bool) -> int:

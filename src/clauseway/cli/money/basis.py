@@ -34,7 +34,7 @@ from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.cli.money.price import print_slips
 from clauseway.storage.books.basis import Acceptance
-from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.values import InvalidInput, KnownAt
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -124,8 +124,8 @@ def prices(
     """
     if file is None and not of_this_version and not alone:
         remedy = "Name a file, or say --of-this-version or --without-own."
-        raise InvalidInput(
-            Problem(what="no price book", why="none was named", where="FILE", remedy=remedy)
+        raise InvalidInput.of(
+            what="no price book", why="none was named", where="FILE", remedy=remedy
         )
     if file is not None:
         check_unread(context, {"alone": "the file is your own book"})
@@ -219,8 +219,8 @@ def agreement(
     """
     if bool(folders) == built_in:
         remedy = "Name the folders, or say --built-in."
-        raise InvalidInput(
-            Problem(what="no agreement", why="none was named", where="FOLDER", remedy=remedy)
+        raise InvalidInput.of(
+            what="no agreement", why="none was named", where="FOLDER", remedy=remedy
         )
     return _say(home_at(home), change_agreements(home_at(home), why, folders or []), as_json)
 

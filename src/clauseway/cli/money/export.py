@@ -39,7 +39,7 @@ from clauseway.cli.written import (
 from clauseway.exchange.focus.bill import bill_columns
 from clauseway.exchange.focus.focus_columns import V1_2
 from clauseway.exchange.focus.invoice_detail import CHARGE_COLUMNS, INVOICE_COLUMNS
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 
 class _Books(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +102,8 @@ def focus(
     part = books.part
     if not part.period:
         remedy = "Name it with --period, as 2026-05."
-        raise InvalidInput(
-            Problem(what="no period", why="a bill is of a month", where="--period", remedy=remedy)
+        raise InvalidInput.of(
+            what="no period", why="a bill is of a month", where="--period", remedy=remedy
         )
     table = held_prices(books.home, known_at)
     opened = held_agreements(books.home)
@@ -138,7 +138,7 @@ def focus_invoices(
             "there are two files",
             "Name where they go: --out invoices.",
         )
-        raise InvalidInput(Problem(what=mistake, why=why, where="--out", remedy=remedy))
+        raise InvalidInput.of(what=mistake, why=why, where="--out", remedy=remedy)
     details, charges = focus_invoices_of(home_at(books.home), books.part)
     datasets = {
         "invoice_detail": (details, INVOICE_COLUMNS),
@@ -163,7 +163,7 @@ def parquet(books: _Books) -> int:
             "there are two files",
             "Name where they go: --out books.",
         )
-        raise InvalidInput(Problem(what=mistake, why=why, where="--out", remedy=remedy))
+        raise InvalidInput.of(what=mistake, why=why, where="--out", remedy=remedy)
     written = parquet_files(home_at(books.home), books.part, books.out)
     return report_rows(written, books.as_json)
 
@@ -190,7 +190,7 @@ def cloudevents(books: _Books) -> int:
             "nothing that is asked for was metered or imported",
         )
         remedy = "See what there is: clauseway usage show."
-        raise InvalidInput(Problem(what=mistake, why=why, where="--period", remedy=remedy))
+        raise InvalidInput.of(what=mistake, why=why, where="--period", remedy=remedy)
     every = chain([] if first is None else [first], lines)
     if books.as_json and books.out is None:
         text = b"".join(every)

@@ -13,7 +13,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.ledger.vouchers import InvoiceLine
-from clauseway.values import USD, InvalidInput, Problem, amount_text, parse_day
+from clauseway.values import USD, InvalidInput, amount_text, parse_day
 
 Currency = Annotated[
     str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CURRENCY")
@@ -54,13 +54,11 @@ def command(
         return _list(home, as_json)
     if not payer or not payee:
         why = "an invoice is from one party to another"
-        raise InvalidInput(
-            Problem(
-                what="no payer or payee",
-                why=why,
-                where="--payer",
-                remedy="Name both: --payer and --payee.",
-            )
+        raise InvalidInput.of(
+            what="no payer or payee",
+            why=why,
+            where="--payer",
+            remedy="Name both: --payer and --payee.",
         )
     written = invoice(home_at(home), period, payer, payee, dated(day), number, currency)
 

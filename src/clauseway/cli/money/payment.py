@@ -11,7 +11,7 @@ from clauseway.app.reports.amounts import in_currency
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.money.invoice import Dated, dated
-from clauseway.values import InvalidInput, Problem, amount_text
+from clauseway.values import InvalidInput, amount_text
 
 
 def command(
@@ -57,10 +57,8 @@ def command(
         return _reverse(home, reference, invoice, reversed_, day, reason, as_json)
     if not invoice:
         remedy = "Name the invoice, or the payment to take back with --reverse."
-        raise InvalidInput(
-            Problem(
-                what="no invoice", why="a payment is on an invoice", where="INVOICE", remedy=remedy
-            )
+        raise InvalidInput.of(
+            what="no invoice", why="a payment is on an invoice", where="INVOICE", remedy=remedy
         )
     paid = pay(home_at(home), reference, invoice, amount, dated(day), currency)
     text = f"{paid.id}: {in_currency(paid.amount, paid.currency)} on {paid.invoice}"
@@ -81,8 +79,8 @@ def _reverse(
 ) -> int:
     if invoice:
         why = "a reversal is of one payment, on whichever invoice that was"
-        raise InvalidInput(
-            Problem(what=f"invoice {invoice!r}", why=why, where="INVOICE", remedy="Leave it out.")
+        raise InvalidInput.of(
+            what=f"invoice {invoice!r}", why=why, where="INVOICE", remedy="Leave it out."
         )
     done, paid = reverse(home_at(home), reference, payment, dated(day), reason)
     amount = f"{in_currency(paid.amount, paid.currency)} of {paid.invoice}"

@@ -298,7 +298,7 @@ def _refuse_unknown_engine(flag: str, name: str, *engines: str) -> None:
     if name not in engines:
         problem, why = f"no engine {name!r}", f"{flag} takes {' or '.join(engines)}"
         remedy = f"Write {' or '.join(f'{flag} {known}' for known in engines)}."
-        raise InvalidInput(Problem(what=problem, why=why, where=flag, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=flag, remedy=remedy)
 
 
 def _refuse_beside(flag: str, why: str, **others: object) -> None:
@@ -306,4 +306,4 @@ def _refuse_beside(flag: str, why: str, **others: object) -> None:
     given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
     if given:
         problem, remedy = f"{flag} with {listed(given)}", f"Leave out {flag}, or the rest."
-        raise InvalidInput(Problem(what=problem, why=why, where=flag, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=flag, remedy=remedy)

@@ -38,7 +38,7 @@ from clauseway.cli.money.verification_text import (
 from clauseway.cli.output import counted
 from clauseway.cli.written import OutFile
 from clauseway.ledger import Statement
-from clauseway.values import InvalidInput, Problem, parse_day
+from clauseway.values import InvalidInput, parse_day
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
@@ -292,13 +292,11 @@ def countersign(
     """
     if unverified is not bool(why.strip()):
         remedy = 'Write both: --unverified --why "the meter of May is being replaced".'
-        raise InvalidInput(
-            Problem(
-                what="--unverified and --why",
-                why="one needs the other",
-                where="--unverified",
-                remedy=remedy,
-            )
+        raise InvalidInput.of(
+            what="--unverified and --why",
+            why="one needs the other",
+            where="--unverified",
+            remedy=remedy,
         )
     given = read_statement(file)
     done = _loaded("signing").countersign(
@@ -459,8 +457,8 @@ def _format(given: str, out: Path | None, as_json: bool) -> str:
     chosen = given or ending or default
     if as_json and given not in ("", "json"):
         mistake, why = f"--json and --format {given}", "they ask for two formats"
-        raise InvalidInput(
-            Problem(what=mistake, why=why, where="--format", remedy="Leave one of the two out.")
+        raise InvalidInput.of(
+            what=mistake, why=why, where="--format", remedy="Leave one of the two out."
         )
     if chosen not in _FORMATS or (chosen == TERMINAL and out is not None):
         mistake = (
@@ -468,7 +466,7 @@ def _format(given: str, out: Path | None, as_json: bool) -> str:
         )
         kept = ", ".join(FORMATS if out is not None else _FORMATS)
         why = "a statement is not written in it"
-        raise InvalidInput(
-            Problem(what=mistake, why=why, where="--format", remedy=f"Name one of {kept}.")
+        raise InvalidInput.of(
+            what=mistake, why=why, where="--format", remedy=f"Name one of {kept}."
         )
     return chosen

@@ -18,7 +18,7 @@ from azure.identity import (
 
 from clauseway.gateway.clouds.dialect import Credential
 from clauseway.gateway.plan import Auth
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _SCOPE = "https://cognitiveservices.azure.com/.default"
 _NAMED = ("tenant_id", "client_id")
@@ -33,13 +33,11 @@ class _Entra:
         self._auth = auth
         missing = [name for name in _NAMED if auth.secret and not auth.settings.get(name)]
         if missing:
-            raise InvalidInput(
-                Problem(
-                    what="a client secret without its identity",
-                    why=f"there is a secret, but no {' and no '.join(missing)}",
-                    where="auth.settings",
-                    remedy=f"Write {' and '.join(missing)}.",
-                )
+            raise InvalidInput.of(
+                what="a client secret without its identity",
+                why=f"there is a secret, but no {' and no '.join(missing)}",
+                where="auth.settings",
+                remedy=f"Write {' and '.join(missing)}.",
             )
 
     def fetch(self) -> Credential:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.gateway.plan import Auth
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 ENVIRONMENT, FILE, JSON = "env:", "file:", "json:"
 _MEMBERS = ("secret", "access_key", "session_token")
@@ -53,4 +53,4 @@ def _taken(member: str, origin: str, where: str, deployment: str) -> str:
 
 def _problem(member: str, why: str, where: str) -> InvalidInput:
     remedy = "Put it there, readable to the gateway, or name another place."
-    return InvalidInput(Problem(what=f"no {member}", why=why, where=where, remedy=remedy))
+    return InvalidInput.of(what=f"no {member}", why=why, where=where, remedy=remedy)

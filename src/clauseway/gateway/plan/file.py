@@ -15,7 +15,7 @@ import msgspec
 
 from clauseway.gateway.plan import Budget, Epoch, Key, Plan, RateLimit, Target
 from clauseway.metering import Ruling
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 T = TypeVar("T")
 
@@ -181,7 +181,7 @@ def lines_of(pieces: list[bytes]) -> Iterator[bytes]:
 
 def no_plan(why: str, where: str) -> InvalidInput:
     remedy = "Compile the plan anew; it is replaced whole, by rename."
-    return InvalidInput(Problem(what="no readable plan", why=why, where=where, remedy=remedy))
+    return InvalidInput.of(what="no readable plan", why=why, where=where, remedy=remedy)
 
 
 def limits_of(part: PlanPart) -> tuple[RateLimit, ...]:

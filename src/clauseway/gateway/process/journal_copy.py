@@ -9,7 +9,7 @@ from clauseway.gateway.process.logs import LogQueue
 from clauseway.spool import SpoolWriter
 from clauseway.spool.copier import Copier, FollowerSettings, JournalFacts
 from clauseway.spool.copies import parse_address, read_secret
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 
 def copy_journal(
@@ -58,4 +58,4 @@ def follower_of(copying: Copying) -> FollowerSettings:
 
 
 def _problem(what: str, why: str, member: str, remedy: str) -> InvalidInput:
-    return InvalidInput(Problem(what=what, why=why, where=f"journal.{member}", remedy=remedy))
+    return InvalidInput.of(what=what, why=why, where=f"journal.{member}", remedy=remedy)

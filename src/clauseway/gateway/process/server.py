@@ -54,7 +54,7 @@ from clauseway.gateway.transport.listener import Listener
 from clauseway.gateway.transport.tls import file_identity
 from clauseway.gateway.transport.upstream_endpoints import Endpoints
 from clauseway.spool import SpoolWriter
-from clauseway.values import VERSION, InvalidInput, Problem
+from clauseway.values import VERSION, InvalidInput
 
 _LOOK_EVERY_S = 1.0
 _DRAIN_CHECK_S = 0.02
@@ -300,13 +300,11 @@ class Server:
                 settings, boot, loop, self._lines, self._knows_model
             )
         except ValueError as error:
-            raise InvalidInput(
-                Problem(
-                    what="OpenTelemetry's library does not start",
-                    why=str(error),
-                    where="telemetry.otlp_endpoint",
-                    remedy="Correct or unset the OTEL_ variable of the environment that says so.",
-                )
+            raise InvalidInput.of(
+                what="OpenTelemetry's library does not start",
+                why=str(error),
+                where="telemetry.otlp_endpoint",
+                remedy="Correct or unset the OTEL_ variable of the environment that says so.",
             ) from None
         return cast(Exporting, exporting)
 
@@ -606,7 +604,7 @@ def optional(module: str, setting: str, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         what, why = f"it needs {error.name}", "the library is not installed"
         remedy = f"Install it: pip install 'clauseway[{extra}]', or switch it off."
-        raise InvalidInput(Problem(what=what, why=why, where=setting, remedy=remedy)) from None
+        raise InvalidInput.of(what=what, why=why, where=setting, remedy=remedy) from None
 
 
 def _never() -> bool:

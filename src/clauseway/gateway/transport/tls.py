@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from clauseway.gateway.plan.settings import TlsSettings
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _ALPN = ["http/1.1"]
 _MISSING: Final = (0, 0, 0)
@@ -106,6 +106,6 @@ def _no_passphrase() -> str:
 
 
 def _unusable(subject: str, error: Exception, where: str, remedy: str) -> InvalidInput:
-    return InvalidInput(
-        Problem(what=f"{subject} cannot be used", why=str(error), where=where, remedy=remedy)
+    return InvalidInput.of(
+        what=f"{subject} cannot be used", why=str(error), where=where, remedy=remedy
     )

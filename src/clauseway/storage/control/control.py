@@ -41,7 +41,7 @@ from clauseway.storage.control.versions import (
     is_present,
     require_present,
 )
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput
 
 R = TypeVar("R", bound=msgspec.Struct)
 # The error that a moved database gives to a write.
@@ -466,14 +466,12 @@ def _keep(connection: Connection, settlement: Settlement, recorded_ns: int) -> N
 
 
 def _moved() -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what="nothing was recorded",
-            why=MOVED_MEANWHILE,
-            where="the home",
-            remedy="Repeat the command: it records where the control data lies now. If it is refused again, another "
-            "home took the control data: ask who ran `clauseway home migrate --to embedded`.",
-        )
+    return InvalidInput.of(
+        what="nothing was recorded",
+        why=MOVED_MEANWHILE,
+        where="the home",
+        remedy="Repeat the command: it records where the control data lies now. If it is refused again, another "
+        "home took the control data: ask who ran `clauseway home migrate --to embedded`.",
     )
 
 

@@ -18,7 +18,7 @@ from clauseway.storage.control.chained import stated
 from clauseway.storage.control.control import MOVED_MEANWHILE, Control
 from clauseway.storage.control.engines import Place, allow_silence
 from clauseway.storage.control.row_numbers import continue_numbers
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # A table, and how many of its rows are copied.
 OnTable = Callable[[str, int], None]
@@ -184,7 +184,7 @@ def _require_empty(writing: Connection) -> None:
         most = ", ".join(f"{rows:,} rows of {name}" for name, rows in sorted(held.items())[:3])
         message, why = "the target is not empty", f"it holds {most or 'a log of books'}"
         where, remedy = _refused(writing)
-        raise InvalidInput(Problem(what=message, why=why, where=where, remedy=remedy))
+        raise InvalidInput.of(what=message, why=why, where=where, remedy=remedy)
 
 
 def _refused(target: Connection) -> tuple[str, str]:
@@ -209,4 +209,4 @@ def _require_same(source: list[TableContent], target: list[TableContent]) -> Non
             "Nothing was kept of the copy and the home is as it was. "
             "Report this as a fault of clauseway."
         )
-        raise InvalidInput(Problem(what=message, why=why, where="the target", remedy=remedy))
+        raise InvalidInput.of(what=message, why=why, where="the target", remedy=remedy)

@@ -46,7 +46,7 @@ from sqlalchemy.util import LRUCache
 
 from clauseway.files import PRIVATE, close_to_others
 from clauseway.storage.control.server_address import read_address, shown
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # The place of a control database: a file, or the address of a server's database.
 Place = Path | str
@@ -439,7 +439,7 @@ def _require_order_of_bytes(connection: object, _record: object) -> None:
             "Make one that does not: CREATE DATABASE clauseway TEMPLATE template0 "
             "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
         )
-        raise InvalidInput(Problem(what=message, why=why, where=name, remedy=remedy))
+        raise InvalidInput.of(what=message, why=why, where=name, remedy=remedy)
 
 
 def _require_own_session(engine: Engine, connection: Connection) -> None:
@@ -451,14 +451,12 @@ def _require_own_session(engine: Engine, connection: Connection) -> None:
     with engine.connect() as other:
         sessions = {each.execute(_SESSION).scalar_one() for each in (connection, other)}
     if len(sessions) == 1:
-        raise InvalidInput(
-            Problem(
-                what="no lock can be held through this pooler",
-                why="it lends one connection of the server to several clients, transaction by transaction",
-                where="the database's address",
-                remedy="Name the server itself, or let the pooler keep a connection for each client "
-                "(PgBouncer: pool_mode = session).",
-            )
+        raise InvalidInput.of(
+            what="no lock can be held through this pooler",
+            why="it lends one connection of the server to several clients, transaction by transaction",
+            where="the database's address",
+            remedy="Name the server itself, or let the pooler keep a connection for each client "
+            "(PgBouncer: pool_mode = session).",
         )
 
 

@@ -309,13 +309,11 @@ def _check_allowed(before: Rights, who: str, written: Sequence[Written]) -> None
         person.account for person in named if not set(refused) - person.kinds and person.account
     )
     able = f"{', '.join(allowed)} may" if allowed else "nobody named may"
-    raise InvalidInput(
-        Problem(
-            what=f"{who} may not write: {', '.join(refused)}",
-            why=f"{who} was given {given}",
-            where="clauseway person list",
-            remedy=f"Ask somebody who may ({able}), or be given it: clauseway person add {who} --may …",
-        )
+    raise InvalidInput.of(
+        what=f"{who} may not write: {', '.join(refused)}",
+        why=f"{who} was given {given}",
+        where="clauseway person list",
+        remedy=f"Ask somebody who may ({able}), or be given it: clauseway person add {who} --may …",
     )
 
 

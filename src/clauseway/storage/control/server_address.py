@@ -6,7 +6,7 @@ InvalidInput     the address names no PostgreSQL database, or cannot be read
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _DRIVER = "postgresql+psycopg"
 _SCHEMES = ("postgresql", "postgres", _DRIVER)
@@ -42,11 +42,9 @@ def _invalid(why: str) -> InvalidInput:
         ": is %3A. Several servers are "
         "postgresql://USER:PASSWORD@/DATABASE?host=A:5432&host=B:5432&target_session_attrs=read-write."
     )
-    return InvalidInput(
-        Problem(
-            what="the address of the database is not valid",
-            why=why,
-            where="the database's address",
-            remedy=remedy,
-        )
+    return InvalidInput.of(
+        what="the address of the database is not valid",
+        why=why,
+        where="the database's address",
+        remedy=remedy,
     )

@@ -173,7 +173,7 @@ def _require_utf8(connection: Connection) -> None:
             "Make one that does: CREATE DATABASE clauseway TEMPLATE template0 "
             "ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'."
         )
-        raise InvalidInput(Problem(what=problem, why=why, where=name, remedy=remedy))
+        raise InvalidInput.of(what=problem, why=why, where=name, remedy=remedy)
 
 
 @cache
@@ -251,7 +251,7 @@ _WRITE_AGAIN = (
 def _without_version(lost: str) -> InvalidInput:
     problem = "the home's database does not say its version"
     why = f"its table {_TABLE} {lost}, so nobody knows what would bring its tables up to date"
-    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=_WRITE_AGAIN))
+    return InvalidInput.of(what=problem, why=why, where="the home", remedy=_WRITE_AGAIN)
 
 
 def _is_of_another_shape(error: DBAPIError) -> bool:
@@ -263,14 +263,14 @@ def _is_of_another_shape(error: DBAPIError) -> bool:
 def _false_version(held: str, error: DBAPIError) -> InvalidInput:
     problem = f"the home's database is not of the version {held} that it names"
     why = f"bringing its tables up to {PRESENT} failed, and nothing was changed: {error.orig}"
-    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=_WRITE_AGAIN))
+    return InvalidInput.of(what=problem, why=why, where="the home", remedy=_WRITE_AGAIN)
 
 
 def _later(held: str) -> InvalidInput:
     problem = f"the home's database is of version {held}"
     why = f"this program knows versions up to {PRESENT}; a later one wrote it"
     remedy = "Use the program that wrote it, or a later one."
-    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
+    return InvalidInput.of(what=problem, why=why, where="the home", remedy=remedy)
 
 
 def _changed(held: str) -> InvalidInput:
@@ -280,7 +280,7 @@ def _changed(held: str) -> InvalidInput:
         "a restore changed its tables, so nothing was written"
     )
     remedy = "Start it again, by the version of the program that was the last at the home."
-    return InvalidInput(Problem(what=problem, why=why, where="the home", remedy=remedy))
+    return InvalidInput.of(what=problem, why=why, where="the home", remedy=remedy)
 
 
 def _refuse_without_tables(connection: Connection) -> None:
@@ -297,7 +297,7 @@ def _refuse_without_tables(connection: Connection) -> None:
         "(database.url of the home). For a new home remove database.url, and fill the empty "
         "database by `clauseway home migrate --to` its address."
     )
-    raise InvalidInput(Problem(what=problem, why=why, where=f"database {database}", remedy=remedy))
+    raise InvalidInput.of(what=problem, why=why, where=f"database {database}", remedy=remedy)
 
 
 def _not_whole(connection: Connection, why: str) -> InvalidInput:
@@ -309,6 +309,6 @@ def _not_whole(connection: Connection, why: str) -> InvalidInput:
         else "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE --take-over."
     )
     where = "the database" if is_server else "the home"
-    return InvalidInput(
-        Problem(what="the control data is not whole", why=why, where=where, remedy=remedy)
+    return InvalidInput.of(
+        what="the control data is not whole", why=why, where=where, remedy=remedy
     )

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, as_record
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput
 
 USAGE, INTENTS = "usage", "intents"
 # The beginning of the spools of estimates for lost files, and so of their files' names.
@@ -278,6 +278,6 @@ def _refuse_dropped(connection: Connection, days: Interval) -> None:
     if kept is not None:
         message = f"single records before {kept} were dropped"
         why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
-        raise DroppedDays(
-            Problem(what=message, why=why, where="lake", remedy=f"Ask for days from {kept} on.")
+        raise DroppedDays.of(
+            what=message, why=why, where="lake", remedy=f"Ask for days from {kept} on."
         )

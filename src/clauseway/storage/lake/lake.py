@@ -47,7 +47,7 @@ from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.stores import FolderStore, Store, Stored, make_folders
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage
 from clauseway.storage.lake.usage_records import days_of, records_in
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput
 
 # Writes in the transaction that commits a batch.
 AlsoWrite = Callable[[Connection], object]
@@ -420,14 +420,12 @@ class Lake:
 
 
 def _gone(root: Path, why: str) -> InvalidInput:
-    return InvalidInput(
-        Problem(
-            what="the lake's folder is not in its place, so no usage was sealed or merged",
-            why=why,
-            where=str(root),
-            remedy="Mount it again, or put its files back from a backup. If they are lost for good, make "
-            f"the folder {root / USAGE}: then `clauseway lake check` names each of them.",
-        )
+    return InvalidInput.of(
+        what="the lake's folder is not in its place, so no usage was sealed or merged",
+        why=why,
+        where=str(root),
+        remedy="Mount it again, or put its files back from a backup. If they are lost for good, make "
+        f"the folder {root / USAGE}: then `clauseway lake check` names each of them.",
     )
 
 

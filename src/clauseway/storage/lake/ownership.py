@@ -14,7 +14,7 @@ from sqlalchemy import select
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.stores import Store
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # Beside the published table, where readers of the lake never look.
 OWNER = "metadata/owner"
@@ -58,11 +58,9 @@ def _foreign(store: Store, why: str) -> InvalidInput:
         "Name the database that lists them (database.url of the home), or another lake (lake.toml "
         f"of the home). If both are right, remove {OWNER} there."
     )
-    return InvalidInput(
-        Problem(
-            what="the lake is not of this database, and nothing was removed",
-            why=why,
-            where=store.location,
-            remedy=remedy,
-        )
+    return InvalidInput.of(
+        what="the lake is not of this database, and nothing was removed",
+        why=why,
+        where=store.location,
+        remedy=remedy,
     )

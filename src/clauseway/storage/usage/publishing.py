@@ -49,7 +49,7 @@ from clauseway.storage.usage.iceberg import (
     write_manifest,
     write_manifest_list,
 )
-from clauseway.values import Interval, InvalidInput, Problem
+from clauseway.values import Interval, InvalidInput
 
 _HINT = f"{METADATA}/version-hint.text"
 _VERSION = re.compile(rf"{METADATA}/v(\d+)\.metadata\.json")
@@ -327,13 +327,11 @@ def _commit(table: _Table, lake: Lake, wanted: Sequence[_Wanted], number: int) -
     content = json.dumps(metadata, indent=1).encode()
     # A put whose answer was lost is asked for again, and then finds its own file there.
     if not store.put(name, content) and store.get(name) != content:
-        raise InvalidInput(
-            Problem(
-                what="somebody else publishes here",
-                why=f"{name} was written meanwhile",
-                where=store.location,
-                remedy="Publish a lake from one place only, and repeat the command.",
-            )
+        raise InvalidInput.of(
+            what="somebody else publishes here",
+            why=f"{name} was written meanwhile",
+            where=store.location,
+            remedy="Publish a lake from one place only, and repeat the command.",
         )
     _point_to(store, table.version + 1)
     _spare(store, names)
@@ -566,6 +564,6 @@ def _hashed(content: bytes) -> str:
 def _unreadable(store: Store, name: str, why: str) -> InvalidInput:
     remedy = f"Put it back from a backup; or remove {METADATA} there and publish again."
     where = f"{store.location}/{name}"
-    return InvalidInput(
-        Problem(what="the published table cannot be read", why=why, where=where, remedy=remedy)
+    return InvalidInput.of(
+        what="the published table cannot be read", why=why, where=where, remedy=remedy
     )

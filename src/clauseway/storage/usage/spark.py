@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 from clauseway.storage.lake.query_engines import QueryEngine
 from clauseway.storage.lake.stores import Store
 from clauseway.storage.usage import block_hashes
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 _TODO = (
     "Install a Java runtime of version 17 or later and name its folder in JAVA_HOME; name a master "
@@ -126,19 +126,17 @@ def _not_reached(session: SparkSession, location: str, why: str) -> InvalidInput
     if "ClassNotFoundException" not in why and "NoClassDefFoundError" not in why:
         remedy = "Fix lake.toml of the home, or the rights of its credentials."
         problem, why = "Spark cannot reach the lake", why.partition("\n")[0].rstrip(".")
-        return InvalidInput(Problem(what=problem, why=why, where=location, remedy=remedy))
+        return InvalidInput.of(what=problem, why=why, where=location, remedy=remedy)
     version = session._jvm.org.apache.hadoop.util.VersionInfo.getVersion()
-    return InvalidInput(
-        Problem(
-            what="Spark has no connector to S3",
-            why=why.partition("\n")[0].rstrip("."),
-            where=location,
-            remedy=f"Write spark.jars.packages org.apache.hadoop:hadoop-aws:{version} into "
-            "spark-defaults.conf of the folder that SPARK_CONF_DIR names, or name the jars with "
-            "spark.jars there.",
-        )
+    return InvalidInput.of(
+        what="Spark has no connector to S3",
+        why=why.partition("\n")[0].rstrip("."),
+        where=location,
+        remedy=f"Write spark.jars.packages org.apache.hadoop:hadoop-aws:{version} into "
+        "spark-defaults.conf of the folder that SPARK_CONF_DIR names, or name the jars with "
+        "spark.jars there.",
     )
 
 
 def _not_started(why: str) -> InvalidInput:
-    return InvalidInput(Problem(what="Spark did not start", why=why, where="spark", remedy=_TODO))
+    return InvalidInput.of(what="Spark did not start", why=why, where="spark", remedy=_TODO)

@@ -25,7 +25,7 @@ from clauseway.storage.usage.block_hashes import (
     day_content,
     hashed_block,
 )
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput
 
 # Rows that one task sorts, some 400 bytes each; a worker of Spark has a gigabyte by default.
 _RANGE_ROWS = 500_000
@@ -105,12 +105,10 @@ def _as_refusal(error: Exception) -> Exception:
     if not why:
         return error
     python = ".".join(map(str, sys.version_info[:2]))
-    return InvalidInput(
-        Problem(
-            what="Spark's workers cannot hash usage",
-            why=why.rstrip("."),
-            where="spark",
-            remedy=f"Install Python {python} with pyarrow on every worker, and name it in "
-            "PYSPARK_PYTHON.",
-        )
+    return InvalidInput.of(
+        what="Spark's workers cannot hash usage",
+        why=why.rstrip("."),
+        where="spark",
+        remedy=f"Install Python {python} with pyarrow on every worker, and name it in "
+        "PYSPARK_PYTHON.",
     )
