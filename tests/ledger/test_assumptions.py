@@ -137,6 +137,10 @@ REFUSED = [
     ("share=1", "Write 1 % if that is meant"),
     ("share=1,5 %", "Write 1.5 or 15 "),
     ("share=a fifth", "Write a percentage"),
+    # A variable of the shell that is not set: nobody has accepted the figure as declared.
+    ("cap=", "--assume cap= cannot be read: no value stands behind the equals sign"),
+    ("share= ", "no value stands behind the equals sign"),
+    ("revenue-owner=", "no value stands behind the equals sign"),
     ("cap=-1", "a minus sign"),
     ("cap=a lot", "Write an amount"),
     ("cap=38,5", "Write 38.5 or 385 "),

@@ -254,7 +254,7 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
     values: dict[str, list[str]] = {}
     problems = []
     for item in items:
-        name, _, value = (part.strip() for part in item.partition("="))
+        name, equals, value = (part.strip() for part in item.partition("="))
         if name not in figures:
             remedy = suggestion(name, figures, f"Name one of {', '.join(sorted(figures))}.")
             why = "the agreement declares no such figure"
@@ -263,6 +263,9 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
                     what=f"unknown assumption {name!r}", why=why, where="--assume", remedy=remedy
                 )
             )
+        elif equals and not value:
+            error = BadNumber("no value stands behind the equals sign", "Write the value.")
+            problems.append(_refusal(item, error, figures[name]))
         elif error := _unreadable(figures[name], value or figures[name].value):
             problems.append(_refusal(item, error, figures[name]))
         else:
