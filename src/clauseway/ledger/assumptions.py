@@ -264,8 +264,8 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
                 )
             )
         elif equals and not value:
-            error = BadNumber("no value stands behind the equals sign", "Write the value.")
-            problems.append(_refusal(item, error, figures[name]))
+            missing = BadNumber("no value stands behind the equals sign", "Write the value.")
+            problems.append(_refusal(item, missing, figures[name]))
         elif error := _unreadable(figures[name], value or figures[name].value):
             problems.append(_refusal(item, error, figures[name]))
         else:
