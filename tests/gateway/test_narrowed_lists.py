@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,9 @@ from awaiting import eventually
 AUTHORIZED = {"authorization": f"Bearer {SECRET}"}
 
 
+LISTS = (b"/files", b"/completions")
+
+
 class Account:
     """A cloud that keeps two objects, the second of them in the shape that a test gives it."""
 
@@ -20,6 +24,7 @@ class Account:
         self.test = test
         self.kept: list[dict[str, Any]] = []
         self.asked = 0
+        self.fails = {"list": 0, "object": 0}  # the status with which it fails
 
     async def __call__(self, connection: Connection, request: Received) -> None:
         method, path = request.head.split(b" ")[:2]
@@ -33,7 +38,9 @@ class Account:
             made |= {**json.loads(ANSWER), **made, "metadata": {"k": "v"}} if chats else {"purpose": "user_data"}
             self.kept.append(made)
             connection.answer(200, json.dumps(made).encode())
-        elif path.partition(b"?")[0].endswith((b"/files", b"/completions")):
+        elif status := self.fails["list" if (is_list := path.partition(b"?")[0].endswith(LISTS)) else "object"]:
+            connection.answer(status, b"{}", ("retry-after: 7",))
+        elif is_list:
             connection.answer(200, json.dumps({"object": "list", "data": self.kept, "has_more": False}).encode())
         else:
             connection.answer(404, b"{}")  # of an earlier test
@@ -149,3 +156,46 @@ def test_a_list_is_told_while_objects_that_are_gone_are_forgotten(lists: Lists) 
         lists.begin()
         answers = [lists.get("/chat/completions") for _ in range(3)]
         assert [(answer.status_code, answer.json().get("data")) for answer in answers] == [(200, [])] * 3
+
+
+# What the account fails at, and how; where the list goes on from its first object → what the client hears.
+FAILURES = [
+    ("list", 429, "", 429, "rate_limit_exceeded"),
+    ("list", 429, "&after={}", 429, "rate_limit_exceeded"),
+    ("list", 500, "", 502, "clouds_failed"),
+    ("list", 503, "", 503, "clouds_unavailable"),
+    ("list", 403, "", 502, "clouds_failed"),
+    # Where it does not know what to go on from, its objects are asked for by name.
+    ("object", 500, "&after={}", 502, "clouds_failed"),
+    ("object", 429, "&after={}", 429, "rate_limit_exceeded"),
+]
+
+
+@pytest.mark.parametrize(("what", "fails", "after", "status", "code"), FAILURES)
+def test_a_part_of_a_list_is_not_told_as_the_whole(
+    tmp_path: Path, what: str, fails: int, after: str, status: int, code: str
+) -> None:
+    with Rig(tmp_path) as rig:
+        lists = Lists(rig)
+        lists.begin()
+        lists.make("file")
+        last = lists.account.kept[-1]["id"]
+        lists.account.fails[what] = fails
+        if what == "object":
+            lists.account.fails["list"] = 400
+        answer = lists.get(f"/files?limit=1{after.format(last)}")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (status, code), error
+    assert "would not be whole" in error["message"]
+    assert "azure-1" in error["message"]
+    assert answer.headers.get("retry-after", "") in (("7", "8") if fails in (429, 503) else ("",))  # rounded up
+
+
+WRONG_PAGES = ("/files?limit=0", "/files?limit=10001", "/batches?limit=101", "/files?limit=x", "/files?order=up")
+
+
+@pytest.mark.parametrize("path", WRONG_PAGES)
+def test_a_page_beyond_its_bounds_is_refused(lists: Lists, path: str) -> None:
+    answer = lists.get(path)
+    named = path.partition("?")[2].partition("=")[0]
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, named)
