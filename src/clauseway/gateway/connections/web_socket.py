@@ -17,6 +17,7 @@ from typing import Final
 import httptools
 from wsproto import ConnectionType
 from wsproto.connection import Connection as Frames
+from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Event, Ping, Pong, TextMessage
 from wsproto.frame_protocol import CloseReason
 from wsproto.utilities import LocalProtocolError
@@ -504,11 +505,23 @@ class WebSocketSession(asyncio.Protocol):
         lifecycle, self._lifecycle = self._lifecycle, None
         if lifecycle is not None:
             lifecycle.client_left()
-        shared = self._shared
+        shared, transport = self._shared, self._transport
+        is_clients_end = self._frames.state is ConnectionState.REMOTE_CLOSING
         with contextlib.suppress(LocalProtocolError):  # the client may have closed meanwhile
-            self._transport.write(self._frames.send(CloseConnection(code, reason[:100])))
-        self._transport.close()
+            transport.write(self._frames.send(CloseConnection(code, reason[:100])))
+        if is_clients_end or code == CloseReason.GOING_AWAY or not transport.can_write_eof():
+            transport.close()
+        else:
+            self._drop_what_arrives()
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.linger_s)
+
+    def _drop_what_arrives(self) -> None:
+        """Close the sending half, and read and drop what the client still sends: closing over it
+        would reset the connection, and the client would lose the reason."""
+        self._transport.write_eof()
+        if self._paused or self._behind:
+            self._paused = self._behind = False
+            self._transport.resume_reading()
 
     def stop_when_idle(self, reason: str) -> None:
         self._leaving = self._leaving or reason
