@@ -49,7 +49,7 @@ from clauseway.cli.homes import guard
 from clauseway.cli.names_in_any_case import fold_names
 from clauseway.cli.output import prepare_streams, print_failure, print_fault, print_problems
 from clauseway.files.core_dumps import forbid_core_dumps
-from clauseway.values import VERSION, InvalidInput, Problem
+from clauseway.values import VERSION, InvalidInput, Problem, refuse_any
 
 INVALID, FAILED = 3, 1
 BROKEN_OFF = 130  # what shells give for Ctrl-C
@@ -176,8 +176,7 @@ def _require_text(given: Sequence[str]) -> None:
         for number, word in enumerate(given, 1)
         if not _is_text(word)
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _is_text(word: str) -> bool:

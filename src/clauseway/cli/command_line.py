@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 
 def checked(command: Any) -> Any:
@@ -48,8 +48,7 @@ def _check(values: Mapping[str, Any], order: Iterable[Any]) -> None:
         for parameter, number in Counter(order).items()
         for problem in _problems(parameter, number, values.get(parameter.name))
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _check_before(order: Iterable[Any], below: str) -> None:
@@ -65,8 +64,7 @@ def _check_before(order: Iterable[Any], below: str) -> None:
         for parameter in dict.fromkeys(order)
         if parameter.param_type_name == "option" and not parameter.is_eager
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def check_unread(context: Any, unread: Mapping[str, str], remedy: str = "Leave it out.") -> None:
@@ -77,8 +75,7 @@ def check_unread(context: Any, unread: Mapping[str, str], remedy: str = "Leave i
         for parameter in context.command.params
         if (why := unread.get(parameter.name)) and _is_given(context, parameter.name)
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _is_given(context: Any, name: str) -> bool:

@@ -19,12 +19,7 @@ from clauseway.catalog import Catalog
 from clauseway.cli.homes import HomeUse
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.decisions.searches.proof import Within
-from clauseway.values import (
-    BadNumber,
-    InvalidInput,
-    Problem,
-    read_whole,
-)
+from clauseway.values import BadNumber, InvalidInput, Problem, read_whole, refuse_any
 
 # Beyond every bound that a flag states for itself.
 _WHOLE_MOST = 10**15
@@ -220,8 +215,7 @@ def check_named(named: Names, why: str, remedy: str) -> None:
         for part in PARTS
         if part.needed and not getattr(named, part.name)
     ]
-    if missing:
-        raise InvalidInput(*missing)
+    refuse_any(missing)
 
 
 def opened_one(

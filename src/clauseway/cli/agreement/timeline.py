@@ -21,7 +21,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.output import outcome_style
 from clauseway.decisions.parts import PARTS, Names
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 
 @options.taking(options.QuestionFlags, first=True)
@@ -87,8 +87,7 @@ def _refuse_names(named: Names) -> None:
         for part in PARTS
         if getattr(named, part.name) != part.default
     ]
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def _print(view: RightsOverTime) -> None:

@@ -30,7 +30,7 @@ from clauseway.gateway.credentials.source import (
     problems_of,
 )
 from clauseway.gateway.plan import Auth
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 # Vendors give tokens of about an hour and have the next one ready five minutes before; of a shorter
 # life, a quarter.
@@ -96,8 +96,8 @@ class CredentialCache:
         """Keep these too. Return the fetches that begin. Raises InvalidInput as `keep` does."""
         wanted = {_key(auth): auth for auth in auths if auth.kind not in STATIC}
         fresh = {key: auth for key, auth in wanted.items() if key not in self._kept}
-        if problems := [problem for auth in fresh.values() for problem in problems_of(auth)]:
-            raise InvalidInput(*dict.fromkeys(problems))
+        problems = [problem for auth in fresh.values() for problem in problems_of(auth)]
+        refuse_any(dict.fromkeys(problems))
         later = self._later or asyncio.get_running_loop().call_later
         for key, auth in fresh.items():
             self._kept[key] = _Kept(self, auth, later)

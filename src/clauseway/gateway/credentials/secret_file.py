@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clauseway.gateway.clouds.dialect import Credential
 from clauseway.gateway.plan import Auth
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 _RECHECK_S = 5.0  # the old secret is usually good for minutes after it was replaced
 _SENT = ("bearer", "api-key")
@@ -34,8 +34,7 @@ class _File:
                     f"a secret to be sent as {self._sends!r}", "a file holds no such thing", remedy
                 )
             )
-        if problems:
-            raise InvalidInput(*problems)
+        refuse_any(problems)
 
     def fetch(self) -> Credential:
         secret = Path(self._path).read_text("utf-8").strip()

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from clauseway.gateway.clouds.dialect import Credential, credential_in
 from clauseway.gateway.plan import Auth
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, refuse_any
 
 # Kinds whose secret the Auth itself holds.
 STATIC = ("bearer", "api-key", "sigv4", "signature", "none")
@@ -165,8 +165,7 @@ def open_credential_source(auth: Auth) -> CredentialSource:
     none."""
     if auth.kind in STATIC:
         return _Held(auth)
-    if problems := problems_of(auth):
-        raise InvalidInput(*problems)
+    refuse_any(problems_of(auth))
     source: CredentialSource = import_module(f"{__package__}.{KINDS[auth.kind].module}").source(
         auth
     )

@@ -24,7 +24,7 @@ from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.plan.steps import whole
 from clauseway.gateway.routing.plan_checks import digest_problems, key_problems, plan_problems
 from clauseway.metering import Ruling
-from clauseway.values import NOT_JSON, InvalidInput, Problem
+from clauseway.values import NOT_JSON, InvalidInput, Problem, refuse_any
 
 # Characters of a digest that name a plan: enough to tell plans apart, short enough for a header.
 _DIGEST_LENGTH = 16
@@ -128,6 +128,5 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     for some in plan_problems(plan):
         problems += some
         yield
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     return Opened(plan, limits, budgets, keys, digest.hexdigest()[:_DIGEST_LENGTH])

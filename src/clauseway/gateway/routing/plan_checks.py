@@ -11,7 +11,7 @@ from clauseway.gateway.credentials import STATIC, problems_of
 from clauseway.gateway.plan import Epoch, Key, Plan, Target
 from clauseway.gateway.routing.strategies import STRATEGIES
 from clauseway.metering import Unit
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 # A thousand dollars per million tokens, a dollar for a search: keeps the arithmetic of reservations
 # within 63 bits.
@@ -32,8 +32,7 @@ def check(plan: Plan) -> None:
         problems += key_problems(
             key, number, len(plan.policies), len(plan.limits), len(plan.budgets)
         )
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
 
 
 def plan_problems(plan: Plan) -> Iterator[list[Problem]]:

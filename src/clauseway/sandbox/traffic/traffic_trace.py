@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import Problem, refuse_any
 
 HEADER: Final = "TIMESTAMP,ContextTokens,GeneratedTokens"
 # The sample that ships with the package; its README names source, licence and what was changed.
@@ -57,8 +57,7 @@ def parse_trace(text: str, where: str) -> list[TraceRequest]:
             )
     if not rows and not problems:
         problems.append(_problem(where, 1, "the trace is empty", "there is nothing to replay"))
-    if problems:
-        raise InvalidInput(*problems)
+    refuse_any(problems)
     first_ns = rows[0][0]
     return [
         TraceRequest(instant_ns - first_ns, context, generated)
