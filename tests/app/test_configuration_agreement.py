@@ -89,6 +89,7 @@ def test_the_agreements_of_the_file_hold_where_no_flag_names_any(home: Path) -> 
 # what is written · the problem
 WRONG = [
     ('agreement = ["nowhere"]\n', "no such folder"),
+    ('agreement = ["clauseway.toml"]\n', "not a folder"),
     ("agreement = 3\n", "agreement = 3 cannot be"),
     ('agreement = [""]\n', "agreement names ''"),
     ('agreement = ["openai-microsoft", " "]\n', "agreement names ' '"),

@@ -33,6 +33,11 @@ def test_help_lists_about_two_dozen_words_under_headings() -> None:
     assert len(listed) <= 32
 
 
+@pytest.mark.parametrize("path", ["", "decide", "person", "person add"])
+def test_help_is_shown_by_its_short_flag(path: str) -> None:
+    assert run(*path.split(), "-h").stdout == run(*path.split(), "--help").stdout != ""
+
+
 def test_help_is_as_wide_as_the_terminal() -> None:
     for columns in (60, 110):
         lines = run("usage", "import", "--help", columns=columns).stdout.splitlines()

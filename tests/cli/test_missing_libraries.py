@@ -104,6 +104,7 @@ def test_public_keys_are_trusted_and_withdrawn_without_a_library_of_signatures(t
 # what is asked | the command that it tells of | its line | what to install
 HELP = [
     (("up", "--help"), "up", "Play the night of the amendment: clouds, gateway,", "pip install 'clauseway[all]'"),
+    (("settle", "-h"), "settle", "Settle a month from metered usage,", "pip install 'clauseway[settle]'"),
     (("help", "settle"), "settle", "Settle a month from metered usage,", "pip install 'clauseway[settle]'"),
     (("lake", "publish", "--help"), "lake", "The sealed usage on disk,", "pip install 'clauseway[settle]'"),
 ]

@@ -43,7 +43,7 @@ from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import reporting_waits
 from clauseway.app.running.machine_faults import fault_of
 from clauseway.cli.command_line import checked
-from clauseway.cli.commands import line_of, path_in, paths_like, program
+from clauseway.cli.commands import HELP_FLAGS, line_of, path_in, paths_like, program
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
 from clauseway.cli.names_in_any_case import fold_names
@@ -297,7 +297,7 @@ def _missing(error: ModuleNotFoundError, given: Sequence[str], as_json: bool) ->
     whole = _BY_COMMAND.get(command, extra)
     if extra in _PARTS.get(whole, ()):
         extra = whole
-    if "--help" in given:
+    if not frozenset(HELP_FLAGS).isdisjoint(given):
         print(f"Usage: clauseway {command} …\n\n  {line_of(command)}\n")
         print(f"  To use it and see its options: pip install 'clauseway[{extra}]'")
         return 0

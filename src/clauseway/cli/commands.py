@@ -97,6 +97,7 @@ def _module(name: str) -> Any:
     return module
 
 
+HELP_FLAGS = ("--help", "-h")
 COMMANDS: Mapping[str, Entry] = {
     "up": Command(
         "Play the night of the amendment: clouds, gateway, pages, traffic, statement.",
@@ -408,6 +409,7 @@ def program(given: Sequence[str], options: Callable[..., None]) -> Any:
         cls=GroupedHelp,
         help="A clause is a way: an agreement decides, routes, meters and settles.",
         epilog="Begin with `clauseway up`, or ask: clauseway decide --help",
+        context_settings={"help_option_names": list(HELP_FLAGS)},
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )

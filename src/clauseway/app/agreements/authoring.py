@@ -9,7 +9,7 @@ import msgspec
 
 from clauseway.agreement.authoring.formatting import format_document
 from clauseway.agreement.authoring.json_schema import block_schema
-from clauseway.app.opening.library import ProblemList, built_in_documents
+from clauseway.app.opening.library import ProblemList, built_in_documents, require_folder
 from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.files import output_file
 from clauseway.values import InvalidInput, cause_of
@@ -69,13 +69,7 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
 
     Raise InvalidInput where a file cannot be read; then none was written.
     """
-    if not folder.is_dir():
-        raise InvalidInput.of(
-            what="no such folder",
-            why="an agreement is a folder of Markdown files",
-            where=str(folder),
-            remedy="Name the folder that holds agreement.md and the amendments.",
-        )
+    require_folder(folder)
     wrong = ProblemList()
     changed: list[tuple[Path, str]] = []
     for path in sorted(folder.glob("*.md")):

@@ -382,15 +382,19 @@ def built_in_documents(name: str) -> dict[str, str]:
     }
 
 
-def _documents(folder: Path) -> dict[str, str]:
+def require_folder(folder: Path, or_another: str = "") -> None:
+    """Raise InvalidInput where a path is not a folder; `or_another` ends the remedy."""
     if not folder.is_dir():
         raise InvalidInput.of(
-            what="no such folder",
+            what="not a folder" if folder.exists() else "no such folder",
             why="an agreement is a folder of Markdown files",
             where=str(folder),
-            remedy="Name the folder that holds agreement.md and the amendments, "
-            f"or an agreement that ships: {' or '.join(SHIPPED)}.",
+            remedy=f"Name the folder that holds agreement.md and the amendments{or_another}.",
         )
+
+
+def _documents(folder: Path) -> dict[str, str]:
+    require_folder(folder, f", or an agreement that ships: {' or '.join(SHIPPED)}")
     wrong = ProblemList()
     paths = sorted(folder.glob("*.md"))
     documents = {path.name: wrong.tried(partial(_document, path), "") for path in paths}
