@@ -115,9 +115,8 @@ def _copying(identifiers: "SharedIdentifiers", ended: threading.Event) -> None:
         try:
             identifiers.copy_all()
             problem = ""
-        except (
-            Exception
-        ) as error:  # whatever fails (the database, the disk, ourselves), it is tried again
+        # Whatever fails (the database, the disk, ourselves), it is tried again.
+        except Exception as error:
             if not problem:
                 print(
                     f"Identifiers wait to be shared: {said_by(error)}", file=sys.stderr, flush=True
