@@ -21,7 +21,7 @@ WHOSE = [
     ("acme", "", "", "", "organisation acme", "organisation acme"),
     ("acme", "search", "", "", "project acme/search", "project search of acme"),
     ("acme", "risk desk", "", "", "project acme/risk desk", "project risk desk of acme"),
-    ("acme/eu", "search", "", "", "project acme/eu/search", "project search of acme/eu"),
+    ("acme", "eu/search", "", "", "project acme/eu/search", "project eu/search of acme"),
     (
         "acme",
         "risk desk",

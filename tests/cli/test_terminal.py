@@ -149,23 +149,24 @@ def test_each_cell_of_a_table_is_measured_once(monkeypatch: pytest.MonkeyPatch) 
 
 # a style that is there · one that nobody began · no style at all
 MARKED = "[red]Acme[/red] [/] [/x] [INST]"
+BUYER = MARKED.replace("/", "")  # a slash stands between an organisation and its project
 
 
 @pytest.mark.parametrize("columns", [None, 100])
 def test_brackets_in_a_name_are_shown(tmp_path: Path, columns: int | None) -> None:
     """Customers, bills and sources are named by others: brackets are no style, and end no listing."""
     recorded = [
-        ("key", "create", "--organisation", MARKED, "--seller", "openai"),
+        ("key", "create", "--organisation", BUYER, "--seller", "openai"),
         ("fact", "record", "milestone", "--effective", "2026-06-01", "--source", MARKED),
-        ("limit", "set", "--organisation", MARKED, "--requests", "3"),
-        ("budget", "set", "--organisation", MARKED, "--amount", "3"),
+        ("limit", "set", "--organisation", BUYER, "--requests", "3"),
+        ("budget", "set", "--organisation", BUYER, "--amount", "3"),
     ]
     listings = [(noun, "list") for noun in ("organisation", "key", "fact", "limit", "budget")]
     for words in [*recorded, *listings]:
         done = run(*words, "--home", str(tmp_path / "home"), columns=columns)
         assert (words, done.returncode, done.stderr) == (words, 0, "")
         if words[1] != "record":
-            assert "[red]Acme[/red]" in done.stdout
+            assert ("[red]Acme[/red]" if words[0] == "fact" else "[red]Acme[red]") in done.stdout
 
 
 def on_a_dumb_terminal(columns: int, *words: str) -> str:

@@ -83,7 +83,6 @@ suppose=answer:nothing:can+chooses=2026-05-01     | --suppose    | unknown produ
 suppose=offer:compute:taken=2025-03-01            | --suppose    | cannot suppose 'offer:compute:taken=2025-03-01'
 suppose=grant:nobody:gpt-5.5=2026-05-01           | --suppose    | unknown party 'nobody'
 suppose=grant:google:nothing=2026-05-01           | --suppose    | unknown product 'nothing'
-suppose=grant:openai:gpt-5.5=2026-05-01           | --suppose    | the grant of gpt-5.5 is to its owner
 """
 
 

@@ -400,10 +400,10 @@ def test_who_comes_when_told_is_not_refused_again(rested_clouds: Endpoints) -> N
             while not statuses or statuses[-1] != 200:
                 answer = client.post(f"{rested_clouds.base_url}/chat/completions", json=question)
                 statuses.append(answer.status_code)
-                if answer.status_code == 429:
+                if len(statuses) == 2 and answer.status_code != 200:
                     time.sleep(int(answer.headers["retry-after-ms"]) / 1000)
             # On a busy machine the time may have passed before the client asked at all.
-            assert statuses in ([503, 200], [503, 429, 200])
+            assert statuses in ([503, 200], [503, 503, 200])
 
 
 def test_a_stream_that_breaks_raises(clouds: Endpoints) -> None:

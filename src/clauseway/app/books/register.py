@@ -24,11 +24,12 @@ from clauseway.agreement import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
-from clauseway.app.opening.library import OpenAgreement, problem_of_grant
+from clauseway.app.opening.library import OpenAgreement
 from clauseway.app.opening.locks import locked
 from clauseway.decisions import AskedAgreement
 from clauseway.storage.control.control import FactPayload, FactRow
 from clauseway.values import InvalidInput, KnownAt, Problem
+from clauseway.wording.changes import Owners
 
 # Clocks of machines that share a register differ by less.
 _AHEAD_NS = 3_600_000_000_000
@@ -101,9 +102,28 @@ def _checked(
     fact = record.fact()
     if isinstance(fact, Grant):
         asked = AskedAgreement(opened.agreement, catalog, FactRegister(earlier))
-        if problem := problem_of_grant(fact, asked, "--party"):
-            raise InvalidInput(problem)
+        _refuse_grant_to_owner(fact, asked)
     return record, before
+
+
+def _refuse_grant_to_owner(grant: Grant, asked: AskedAgreement) -> None:
+    """Raise InvalidInput if a party is granted what it owns itself: such a grant has no effect."""
+    owners = Owners.on([asked], grant.effective, KnownAt.everything(), {})
+    catalog = asked.catalog
+    # A grant of a class is one of every product in it, which may have other owners.
+    names = [
+        name
+        for name in (*catalog.classes, *catalog.products)
+        if catalog.belongs(name, grant.product)
+    ]
+    if owners.of(names) == [grant.party]:
+        raise InvalidInput.of(
+            what=f"the grant of {grant.product} is to its owner",
+            why=f"{grant.party} owns it on {grant.effective} and needs no grant of its own",
+            where="--party",
+            remedy="Name the party that it was granted to. If that is the owner, record nothing: "
+            "no grant lifts a term that binds an owner.",
+        )
 
 
 def _append(home: Home, record: Recorded, recorded_ns: int) -> int:

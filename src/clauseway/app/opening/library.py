@@ -21,7 +21,6 @@ from clauseway.agreement import (
     Agreement,
     Fact,
     FactRegister,
-    Grant,
     InForce,
     RevenueShare,
     in_force,
@@ -54,7 +53,6 @@ from clauseway.values import (
     refuse_any,
     suggestion,
 )
-from clauseway.wording.changes import Owners
 
 # The agreements that ship with the package, by the names that `--agreement` takes beside folders.
 SHIPPED = ("anthropic-clouds", "openai-microsoft")
@@ -235,10 +233,6 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
         supposed = [wrong.tried(partial(read, text), None) for text in suppositions]
         facts = [fact for fact in supposed if fact is not None]
         wrong.problems += _contradictions(facts, "--suppose", "Suppose one of the two.")
-        grants = [fact for fact in facts if isinstance(fact, Grant)]
-        wrong.problems += filter(
-            None, (problem_of_grant(grant, self, "--suppose") for grant in grants)
-        )
         wrong.refuse()
         return msgspec.structs.replace(self, facts=self.facts.with_facts(facts))
 
@@ -265,27 +259,6 @@ def shipped_unless_named(product: str, catalogs: Iterable[Catalog]) -> frozenset
     if not product or any(catalog.names_product(product) for catalog in catalogs):
         return frozenset()
     return shipped_products()
-
-
-def problem_of_grant(grant: Grant, asked: AskedAgreement, where: str) -> Problem | None:
-    """Return the problem of granting a party what it owns itself: such a grant has no effect."""
-    owners = Owners.on([asked], grant.effective, KnownAt.everything(), {})
-    catalog = asked.catalog
-    # A grant of a class is one of every product in it, which may have other owners.
-    names = [
-        name
-        for name in (*catalog.classes, *catalog.products)
-        if catalog.belongs(name, grant.product)
-    ]
-    if owners.of(names) != [grant.party]:
-        return None
-    return Problem(
-        what=f"the grant of {grant.product} is to its owner",
-        why=f"{grant.party} owns it on {grant.effective} and needs no grant of its own",
-        where=where,
-        remedy="Name the party that it was granted to. If that is the owner, leave the grant out: "
-        "no grant lifts a term that binds an owner.",
-    )
 
 
 def _contradictions(facts: Iterable[Fact], where: str, remedy: str) -> list[Problem]:

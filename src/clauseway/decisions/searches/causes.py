@@ -73,15 +73,24 @@ class Causes:
         return otherwise
 
     def _ownership(self, asked: Names, reason: Reason) -> Reason | None:
-        """Return the ownership by which a product needs its owner's grant, if a reason is the rule
-        `grant`: the rule held before anything was stated."""
+        """Return the ownership by which a product needs its owner's grant, or the new change that
+        keeps it in force, if a reason is the rule `grant`: the rule held before anything was stated."""
         if (reason.bearing, reason.term) != ("rule", "grant"):
             return None
         for givers, member in zip(self._givers, self._after.asked, strict=True):
             owned = givers.ownership(member.catalog.lineage(asked.product), self._after.as_of)
             if owned is not None and _is_of(reason, member):
+                prolonging = [
+                    Reason.of("prolongs", change.by)
+                    for change in owned.prolonged
+                    if change.since <= self._after.as_of
+                ]
                 owns = Reason.of("permits", owned.term.citation)
-                return msgspec.structs.replace(owns, agreement=reason.agreement)
+                cited = [
+                    msgspec.structs.replace(each, agreement=reason.agreement)
+                    for each in (*reversed(prolonging), owns)
+                ]
+                return next((each for each in cited if not self._was_there(each)), cited[-1])
         return None
 
     def _new_prolongation(self, prolonged: Reason, reasons: Sequence[Reason]) -> Reason | None:
