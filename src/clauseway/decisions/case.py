@@ -90,7 +90,7 @@ class Case(msgspec.Struct, frozen=True):
             givers=Givers.of(force.states),
             comparisons=comparisons,
             begun_by=begun_by,
-            prolonged=dict(_prolonging(force.states, question.as_of)),
+            prolonged=dict(prolonging(force.states, question.as_of)),
         )
 
     @property
@@ -225,7 +225,8 @@ def cite_events_and_changes(case: Case, finding: Finding) -> Finding:
     return msgspec.structs.replace(finding, reasons=tuple(reasons))
 
 
-def _prolonging(states: Iterable[TermState], as_of: date) -> Iterator[tuple[CitedPlace, Reason]]:
+def prolonging(states: Iterable[TermState], as_of: date) -> Iterator[tuple[CitedPlace, Reason]]:
+    """Yield the place of each term that a change keeps in force past its own end, with that change."""
     for state in states:
         by = [change.by for change in state.prolonged if change.since <= as_of]
         if by and state.in_force:

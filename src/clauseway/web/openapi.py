@@ -19,6 +19,12 @@ _SIGNED_OUT = {
 }
 _UNKNOWN = {"description": "A parameter that the page does not have, or given more than once."}
 _NOT_SEEN = {"403": {"description": "The reader may not see this screen."}}
+_NOT_SENT = {  # of a file
+    "400": _UNKNOWN,
+    **_SIGNED_OUT,
+    **_NOT_SEEN,
+    "404": {"description": "There is no such file."},
+}
 
 
 def pages_document(version: str) -> _Node:
@@ -101,27 +107,15 @@ def _leading(name: str, summary: str) -> _Node:
 
 def _file() -> _Node:
     summary = "A month's statement or ledger, as a file."
-    others = {
-        "400": _UNKNOWN,
-        **_SIGNED_OUT,
-        **_NOT_SEEN,
-        "404": {"description": "There is no such file."},
-    }
-    described = _answer("file", summary, "*/*", more=others)
+    described = _answer("file", summary, "*/*", more=_NOT_SENT)
     names = dict.fromkeys(re.findall(r"{(\w+)}", FILES), "path")
     return {**described, "parameters": _parameters(names)}
 
 
 def _monitoring() -> _Node:
     summary = "A file for what watches the gateway."
-    others = {
-        "400": _UNKNOWN,
-        **_SIGNED_OUT,
-        **_NOT_SEEN,
-        "404": {"description": "There is no such file."},
-    }
     kinds = sorted({file.kind for file in MONITORING_FILES})
-    described = _answer("monitoring", summary, *kinds, more=others)
+    described = _answer("monitoring", summary, *kinds, more=_NOT_SENT)
     names = {"type": "string", "enum": [file.name for file in MONITORING_FILES]}
     name = {"name": "name", "in": "path", "required": True, "schema": names}
     return {**described, "parameters": [name]}

@@ -11,6 +11,7 @@ import msgspec
 
 from clauseway.agreement import FactRegister, InForce, in_force
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX
+from clauseway.decisions.case import prolonging
 from clauseway.decisions.decision import Outcome, Reason
 from clauseway.decisions.givers import Givers
 from clauseway.decisions.joint_answers import AskedAgreement, JointSide, own_options
@@ -80,17 +81,14 @@ class Causes:
         for givers, member in zip(self._givers, self._after.asked, strict=True):
             owned = givers.ownership(member.catalog.lineage(asked.product), self._after.as_of)
             if owned is not None and _is_of(reason, member):
-                prolonging = [
-                    Reason.of("prolongs", change.by)
-                    for change in owned.prolonged
-                    if change.since <= self._after.as_of
-                ]
-                owns = Reason.of("permits", owned.term.citation)
-                cited = [
-                    msgspec.structs.replace(each, agreement=reason.agreement)
-                    for each in (*reversed(prolonging), owns)
-                ]
-                return next((each for each in cited if not self._was_there(each)), cited[-1])
+                cited = (
+                    Reason.of("permits", owned.term.citation),
+                    *dict(prolonging([owned], self._after.as_of)).values(),
+                )
+                owns, *changes = (
+                    msgspec.structs.replace(each, agreement=reason.agreement) for each in cited
+                )
+                return self._new_prolongation(owns, changes) or owns
         return None
 
     def _new_prolongation(self, prolonged: Reason, reasons: Sequence[Reason]) -> Reason | None:
