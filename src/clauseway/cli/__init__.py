@@ -215,7 +215,7 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
 def _missing_folder() -> Problem | None:
     """Return the fault of a working directory that was removed; None where it is there.
 
-    Whatever error came of it: an import there raises SystemError by some releases of Python.
+    The kind of error does not tell: some releases of Python raise SystemError at an import there.
     """
     try:
         os.getcwd()

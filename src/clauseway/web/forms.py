@@ -11,16 +11,16 @@ from clauseway.values import InvalidInput
 
 _FIELDS_MAX = 8
 _URLENCODED = "application/x-www-form-urlencoded"
-# A form that is too long is read on so far, and dropped: a browser shows no answer that comes
-# before it has sent the form.
+# So much of a form that is too long is read and dropped, because a browser shows no answer before it
+# has sent the form.
 _DROPPED_BYTES_MAX = 64 << 20
 
 
 def check_names(
     sent: Iterable[str], known: Collection[str], repeatable: Collection[str], noun: str
 ) -> None:
-    """Raise InvalidInput for a name that is unknown or repeated. `noun` is what has the names: a
-    parameter, or a field."""
+    """Raise InvalidInput for a name that is unknown or repeated. `noun` says whether the names are
+    those of parameters or of fields."""
     for name, times in Counter(sent).items():
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else f"it takes no {noun}"

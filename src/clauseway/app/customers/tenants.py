@@ -304,8 +304,8 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
 
 
 def check_names(home: Home, organisation: str, project: str) -> None:
-    """Raise InvalidInput where a name is not valid. `acme/search` is project search of acme: an
-    organisation has no slash in its name, unless it is there from before that was refused."""
+    """Raise InvalidInput where a name is not valid. `acme/search` is project search of acme, so the
+    name of a new organisation has no slash."""
     name_rule.check_names(
         {"organisation": organisation} | ({"project": project} if project else {})
     )

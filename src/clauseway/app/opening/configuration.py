@@ -664,8 +664,8 @@ def _check_reach(file: TomlFile, deployment: DeploymentWritten) -> None:
 
 def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> None:
     """Report an address at which no collector answers, headers that others could read on their way,
-    and a name that collectors cannot group by. The environment's headers and switches are there
-    where its `secrets` are."""
+    and a name that collectors cannot group by. Headers and switches of the environment are read
+    only where its `secrets` are."""
     if why := flaw_of_name(telemetry.service_name):
         problem = f"telemetry.service_name = {telemetry.service_name!a} is not a name"
         remedy = "Write characters that can be seen, without spaces at the ends."

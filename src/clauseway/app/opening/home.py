@@ -285,7 +285,7 @@ class Home(msgspec.Struct, frozen=True):
         """Return the key that customers' secrets are hashed with, in hex; made at first use and
         kept beside the database."""
         path = self.hash_key_path
-        # In the place of a home that is served may be an empty mount point.
+        # An empty mount point may have taken the place of a home that is served.
         if not self.served_identity and not path.exists():
             self.make()
             write_first(path, secrets.token_hex(32).encode(), mode=PRIVATE)

@@ -340,8 +340,8 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
 
 @contextlib.contextmanager
 def _home_is_there(home: Home) -> Iterator[None]:
-    """Raise FileNotFoundError where a process refuses to start, or fails, because the home that is
-    served went meanwhile."""
+    """Raise FileNotFoundError where a process refuses to start, or fails, because the disk of the
+    home went meanwhile."""
     try:
         yield
     except (InvalidInput, ChildFailed):

@@ -134,8 +134,8 @@ def usage_ahead(home: Home) -> Problem | None:
         what=f"usage is dated up to {sealed[1]}, ahead of this machine's clock",
         why="a clock was ahead while requests were served; they are settled in the months of that clock",
         where=str(home.root),
-        remedy="If this machine's clock is behind, set it. Else `clauseway usage show --by hour --from` "
-        "tomorrow shows that usage, and with --key and --by request each request: credit it there "
+        remedy="If this machine's clock is behind, set it. Else `clauseway usage show --by hour --from DAY` "
+        "shows that usage from tomorrow on, and with --key and --by request each request: credit it there "
         "(clauseway books credit, --dated that day), and import it on its true day (clauseway usage import).",
     )
 

@@ -159,8 +159,8 @@ def verify(
     """Settle again from what a statement was made from: the same bytes, or what differs.
 
     The file may come from anybody: it says itself what it was made from, and the home finds that by
-    its digest. Signatures beside the file are checked too. Of several, those of one month that
-    contradict each other are named, with who signed both. Nothing is changed. The exit code is 0
+    its digest. Signatures beside the file are checked too. Of several statements, those of
+    one month that contradict each other are named, with who signed both. Nothing is changed. The exit code is 0
     where all is the same, and 2 where it is not.
 
     \b
@@ -168,7 +168,7 @@ def verify(
       clauseway statement verify 2026-05
     What the other party sent:
       clauseway statement verify may.json
-    What it sent to two readers:
+    What the other party sent to two readers:
       clauseway statement verify may.json theirs.json
     """
     at = home_at(home)

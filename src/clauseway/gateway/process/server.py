@@ -94,8 +94,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Exporting(Watcher, Protocol):
-    """A watcher that exports what it hears. `share` is that of the requests of which it makes
-    spans."""
+    """A watcher that exports what it hears. It makes spans of a `share` of the requests."""
 
     share: float
 
@@ -221,7 +220,7 @@ class Server:
         ports, of_metrics = {"gateway": port}, {}
         if metrics is not None:
             ports["metrics"] = metrics.sockets[0].getsockname()[1]
-            # Any free one may have been asked for.
+            # `metrics_port = 0` asks for any free port.
             of_metrics = {"metrics_port": ports["metrics"]}
         announce = {"ready": True, "ports": ports, "pid": os.getpid()}
         print(msgspec.json.encode(announce).decode(), flush=True)

@@ -123,8 +123,8 @@ class _Finished(NamedTuple):
 
 
 class TelemetryWatcher:
-    """A `shared.Watcher`. `share` is that of the requests of which spans are made, `dropped` counts
-    requests that no collector took in time, `knows` the names of the present plan's models: clients
+    """A `shared.Watcher`. It makes spans of a `share` of the requests. `dropped` counts requests that
+    no collector took in time. `knows` tells the names of the present plan's models, because clients
     may write anything there."""
 
     def __init__(

@@ -151,7 +151,7 @@ class Lifecycle(AttemptOwner):
     # Skipped because its server lacked the operation's path: attempted after `_last_resort`.
     _without_path: Candidate | None = None
     _busy_until_s = 0.0  # the soonest time at which a cloud said to ask again; 0 if none did
-    _pause_statuses: tuple[int, ...] = ()  # under which those skipped until then said so
+    _pause_statuses: tuple[int, ...] = ()  # of the clouds that said so and were skipped
     _may_pass = False  # the latest failure may have passed when the client comes again
     _lacks_retries = False  # the process had no further attempt for the candidates that are left
     _has_unused_retry = False  # a further attempt is taken from `RetryBudget` and has not begun

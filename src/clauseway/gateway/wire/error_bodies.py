@@ -53,7 +53,7 @@ def members_in(body: bytes) -> dict[str, Any]:
 
 def first_of_list(data: bytes) -> bytes:
     """Return the first element of a list, as Google writes errors in streams too; empty if `data` is
-    none, or an empty one."""
+    no list, or an empty one."""
     if not data.startswith(b"["):
         return b""
     try:
