@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -18,8 +19,11 @@ from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.machine_faults import fault_of
 from clauseway.app.running.serving import ServeOptions, serving
+from clauseway.app.usage.damages import write_damages
+from clauseway.app.usage.lake_checks import note_faults
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.storage.control.control import kept_open
+from clauseway.storage.lake.digests import CHANGED, LakeFault
 from clauseway.storage.lake.file_list import files_of
 from deployments import deployment
 
@@ -148,4 +152,16 @@ def test_a_served_home_that_goes_gets_no_other_key_to_hash_with(tmp_path: Path) 
     home.root.mkdir()
     with pytest.raises(FileNotFoundError):
         known_hash_key(served)
+    assert list(home.root.iterdir()) == []
+
+
+def test_into_what_is_left_of_a_home_no_look_at_it_is_written(written: Path, tmp_path: Path) -> None:
+    """A round that looks for damage may have sealed before the home went."""
+    home = Home(shutil.copytree(written, tmp_path / "home")).served()
+    home.root.rename(tmp_path / "aside")
+    home.root.mkdir()
+    write_damages(home)
+    day = date(2026, 5, 1)
+    fault = LakeFault(name="usage/a.parquet", what=CHANGED, first_day=day, last_day=day, rows=1, digest="")
+    note_faults(home, [], [fault])
     assert list(home.root.iterdir()) == []

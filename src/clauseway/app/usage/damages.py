@@ -4,6 +4,7 @@ Nothing here reads usage, so that a page that shows them loads no engine.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -71,8 +72,15 @@ def write_damages(home: Home) -> list[BlockingDamage]:
     damages = blocking_damages(home)
     counts = {kind: sum(damage.kind == kind for damage in damages) for kind in KINDS}
     if read_damages(home.damages) != counts:
-        write_whole(home.damages, msgspec.json.encode(counts), durable=False)
+        note(home, home.damages, msgspec.json.encode(counts))
     return damages
+
+
+def note(home: Home, path: Path, content: bytes) -> None:
+    """Write what a look at a home found into the home, unless the home is gone since: an empty
+    folder in its place, as of a mount that went, stays empty."""
+    if home.is_begun:
+        write_whole(path, content, durable=False)
 
 
 def missing_spools(losses: Losses) -> list[Spool]:

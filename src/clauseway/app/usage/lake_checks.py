@@ -8,10 +8,9 @@ import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
-from clauseway.app.usage.damages import noted_faults
+from clauseway.app.usage.damages import note, noted_faults
 from clauseway.app.usage.lake_place import some_at_once
 from clauseway.app.usage.sealing import lake_locked, open_lake
-from clauseway.files import write_whole
 from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.control.audit_check import check_counts
 from clauseway.storage.lake.digests import LakeDamaged, LakeFault
@@ -178,5 +177,4 @@ def note_faults(home: Home, files: Sequence[LakeFile], faults: Sequence[LakeFaul
     now = {name: fault for name, fault in before.items() if name not in read}
     now |= {fault.name: fault.what for fault in faults}
     if now != before:
-        noted = msgspec.json.encode(now, order="sorted")
-        write_whole(home.lake_faults, noted, durable=False)
+        note(home, home.lake_faults, msgspec.json.encode(now, order="sorted"))
