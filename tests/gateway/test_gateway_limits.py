@@ -18,6 +18,7 @@ from gateway_rig import (
     Received,
     Rig,
     chat_body,
+    compact,
     read_all,
     request_bytes,
     well,
@@ -132,6 +133,22 @@ def test_an_answer_without_end_is_no_answer(rig: Rig) -> None:
     rig.clouds["azure"].behaviour = well
     assert answer.status_code == 502
     assert "more than 100000 bytes" in answer.json()["error"]["message"]
+
+
+# Both arrive in one read, with their end.
+@pytest.mark.parametrize(("text_bytes", "status"), [(99_000, 200), (101_000, 502)])
+def test_an_answer_that_comes_at_once_is_held_to_the_limit_too(rig: Rig, text_bytes: int, status: int) -> None:
+    async def at_once(connection: Connection, _: Received) -> None:
+        message = {"role": "assistant", "content": "x" * text_bytes}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        connection.answer(200, compact({"choices": [choice], "usage": usage}))
+
+    rig.clouds["azure"].behaviour = at_once
+    answer = rig.post()
+    rig.clouds["azure"].behaviour = well
+    assert answer.status_code == status
+    assert status == 200 or "more than 100000 bytes" in answer.json()["error"]["message"]
 
 
 def test_every_limit_has_its_reason_and_its_bounds() -> None:

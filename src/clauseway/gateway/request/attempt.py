@@ -442,6 +442,11 @@ class Attempt(Receiver):
             else:
                 self._fail(Failure(f"answered more than {limit} bytes", self.status))
 
+    def _may_be_long(self, body: bytes) -> bool:
+        """Return whether a body would have been passed on in pieces if it had come in pieces."""
+        is_file = self.status == _OK and self._owner.request.operation.is_file_content
+        return is_file or self._is_sound or self._is_stream(body)
+
     @property
     def _is_sound(self) -> bool:
         """Return whether speech is coming, which clients play as it comes."""
@@ -461,6 +466,10 @@ class Attempt(Receiver):
 
     def _read_whole_body(self, upstream: UpstreamConnection, body: bytes) -> None:
         """Report a whole body: an answer, a refusal, or a failure of the cloud."""
+        limit = self._owner.shared.limits.answer_bytes
+        if len(body) > limit and not self._may_refuse_us and not self._may_be_long(body):
+            self._fail(Failure(f"answered more than {limit} bytes", self.status))
+            return
         # Nobody may write the mark (RFC 8259, 8.1), and many clients cannot read it.
         if body.startswith(_MARKED_OBJECT) and not self._owner.request.operation.is_file_content:
             body = body[len(BYTE_ORDER_MARK) :]
