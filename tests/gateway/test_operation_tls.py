@@ -560,6 +560,17 @@ def test_a_client_that_never_shakes_hands_keeps_no_gateway_from_stopping(
         rig.stop()
 
 
+def test_a_new_plan_sets_how_long_a_handshake_may_take(rig: Rig, tmp_path: Path, authority: trustme.CA) -> None:
+    rig.cloud("azure")
+    tls = write_certificate(tmp_path, authority)
+    plan = rig.plan()
+    rig.start(msgspec.structs.replace(plan, settings=Settings(tls=tls, limits=Limits(head_s=PATIENCE_S * 2))))
+    rig.write_plan(msgspec.structs.replace(plan, settings=Settings(tls=tls, limits=Limits(head_s=0.1))))
+    eventually(lambda: has_taken_over(rig, 1))
+    with rig.socket() as silent:
+        assert silent.recv(1) == b"", "within the socket's own patience"
+
+
 def test_a_certificate_that_cannot_be_used_stops_the_start(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "cert.pem").write_text("no certificate")
     rig.cloud("azure")

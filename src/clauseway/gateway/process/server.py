@@ -146,7 +146,9 @@ class Server:
         spool.hold_s = limits.journal_hold_s
         copy_journal(spool, options.spool, boot, settings.journal, lines, self.stop)
         shared = await self._share(opened, boot, spool, resource_index)
-        await listener.open(loop, self._client, settings.tls, limits.head_s, self._begin_handshake)
+        await listener.open(
+            loop, self._client, settings.tls, self._handshake_s, self._begin_handshake
+        )
         metrics = await self._serve_metrics(settings.telemetry)
         control = (
             await serve_control(options.control, shared, self._figures) if options.control else None
@@ -333,6 +335,9 @@ class Server:
     def _client(self) -> ClientConnection:
         return ClientConnection(self._shared, self._actions)
 
+    def _handshake_s(self) -> float:
+        return self._shared.limits.head_s
+
     def _begin_handshake(self, peer: object) -> Callable[[], None] | None:
         return self._shared.in_flight.begin_handshake(peer, self._shared.limits)
 
@@ -498,7 +503,7 @@ class Server:
                     loop,
                     self._client,
                     tls,
-                    self._shared.limits.head_s,
+                    self._handshake_s,
                     self._begin_handshake,
                 )
                 self._lines.event("certificate reloaded", certificate=tls.certificate)

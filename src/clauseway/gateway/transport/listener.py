@@ -54,12 +54,13 @@ class Listener:
         loop: AbstractEventLoop,
         client: Callable[[], asyncio.Protocol],
         tls: TlsSettings,
-        handshake_s: float,
+        handshake_s: Callable[[], float],
         begin_handshake: BeginHandshake,
     ) -> bool:
-        """Accept clients from now on as `tls` says, and no more as it was said before. Return
-        whether clients' certificates are checked by another authority than before. Raises
-        InvalidInput, with nothing changed, where that cannot be."""
+        """Accept clients from now on as `tls` says, and no more as it was said before; ask
+        `handshake_s` for each how long its handshake may take. Return whether clients' certificates
+        are checked by another authority than before. Raises InvalidInput, with nothing changed,
+        where that cannot be."""
         # Before they are read: what is replaced meanwhile is noticed at the next look.
         seen, authority = _files(tls), _authority(tls)
         context = toward_clients(tls)
@@ -122,7 +123,7 @@ class _Acceptor:
         listening: socket.socket,
         client: Callable[[], asyncio.Protocol],
         context: ssl.SSLContext,
-        handshake_s: float,
+        handshake_s: Callable[[], float],
         begin_handshake: BeginHandshake,
         handshakes: set[asyncio.Task[None]],
     ) -> None:
@@ -183,7 +184,7 @@ class _Acceptor:
                 lambda: client,
                 accepted,
                 ssl=self._context,
-                ssl_handshake_timeout=self._handshake_s,
+                ssl_handshake_timeout=self._handshake_s(),
             )
         except OSError:
             accepted.close()
