@@ -268,6 +268,11 @@ UNSERVED = [
         2,
         "gateway.answer_timeout_s = 90.0 is more than gateway.deadline_s = 60.0",
     ),
+    (
+        "[gateway]\nattempt_timeout_s = 9\nanswer_timeout_s = 10\nconnect_s = 11\n",
+        4,
+        "gateway.connect_s = 11.0 is more than gateway.attempt_timeout_s = 9.0 and gateway.answer_timeout_s = 10.0",
+    ),
     # Of what is not switched on.
     ("[telemetry]\nmetrics_port = 9500\n", 2, "telemetry.metrics_port without telemetry.metrics"),
     ("[telemetry]\nspans = 0.1\n", 2, "telemetry.spans without telemetry.otlp_endpoint"),

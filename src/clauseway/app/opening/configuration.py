@@ -480,6 +480,16 @@ def _check_together(file: TomlFile, configuration: Configuration) -> None:
                 "it would never count",
                 f"Write at most {limit_of_whole}, or leave it out.",
             )
+    gateway = configuration.gateway
+    timeouts_s = (gateway.attempt_timeout_s, gateway.answer_timeout_s)
+    if file.has("gateway", "connect_s") and gateway.connect_s > max(timeouts_s):
+        file.problem(
+            ("gateway", "connect_s"),
+            f"gateway.connect_s = {gateway.connect_s} is more than gateway.attempt_timeout_s = "
+            f"{timeouts_s[0]} and gateway.answer_timeout_s = {timeouts_s[1]}",
+            "it would never count: an attempt that connects is ended by these",
+            f"Write at most {max(timeouts_s)}, or leave it out.",
+        )
     for section, needed, names in _NEEDS:
         for name in names:
             if file.has(section, name) and not file.has(section, needed):
