@@ -198,6 +198,12 @@ def test_a_failure_of_ours_is_json_where_that_was_asked_for() -> None:
     assert (problem["where"], "CLAUSEWAY_DEBUG=1" in problem["remedy"]) == ("clauseway decide", True)
 
 
+@pytest.mark.parametrize(("written", "shows"), [("1", True), ("0", False)])
+def test_a_failure_of_ours_shows_where_it_came_from_if_that_is_switched_on(written: str, shows: bool) -> None:
+    done = run_without({"markdown_it"}, "decide", *ASK, environment={"CLAUSEWAY_DEBUG": written})
+    assert (done.returncode, "Traceback" in done.stderr) == (1, shows), done.stderr
+
+
 def test_publishing_and_moving_a_lake_name_their_extras(tmp_path: Path) -> None:
     Control.open(tmp_path / "control.db").close()
     done = run_without({"fastavro"}, "lake", "publish", "--home", str(tmp_path))

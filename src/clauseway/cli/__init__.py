@@ -53,8 +53,9 @@ from clauseway.values import VERSION, InvalidInput, Problem, refuse_any
 
 INVALID, FAILED = 3, 1
 BROKEN_OFF = 130  # what shells give for Ctrl-C
-# Set to anything to see where a failure of ours came from.
+# Set to see where a failure of ours came from; to what says no, it is as if it were not set.
 _DEBUG = "CLAUSEWAY_DEBUG"
+_OFF = frozenset({"", "0", "false", "no", "off"})
 # A shell sets it when it asks for completions.
 _COMPLETION = "_CLAUSEWAY_COMPLETE"
 # The extra that brings a library which the smallest installation lacks.
@@ -308,7 +309,7 @@ def _missing(error: ModuleNotFoundError, given: Sequence[str], as_json: bool) ->
 
 
 def _report(error: Exception, given: Sequence[str] = (), as_json: bool = False) -> int:
-    if os.environ.get(_DEBUG):
+    if os.environ.get(_DEBUG, "").strip().lower() not in _OFF:
         traceback.print_exc()
     if as_json:
         failure = Problem(
