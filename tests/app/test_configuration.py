@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from opentelemetry.util.re import parse_env_headers
 
 from clauseway.app.opening import configuration
 from clauseway.app.opening.configuration import (
@@ -442,6 +443,34 @@ def test_a_variable_that_switches_half_of_what_is_exported_off_is_told(
     monkeypatch.setenv("OTEL_SDK_DISABLED", "True")
     text = f'[telemetry]\notlp_endpoint = "http://127.0.0.1:4318"\n{DEPLOYMENT}'
     assert problems(tmp_path, text) == [(2, "telemetry.otlp_endpoint with OTEL_SDK_DISABLED=True")]
+
+
+# A variable's value · the number of the header that the exporter's library would leave out; 0: of none
+COLLECTOR_HEADERS = [
+    ("api-key=s3cret", 0),
+    ("Authorization=Bearer s3cret, x-scope=a%20b,", 0),
+    ("s3cret", 1),
+    ("api-key=a,Authorization: Bearer s3cret", 2),
+    ('api-key="s3cret"', 1),
+    ("=s3cret", 1),
+]
+
+
+@pytest.mark.parametrize(("value", "number"), COLLECTOR_HEADERS)
+def test_headers_of_a_collector_are_headers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, number: int
+) -> None:
+    monkeypatch.setenv(HEADERS, value)
+    text = f'[telemetry]\notlp_endpoint = "http://127.0.0.1:4318"\n{DEPLOYMENT}'
+    kept = parse_env_headers(value, liberal=True)
+    assert (len(kept) < len(list(filter(None, value.split(","))))) is bool(number), "as the library reads them"
+    if not number:
+        read_configuration(write(tmp_path, text), CATALOG)
+        return
+    with pytest.raises(InvalidInput) as refused:
+        read_configuration(write(tmp_path, text), CATALOG)
+    assert f"{HEADERS}: header {number} is not NAME=VALUE" in str(refused.value)
+    assert "s3cret" not in str(refused.value)
 
 
 # Each would be nobody's: no store has that identifier, no key that project.

@@ -74,6 +74,10 @@ _CAPABILITIES = tuple(str(capability) for capability in Capability)
 _COLLECTOR_HEADERS = tuple(
     f"OTEL_EXPORTER_OTLP_{kind}HEADERS" for kind in ("", "TRACES_", "METRICS_")
 )
+# One of their headers, as that library reads it: it leaves any other out.
+_COLLECTOR_HEADER = re.compile(
+    r"[ \t]*[\w!#$%&'*+.^`|~-]+[ \t]*=[ \t]*[ !#-+\--:<-\[\]-~]*", re.ASCII
+)
 _COLLECTOR_OFF = "OTEL_SDK_DISABLED"
 _MODEL_CHARACTERS_MAX = 2_048  # the longest are AWS's, of an inference profile
 _NAME_BYTES_MAX = 255  # of a file or a folder, on every usual file system
@@ -688,6 +692,8 @@ def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> 
             "the variable of the environment would end the metrics and not the spans",
             f"Unset {_COLLECTOR_OFF}, or leave otlp_endpoint out.",
         )
+    if secrets and telemetry.otlp_endpoint:
+        _check_collector_headers(file)
     sent = ""
     if "@" in telemetry.otlp_endpoint:
         sent = "a credential is"
@@ -702,6 +708,21 @@ def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> 
     called = Called(whose="the collector", sent=sent, allowed_in="[telemetry]")
     if flaw := address_flaw(telemetry.otlp_endpoint, called, plain_http=telemetry.plain_http):
         file.problem(("telemetry", "otlp_endpoint"), *flaw)
+
+
+def _check_collector_headers(file: TomlFile) -> None:
+    """Report headers of the environment that the exporter's library would leave out in silence. Their
+    text is a secret."""
+    for variable in _COLLECTOR_HEADERS:
+        headers = [header for header in os.environ.get(variable, "").split(",") if header.strip()]
+        for number, header in enumerate(headers, 1):
+            if _COLLECTOR_HEADER.fullmatch(header) is None:
+                file.problem(
+                    ("telemetry", "otlp_endpoint"),
+                    f"{variable}: header {number} is not NAME=VALUE",
+                    "the collector would not get it",
+                    "Write NAME=VALUE, a comma before the next; in a value %2C for a comma, %22 for a quote.",
+                )
 
 
 def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:
