@@ -6,11 +6,12 @@ a stream as its events, under the status of an error.
 
 import zlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
+from clauseway.gateway.wire.errors import reports_error
 from clauseway.gateway.wire.sse import data_of, events_in
 from clauseway.values import NOT_JSON
 
@@ -25,6 +26,16 @@ _EVENTS: Final = (b"data:", b"event:")
 # Encodings of a body that the standard library reads, each by its own beginning.
 COMPRESSIONS: Final = (b"gzip", b"x-gzip", b"deflate")
 _ANY_COMPRESSION: Final = zlib.MAX_WBITS | 32
+
+
+class _WithError(Protocol):
+    """An event that may report an error."""
+
+    @property
+    def error(self) -> msgspec.Raw: ...
+
+
+_Event = TypeVar("_Event", bound=_WithError)
 
 
 def decompressed(body: bytes, bytes_max: int) -> bytes | None:
@@ -61,6 +72,15 @@ def first_of_list(data: bytes) -> bytes:
     except NOT_JSON:
         return b""
     return bytes(listed[0]) if listed else b""
+
+
+def error_in_list(decode: Callable[[bytes], _Event], data: bytes) -> _Event | None:
+    """Return the error of an event that is a list; None if it reports none."""
+    try:
+        decoded = decode_with_half_pairs(decode, first_of_list(data))
+    except NOT_JSON:
+        return None
+    return decoded if reports_error(decoded.error) else None
 
 
 def _plain(body: bytes) -> bytes:

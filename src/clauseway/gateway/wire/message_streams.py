@@ -17,7 +17,7 @@ from clauseway.gateway.clouds.reports import no_units_in
 from clauseway.gateway.clouds.unusual_counts import Omissions, answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
-from clauseway.gateway.wire.error_bodies import first_of_list
+from clauseway.gateway.wire.error_bodies import error_in_list
 from clauseway.gateway.wire.errors import ErrorKind, reports_error
 from clauseway.gateway.wire.message_errors import error_message
 from clauseway.gateway.wire.sse import BadStream, data_of, type_in_line
@@ -173,13 +173,5 @@ def _decoded(data: bytes, omissions: Omissions | None) -> _Event:
     try:
         return _decode_event(data) if data else _NO_EVENT
     except NOT_JSON:
-        return answer_with_counts(_Event, data, omissions) or _error_in_list(data)
-
-
-def _error_in_list(data: bytes) -> _Event:
-    """Return the error of an event that is a list; no event if it reports none."""
-    try:
-        decoded = _decode_event(first_of_list(data))
-    except NOT_JSON:
-        return _NO_EVENT
-    return decoded if reports_error(decoded.error) else _NO_EVENT
+        event = answer_with_counts(_Event, data, omissions)
+        return event or error_in_list(_decode_event, data) or _NO_EVENT

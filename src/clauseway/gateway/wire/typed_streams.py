@@ -15,7 +15,7 @@ from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import Reader
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
-from clauseway.gateway.wire.error_bodies import first_of_list
+from clauseway.gateway.wire.error_bodies import error_in_list
 from clauseway.gateway.wire.errors import ErrorKind, error_members, reports_error, without_our_names
 from clauseway.gateway.wire.sse import (
     BadStream,
@@ -354,13 +354,4 @@ def _decoded(data: bytes) -> _Event:
     try:
         return decode_with_half_pairs(_decode_event, data) if data else _NO_EVENT
     except NOT_JSON:
-        return _error_in_list(data)
-
-
-def _error_in_list(data: bytes) -> _Event:
-    """Return the error of an event that is a list; no event if it reports none."""
-    try:
-        decoded = decode_with_half_pairs(_decode_event, first_of_list(data))
-    except NOT_JSON:
-        return _NO_EVENT
-    return decoded if reports_error(decoded.error) else _NO_EVENT
+        return error_in_list(_decode_event, data) or _NO_EVENT
