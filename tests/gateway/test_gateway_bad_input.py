@@ -214,7 +214,9 @@ def test_an_address_may_be_told_as_a_whole(rig: Rig, azure: Cloud) -> None:
         (f"/v1/models/{MODEL}", 200),
         ("/v1/models/none", 404),
         ("/clauseway/v1/limits", 200),
-        ("/clauseway/v1/requests", 405),
+        ("/clauseway/v1/requests", 200),
+        ("/clauseway/v1/requests/req_" + "0" * 32, 404),
+        ("/clauseway/v1/usage", 501),
         ("/x", 404),
     ],
 )

@@ -153,7 +153,15 @@ def test_days_that_are_none(served: Served, query: str, param: str, words: str) 
 def test_who_has_no_key_and_who_posts(served: Served) -> None:
     assert served.usage(secret="sk-nobody").status_code == 401
     posted = httpx.post(f"{served.rig.url}/clauseway/v1/usage", headers=AUTHORIZED)
-    assert (posted.status_code, posted.headers["allow"]) == (405, "GET")
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
+
+
+def test_an_answer_to_head_has_the_length_and_no_body(served: Served) -> None:
+    with httpx.Client(base_url=served.rig.url, headers=AUTHORIZED, timeout=PATIENCE_S) as client:
+        asked = client.head("/clauseway/v1/usage")
+        assert (asked.status_code, asked.content, int(asked.headers["content-length"]) > 0) == (200, b"", True)
+        assert client.head("/clauseway/v1/usage?model=gpt").status_code == 400
+        assert client.get("/clauseway/v1/usage").json()["object"] == "clauseway.usage", "the connection goes on"
 
 
 def test_a_home_that_is_away_is_told(served: Served) -> None:

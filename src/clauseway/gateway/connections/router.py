@@ -196,14 +196,14 @@ class Router:
             if match is not None:
                 # Another worker at this port may have served the request that is asked about.
                 asks_workers = keyed_answer in (explain, requests)
-                allowed = (b"GET",) if asks_workers else _GET_AND_HEAD
-                if incoming.method not in allowed:
+                if incoming.method not in _GET_AND_HEAD:
                     # `DELETE /models/…` is OpenAI's too; it is refused with its own reason.
                     _refuse_not_offered(incoming)
-                    _refuse_method(path, incoming.method, *allowed)
+                    _refuse_method(path, incoming.method, *_GET_AND_HEAD)
                 customer = self._customer_of(incoming, shared.tables)
                 if asks_workers and shared.siblings is not None:
-                    return requests_lifecycle(client, shared, customer, match[1], query)
+                    asking = _client_as_asked(incoming, client)
+                    return requests_lifecycle(asking, shared, customer, match[1], query)
                 # Both vendors have this path, with answers of different shapes.
                 if keyed_answer is models and _speaks_messages(incoming):
                     keyed_answer = message_models
@@ -211,10 +211,11 @@ class Router:
                     incoming, keyed_answer(shared, customer, match[1], query, head_lines)
                 )
         if path == project_usage.PATH:
-            if incoming.method != b"GET":
-                _refuse_method(path, incoming.method, b"GET")
+            if incoming.method not in _GET_AND_HEAD:
+                _refuse_method(path, incoming.method, *_GET_AND_HEAD)
             customer = self._customer_of(incoming, shared.tables)
-            return project_usage.usage_lifecycle(client, shared, customer, query)
+            asking = _client_as_asked(incoming, client)
+            return project_usage.usage_lifecycle(asking, shared, customer, query)
         for open_path, answer in _OPEN:
             if path == open_path:
                 if incoming.method not in _GET_AND_HEAD:
@@ -523,7 +524,40 @@ def _speaks_messages(incoming: Incoming) -> bool:
 def _as_asked(incoming: Incoming, answer: bytes) -> bytes:
     """Return an answer without its body where HEAD asked for it: behind the head a client expects
     the next answer."""
-    return answer if incoming.method != b"HEAD" else answer[: answer.index(b"\r\n\r\n") + 4]
+    return answer if incoming.method != b"HEAD" else _without_body(answer)
+
+
+def _client_as_asked(incoming: Incoming, client: RequestClient) -> RequestClient:
+    """Return the client that gets the answer of a lifecycle, which is written whole."""
+    return client if incoming.method != b"HEAD" else _BodilessClient(client)
+
+
+def _without_body(answer: bytes) -> bytes:
+    return answer[: answer.index(b"\r\n\r\n") + 4]
+
+
+class _BodilessClient:
+    """The client of a request by HEAD: it gets no body of its answer."""
+
+    def __init__(self, client: RequestClient) -> None:
+        self._client = client
+
+    @property
+    def head_lines(self) -> bytes:
+        return self._client.head_lines
+
+    @property
+    def chunked(self) -> bool:
+        return self._client.chunked
+
+    def write(self, data: bytes) -> None:
+        self._client.write(_without_body(data))
+
+    def request_over(self, *, intact: bool) -> None:
+        self._client.request_over(intact=intact)
+
+    def check_deadlines_by(self, due_s: float) -> None:
+        self._client.check_deadlines_by(due_s)
 
 
 def _hedge_s(value: bytes) -> float:

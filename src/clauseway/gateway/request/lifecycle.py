@@ -93,8 +93,10 @@ class RequestClient(Protocol):
     in chunks; else its end is the end of the connection.
     """
 
-    head_lines: bytes
-    chunked: bool
+    @property
+    def head_lines(self) -> bytes: ...
+    @property
+    def chunked(self) -> bool: ...
 
     def write(self, data: bytes) -> None:
         """Send bytes; dropped when the client is gone."""
