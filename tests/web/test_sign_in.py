@@ -242,6 +242,9 @@ def test_who_signs_out_is_a_stranger_again_with_the_old_cookie_too(stranger: Tes
         ({"account": "nobody", "password": SECRET}, {}, 403),
         ({"account": "anna"}, {}, 403),
         ({"account": "anna", "password": SECRET}, {"sec-fetch-site": "cross-site"}, 400),
+        # Of browsers that name no Sec-Fetch-Site.
+        ({"account": "anna", "password": SECRET}, {"origin": "https://elsewhere.example"}, 400),
+        ({"account": "anna", "password": SECRET}, {"origin": "null"}, 400),
         ({"account": "anna", "password": "x" * 5000}, {}, 400),
     ],
 )
@@ -251,6 +254,13 @@ def test_what_is_no_sign_in_begins_no_session(
     answer = stranger.post("/sign-in", data=form, headers=headers)
     assert (answer.status_code, "set-cookie" in answer.headers) == (status, False)
     assert SECRET not in answer.text
+
+
+def test_a_browser_that_names_the_origin_alone_signs_in_from_these_pages(stranger: TestClient) -> None:
+    shown = stranger.get("/sign-in")
+    assert shown.headers["referrer-policy"] == "same-origin", "by no-referrer a browser sends the origin null"
+    own = {"origin": str(stranger.base_url).rstrip("/")}
+    assert stranger.post("/sign-in", data={"account": "anna", "password": SECRET}, headers=own).status_code == 303
 
 
 def test_another_site_signs_nobody_out(stranger: TestClient) -> None:

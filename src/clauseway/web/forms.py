@@ -67,5 +67,10 @@ def _refusal(what: str, why: str, remedy: str, where: str = "form") -> InvalidIn
 
 
 def is_foreign(request: Request) -> bool:
-    """Return whether a browser says that another site's page sent the form."""
-    return request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+    """Return whether a browser says that another site's page sent the form: by `Sec-Fetch-Site`, or
+    where it sends none, by `Origin`. A program sends neither."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    own = request.headers.get("host", "").lower()
+    return origin is not None and origin.lower().partition("://")[2] != own

@@ -367,7 +367,8 @@ class _Pages:
         )
         headers = {
             "content-security-policy": policy,
-            "referrer-policy": "no-referrer",
+            # By `no-referrer` a browser would send the origin `null` with forms of these pages.
+            "referrer-policy": "same-origin",
             "x-content-type-options": "nosniff",
             "cache-control": "no-store",
         }
