@@ -51,6 +51,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 # asked for, served in by the cloud's word, recorded: a cloud may serve a request in another tier than was asked for
 TABLE = [
     (None, "default", ""),
+    # As an account is set up, which a cloud tells unasked.
+    (None, "priority", "priority"),
+    (None, "flex", "flex"),
+    (None, "a-tier-of-next-year", ""),
     ("auto", "default", "default"),
     ("auto", "priority", "priority"),
     ("default", "default", "default"),

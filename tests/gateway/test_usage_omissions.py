@@ -21,6 +21,7 @@ from clauseway.gateway.clouds.reports import (
     messages_units_in,
     responses_units_in,
     speech_units_in,
+    tier_in,
 )
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.plan.settings import Settings, Telemetry
@@ -96,6 +97,25 @@ ANSWERS: list[tuple[Reader, dict[str, Any], list[str]]] = [
 def test_what_is_left_out_is_counted_by_its_name(units_in: Reader, answer: dict[str, Any], parts: list[str]) -> None:
     omissions: Omissions = {}
     units_in(json.dumps(answer).encode(), omissions)
+    assert omissions == dict.fromkeys(parts, 1)
+
+
+# An answer | its tier here | the parts that are left out. `scale` and `reserved` are paid ahead.
+TIERS_TOLD: list[tuple[dict[str, Any], str, list[str]]] = [
+    ({"service_tier": "priority"}, "priority", []),
+    ({"service_tier": "auto"}, "", []),
+    ({"service_tier": "scale"}, "", ["service_tier"]),
+    ({"response": {"service_tier": "reserved"}}, "", ["service_tier"]),
+    ({"usage": {"service_tier": "standard"}}, "default", []),
+    ({"usage": {"service_tier": "a-tier-of-next-year"}}, "", ["service_tier"]),
+    ({}, "", []),
+]
+
+
+@pytest.mark.parametrize(("answer", "tier", "parts"), TIERS_TOLD)
+def test_a_tier_without_a_name_here_is_counted(answer: dict[str, Any], tier: str, parts: list[str]) -> None:
+    omissions: Omissions = {}
+    assert tier_in(json.dumps(answer).encode(), omissions) == tier
     assert omissions == dict.fromkeys(parts, 1)
 
 

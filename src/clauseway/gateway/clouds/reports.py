@@ -1,5 +1,6 @@
 """How each operation's answer, or the event that ends its stream, reports usage in our units."""
 
+import re
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
@@ -7,7 +8,11 @@ import msgspec
 
 from clauseway.gateway.clouds import reported_units
 from clauseway.gateway.clouds.reported_units import Units
-from clauseway.gateway.clouds.unusual_counts import Omissions, answer_with_counts
+from clauseway.gateway.clouds.unusual_counts import (
+    Omissions,
+    answer_with_counts,
+    note_omission,
+)
 from clauseway.gateway.clouds.usage_reports import TierReport
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
@@ -56,11 +61,23 @@ _decode_tier: Final = msgspec.json.Decoder(TierReport).decode
 
 
 _TIERS_OF_MESSAGES: Final = {"standard": "default", "priority": "priority", "batch": "batch"}
+# The words of tiers that say nothing of the price: of a response that is not made yet, and what
+# Anthropic calls the default.
+_WITHOUT_TIER: Final = ("auto", "standard")
+_OTHER_TIER: Final = re.compile(
+    rb'"service_tier"(?!\s*:\s*(?:"(?:default|auto|standard)"|null\b))'
+)
 
 
-def tier_in(answer: bytes) -> str:
+def names_another_tier(answer: bytes) -> bool:
+    """Return whether an answer may name another service tier than the default one, which a cloud may
+    choose without being asked. Looking costs far less than reading."""
+    return _OTHER_TIER.search(answer) is not None
+
+
+def tier_in(answer: bytes, omissions: Omissions | None = None) -> str:
     """The service tier in which a request was served, by the cloud's word; empty where it says none
-    that we know."""
+    that we know. One that we do not know is counted among the omissions."""
     try:
         answered = _decode_tier(answer)
     except NOT_JSON:
@@ -74,11 +91,10 @@ def tier_in(answer: bytes) -> str:
         tier = "priority"  # two words of OpenAI for one tier
     if tier is None and carried.usage is not None:
         report = carried.usage
-        tier = (
-            report.speed
-            if report.speed == "fast"
-            else _TIERS_OF_MESSAGES.get(report.service_tier or "")
-        )
+        tier = report.speed if report.speed == "fast" else report.service_tier
+        tier = _TIERS_OF_MESSAGES.get(tier or "", tier)
+    if tier and tier not in TIERS and tier not in _WITHOUT_TIER:
+        note_omission(omissions, "service_tier")
     return tier if tier in TIERS else ""
 
 

@@ -19,7 +19,7 @@ from typing import Final
 
 from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units, time_heard_in
-from clauseway.gateway.clouds.reports import tier_in
+from clauseway.gateway.clouds.reports import names_another_tier, tier_in
 from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,
@@ -973,8 +973,15 @@ class Attempt(Receiver):
         recorded_units: tuple[tuple[int, int], ...] = units
         if units:
             tokens = tokens_of(units)
-            if target.has_varying_prices or owner.request.needs.tier or resource is not None:
-                charge, recorded_units = self._charge_as_served(units, resource)
+            report = self.stream.report if self.stream is not None else self._answer_body
+            # A price of the tier may become known later: the record keeps what the cloud says.
+            if (
+                target.has_varying_prices
+                or owner.request.needs.tier
+                or resource is not None
+                or names_another_tier(report)
+            ):
+                charge, recorded_units = self._charge_as_served(units, resource, report)
             else:
                 charge = target.charge(units)
             # The counters leave estimates and broken answers out.
@@ -1029,7 +1036,7 @@ class Attempt(Receiver):
         )
 
     def _charge_as_served(
-        self, units: Units, resource: IndexedResource | None
+        self, units: Units, resource: IndexedResource | None, report: bytes
     ) -> tuple[int, tuple[tuple[int, int], ...]]:
         """Return the charge of the units, and the units with the service tier that the cloud reports:
         not always the tier that the client asked for. Of a resource, who made it had asked."""
@@ -1037,9 +1044,9 @@ class Attempt(Receiver):
         buyer, endpoint = owner.customer.buyer, owner.request.operation.name
         if resource is not None:
             buyer, endpoint = resource.buyer, ENDPOINT_NAMES[resource.endpoint]
-        if target.tiered or owner.request.needs.tier or resource is not None:
-            report = self.stream.report if self.stream is not None else self._answer_body
-            tier = tier_in(report) if report else ""
+        is_asked = bool(owner.request.needs.tier) or resource is not None
+        if report and (target.tiered or is_asked or names_another_tier(report)):
+            tier = tier_in(report, target.health.omissions)
         charge = target.charge_of(units, endpoint, tier, buyer, owner.event_ns)
         # The journal keeps the tier among the units.
         return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
