@@ -189,9 +189,12 @@ def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> Non
     assert run(["price", "check", str(own), "--json"]) == 0
     checked = json.loads(capsys.readouterr().out)
     assert (checked["prices"], checked["discounts"], checked["products"]) == (4, 1, ["gpt-5.5"])
-    # OpenAI's list tells cached input apart; this book does not, so it is input there.
+    # OpenAI's list tells cached input apart; this book does not, so it is input there. Searches have no price then.
     lacked = {(one["cloud"], one["unit"]): one["then"] for one in checked["lacks"]}
-    assert lacked == {(cloud, "cached_input_tokens"): "priced as input_tokens" for cloud in ("aws", "azure")}
+    assert lacked == {
+        **{(cloud, "cached_input_tokens"): "priced as input_tokens" for cloud in ("aws", "azure")},
+        ("aws", "web_searches"): "refused, because it has no price",
+    }
     assert run(["price", "check", str(own)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "It lacks cached_input_tokens of gpt-5.5 on azure: priced as input_tokens." in said

@@ -1,6 +1,7 @@
 """The price book: what it refuses, which price wins, and charges as written-out arithmetic."""
 
 from datetime import date
+from decimal import Decimal
 from importlib.resources import files
 
 import pytest
@@ -48,6 +49,29 @@ def test_charges(product: str, cloud: str, day: str, report: dict[Unit, int], us
     charge = TABLE.charge(Sale(product, cloud, "openai", "eastus2"), date.fromisoformat(day), report)
     assert f"{charge.amount:.12f}" == usd
     assert sum(line.quantity * line.price for line in charge.lines) == charge.picodollars
+
+
+# product, cloud, tier, input tokens of the request → USD of a million tokens in, and of a million out
+TIERS_AND_LENGTHS = [
+    ("gpt-5.5", "azure", "default", 272_000, "5.00", "30.00"),
+    ("gpt-5.5", "azure", "default", 272_001, "10.00", "45.00"),
+    ("gpt-5.5", "azure", "priority", 1_000, "12.50", "75.00"),
+    ("gpt-5.5", "azure", "priority", 272_001, "20.00", "90.00"),
+    ("gpt-5.5", "azure", "batch", 1_000, "2.50", "15.00"),
+    ("gpt-5.4", "azure", "priority", 1_000, "5.00", "30.00"),
+    ("gpt-5.5", "aws", "default", 272_001, "11.00", "49.50"),
+    ("gpt-5.4-mini", "openai-own", "priority", 1_000, "1.50", "9.00"),
+    ("gpt-5.4-nano", "openai-own", "batch", 1_000, "0.10", "0.625"),
+]
+
+
+@pytest.mark.parametrize(("product", "cloud", "tier", "tokens", "usd_in", "usd_out"), TIERS_AND_LENGTHS)
+def test_tiers_and_long_requests_have_their_prices(
+    product: str, cloud: str, tier: str, tokens: int, usd_in: str, usd_out: str
+) -> None:
+    sale, day = Sale(product, cloud, "openai", "eastus2", tier=tier, context=tokens), date(2026, 12, 1)
+    prices = [TABLE.price(sale, unit, day) for unit in (IN, OUT)]
+    assert prices == [Decimal(usd_in) * 10**6, Decimal(usd_out) * 10**6]
 
 
 def test_the_working_names_quantity_price_and_source() -> None:
