@@ -247,17 +247,37 @@ def test_which_attempt_is_a_probe(health: Health, is_probe: bool) -> None:
 
 
 def test_ejections_grow_to_half_a_minute_and_begin_anew_when_it_is_well() -> None:
+    """A cloud may be away for days: an ejection is then as long as on the first."""
     health, now_s, lengths = lived(FIVE), 0.0, []
-    for _ in range(8):
+    for _ in range(1_100):
         lengths.append(health.until_s - now_s)
         now_s = health.until_s
         health.attempted(now_s)
         health.failed(now_s, "again")
-    assert lengths == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert lengths == [1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 1_095]
     health.succeeded()
     for _ in range(5):
         health.failed(now_s, "again")
     assert health.until_s - now_s == 1.0
+
+
+@pytest.mark.parametrize(
+    ("history", "at_s", "is_away", "failing"),
+    [
+        ([], 0.0, False, ""),
+        (FIVE[:1], 0.0, False, "1 failure in a row, the last: answered 500"),
+        (FIVE, 0.0, True, "5 failures in a row, the last: answered 500"),
+        # A probe ends an ejection; a wait that was asked for ends by itself.
+        (FIVE, 1.0, True, "5 failures in a row, the last: answered 500"),
+        ([(0.0, "told 7")], 6.9, True, ""),
+        ([(0.0, "told 7")], 7.0, False, ""),
+    ],
+)
+def test_what_is_said_of_a_deployment(
+    history: list[tuple[float, str]], at_s: float, is_away: bool, failing: str
+) -> None:
+    health = lived(history)
+    assert (health.is_away(at_s), health.failing) == (is_away, failing)
 
 
 @given(st.lists(st.sampled_from(["fails", "succeeds", "told 3", "called off", "ask"]), max_size=40))

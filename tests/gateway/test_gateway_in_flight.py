@@ -149,6 +149,18 @@ def test_who_is_turned_away_and_asks_nothing_hears_so_too(rig: Rig, opened: Open
         assert read_all(silent).startswith(b"HTTP/1.1 503 ")
 
 
+def test_beyond_a_thousand_whom_it_turns_away_it_hears_nobody(rig: Rig, opened: Open) -> None:
+    """Each of them has a descriptor until it has heard why."""
+    for number in range(6):
+        is_served(ask(opened(f"127.0.0.{2 + number}"), HEALTH))
+    before = rig.counts()["refusals"]["too_many_connections"]
+    turned_away = [opened("127.0.1.1") for _ in range(1000)]
+    with contextlib.suppress(ConnectionResetError):
+        assert opened("127.0.1.1").recv(1) == b""
+    assert rig.counts()["refusals"]["too_many_connections"] == before + 1, "the others have not asked yet"
+    is_refused(ask(turned_away[0], CHAT), 503, "too_many_connections")
+
+
 @pytest.mark.parametrize("probe", [HEALTH, READY], ids=["healthz", "readyz"])
 def test_a_probe_is_answered_beyond_every_limit(rig: Rig, opened: Open, probe: bytes) -> None:
     """Else whoever watches the gateway would take it away from those whom it serves."""
