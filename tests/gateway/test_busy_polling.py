@@ -33,12 +33,21 @@ STORIES: dict[str, tuple[int, Sequence[tuple[int, int, int]]]] = {
             *((1, 30, 0), (1, 30, 21)),
         ],
     ),
+    "a single read in time halves it once, and so do two between two turns": (
+        200,
+        [
+            *((1, 30, 21), (1, 30, 0), (1, 30, 21), *3 * [(1, 30, 0)]),
+            *((1, 5, 5), (1, 30, 21), *3 * [(1, 30, 0)]),  # 3, 1, and after the failure 3
+            *((1, 5, 5), (1, 0, 0), (1, 30, 21), *3 * [(1, 30, 0)], (1, 30, 21)),
+        ],
+    ),
     "among several requests it sleeps": (200, [(2, 30, 0), (9, 30, 0)]),
     "and goes on sleeping for as many reads as their answers and returns take": (
         200,
         [(2, 30, 0), *64 * [(1, 30, 0)], (1, 30, 21)],
     ),
     "it stops where a second request begins": (200, [(1, 5, 5), (2, 30, 0), (1, 30, 0)]),
+    "and looks again later": (200, [(1, 5, 5), (2, 30, 0), *64 * [(1, 30, 0)], (1, 30, 21)]),
     "never": (0, 3 * [(1, 30, 0)]),
 }
 

@@ -24,7 +24,7 @@ from clauseway.gateway.plan import (
 )
 from clauseway.gateway.routing.quotas import Cached, Memory
 from clauseway.gateway.routing.routing_tables import header_line
-from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost
+from clauseway.gateway.routing.strategies import STRATEGIES, CandidateStanding, cost, length_of
 from clauseway.gateway.routing.targets import Balance
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.bodies.requests import decode_chat
@@ -246,6 +246,15 @@ def test_costs_weigh_question_and_answer_by_their_lengths(length: int, whole: in
     assert (cost(standing, length), cost(standing, length, cached=True)) == (whole, cached)
 
 
+# the body's bytes, the tokens asked for → how much longer the question; an answer of unsaid length has 512 tokens
+LENGTHS = [(0, 0, -10), (2_000, 0, -1), (2_000, 512, -1), (2_000, 16, 4), (1 << 40, 1, 12), (0, 1 << 30, -12)]
+
+
+@pytest.mark.parametrize(("body_bytes", "output_tokens", "length"), LENGTHS)
+def test_lengths_are_powers_of_two_within_bounds(body_bytes: int, output_tokens: int, length: int) -> None:
+    assert length_of(body_bytes, output_tokens) == length
+
+
 @pytest.mark.parametrize("strategy", [name for name in STRATEGIES if name != "pinned"])
 def test_what_is_paid_for_comes_first(strategy: str) -> None:
     assert Bench(plan([CHEAP_IN, PAID_FOR], Policy(strategy=strategy))).order()[0] == "paid-for"
@@ -266,7 +275,8 @@ def test_the_commitment_that_lapses_soonest_is_burnt_down_first_while_money_is_l
     charge: Callable[[Bench], int],
 ) -> None:
     azure = SpendCommitment(name="macc", begin_ns=0, end_ns=2000, left=10**9, clouds=("azure",))
-    aws = SpendCommitment(name="edp", begin_ns=0, end_ns=1000, left=10, clouds=("aws",))
+    # As much as the token costs, to the picodollar.
+    aws = SpendCommitment(name="edp", begin_ns=0, end_ns=1000, left=5_000_000, clouds=("aws",))
     commitments = (azure, aws)
     bench = Bench(plan([DIRECT, OHIO], Policy(strategy="commitment"), commitments=commitments))
     assert bench.order() == ["ohio", "direct"]
@@ -401,7 +411,10 @@ def test_what_stays_together_depends_on_the_lengths_and_costs_no_more() -> None:
 
 
 def test_nobody_leaves_what_is_paid_for_to_stay_together() -> None:
+    """Except for what is paid for too."""
     assert Bench(plan([PAID_FOR, PLAIN_PRICED])).order(keyed(), cached_at="plain") == ["paid-for", "plain"]
+    too = msgspec.structs.replace(PAID_FOR, label=deployment("too").label)
+    assert Bench(plan([PAID_FOR, too])).order(keyed(), cached_at="too") == ["too", "paid-for"]
 
 
 def test_who_served_a_key_last_is_remembered_for_an_hour_by_organisation() -> None:
