@@ -63,6 +63,44 @@ def test_sales_in_no_base_stand_between_those_that_are() -> None:
     assert (cap.reached.request_id, cap.remaining) == ("r3", D("0.00"))
 
 
+# 20 %, at most 10.00, of four sales of 2 May · what is taken back of the day's own sales, at its last instant · each
+# line's amount. Nothing is due of sales that are all taken back, and no line owes more than its rate of its base.
+DAY_TAKEN_BACK: list[tuple[list[str], str, dict[str, str]]] = [
+    (["30.00 own", "15.00 rented", "20.00 rented", "5.00 rented"], "30.00", {"own": "0.00", "rented": "8.00"}),
+    (["15.00 rented", "20.00 rented", "30.00 own", "5.00 rented"], "30.00", {"own": "0.00", "rented": "8.00"}),
+    (["50.00 rented", "20.00 rented", "30.00 own"], "30.00", {"own": "0.00", "rented": "10.00"}),
+    # The latest sale of the line is taken back first: of 10.00 at eight, 30.00 at nine and 40.00 of the other at ten.
+    (["10.00 own", "30.00 own", "40.00 rented"], "25.00", {"own": "3.00", "rented": "7.00"}),
+]
+
+
+@pytest.mark.parametrize("how", ["credited", "disputed"])
+@pytest.mark.parametrize(("sales", "back", "owed"), DAY_TAKEN_BACK)
+def test_sales_of_a_day_are_taken_back_from_their_own_line(
+    sales: list[str], back: str, owed: dict[str, str], how: str
+) -> None:
+    told = [each.split() for each in sales]
+    records = [at("05-02", 8 + hour, f"r{hour}", amount, cloud) for hour, (amount, cloud) in enumerate(told)]
+    taken = msgspec.structs.replace(
+        at("05-03", 0, "note", f"-{back}", "own"), event_ns=at("05-03", 0, "", "0").event_ns - 1
+    )
+    may = in_order(records, MAY, CAPPED, **{how: [taken]})  # type: ignore[arg-type]
+    assert {line.cloud: str(line.amount) for line in only(may).lines if line.base or line.amount} == {
+        cloud: amount for cloud, amount in owed.items() if amount != "0.00"
+    }
+
+
+def test_a_day_within_which_a_band_begins_is_split_however_many_digits_its_amounts_have() -> None:
+    """Prices in euros at the inverse of a rate to twelve places: amounts have 24 places, and shares of them more.
+
+    50.00 × 17.125 % + 9.12… × 30 % = 8.5625 + 2.737….
+    """
+    amounts_of_day = {"own": "30.123456789012345678901234", "rented": "29.000000000000000000000007"}
+    revenue = [sold("05-02", amount, cloud=cloud) for cloud, amount in amounts_of_day.items()]
+    may = settled(revenue, MAY, share(rate="17.125 %", tiers=TIERED.tiers))
+    assert ([each.day for each in may.needs_order], only(may).amount) == ([2], D("11.30"))
+
+
 def test_lines_stand_by_product_cloud_and_seller() -> None:
     revenue = [
         sold("05-02", "5.00"),

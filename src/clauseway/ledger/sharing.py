@@ -20,13 +20,20 @@ from clauseway.catalog import Catalog
 from clauseway.ledger.assumptions import Assumptions
 from clauseway.ledger.carrying import Carried, CarriedLine, MonthEnd
 from clauseway.ledger.floors import Least, TopUp, top_ups
-from clauseway.ledger.revenue import Counting, RevenueLine, SaleRecord
+from clauseway.ledger.revenue import Counting, RevenueLine, SaleRecord, left_of_sales
 from clauseway.ledger.scale import Band, Scale
 from clauseway.ledger.settlement import MINIMUM, CapReached, CapState, ShareLine, ShareResult
-from clauseway.values import Interval, allocate, exact_product, exact_sum, round_half_even
+from clauseway.values import (
+    Interval,
+    allocate,
+    exact_product,
+    exact_sum,
+    last_digit,
+    round_half_even,
+)
 
-# Finer than any product of a charge (12 places), a wholesale percentage and a rate that people
-# agree on.
+# Finer than most products of a charge (12 places), a wholesale percentage and a rate that people
+# agree on; a charge that was converted from another currency has up to 24 places of its own.
 _FINEST = Decimal("1e-24")
 _ZERO = Decimal(0)
 
@@ -291,19 +298,18 @@ class Sharing:
         whole = exact_sum(
             (self._unrounded(base_after, added), self._unrounded(base, added).copy_negate())
         )
-        by_id = allocate(
-            whole, [("|".join(key), amount) for key, amount in of_day.items()], _FINEST
-        )
+        weights = [("|".join(key), amount) for key, amount in of_day.items()]
+        by_id = allocate(whole, weights, min(_FINEST, last_digit(whole)))
         return {key: by_id["|".join(key)] for key in of_day}, base_after
 
     def _moved_in_order(
         self, day: date, base: Decimal, added: Decimal, of_day: Mapping[_Key, Decimal]
     ) -> dict[_Key, Decimal]:
-        """Return how much each line moved the capped share, from the day's sales one by one, by
-        event time and then record id."""
+        """Return how much each line moved the capped share, from what is left of the day's sales
+        one by one, by event time and then record id."""
         moved = dict.fromkeys(of_day, _ZERO)
         seen = dict.fromkeys(of_day, _ZERO)
-        for sale in sorted(self.ordered[day]):
+        for sale in left_of_sales(self.ordered[day]):
             amount = exact_product(
                 sale.amount, self.counting.part(sale.product, sale.cloud, sale.seller)
             )

@@ -54,6 +54,11 @@ def amount_text(amount: Decimal, currency: str = USD) -> str:
     return f"{round_half_even(amount, unit_of(currency, [amount])):,f}"
 
 
+def last_digit(amount: Decimal) -> Decimal:
+    """Return the power of ten of an amount's last digit, at most one: 0.01 for 2.50."""
+    return Decimal(1).scaleb(_exponent(amount))
+
+
 def exact_sum(amounts: Iterable[Decimal]) -> Decimal:
     """Return the sum with every digit kept (the context of plain `+` keeps 28)."""
     total = Decimal(0)
