@@ -17,6 +17,7 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.agreement.language.figures import REVENUE_OWNER, WHOLESALE
 from clauseway.agreement.language.shares import CORRECTION, RESTATEMENT, PaymentTerm
 from clauseway.ledger.assumptions import ESTIMATED, accepted_items
 from clauseway.ledger.settlement import (
@@ -432,22 +433,23 @@ def _causes(
         due = "usage" if sold else "a minimum"
         return [f"{due} of a month before the first that was closed"]
     causes = []
-    was, is_ = (_days_and_rate(settlement, new.term) for settlement in (closed, now))
+    was, is_ = (_days_and_figures(settlement, new.term) for settlement in (closed, now))
+    figures = _assumed(closed, now, new.term, why.because)
+    # Figures that say how much of a sale counts in a base, and whose revenue it is.
+    counting = [figures.pop(name) for name in (WHOLESALE, REVENUE_OWNER) if name in figures]
     # A share without days on either came since the close and went again.
     moved = was[0] != is_[0] or not is_[0]
     if moved:
         causes.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
-    # The days are the same: a figure, a reading or the text gave the share another rate.
+    # The days are the same: a figure, a reading or the text gave the share another rate or cap.
     elif was != is_:
         causes += (
-            _assumed(closed, now, why.because)
-            or why.readings()
-            or [why.agreement() or "another assumption"]
+            list(figures.values()) or why.readings() or [why.agreement() or "another assumption"]
         )
     # Days that the share lost or gained take their usage with them: that usage was neither late nor
     # priced anew.
     more = new.requests - old.requests
-    recounted = _recounted(closed, now, why) if more and not moved else ""
+    recounted = _recounted(closed, now, why, counting) if more and not moved else ""
     if more and not moved and (lost := _lost(closed, now)):
         causes.append(f"usage was lost: {lost}")
     elif more and not moved:
@@ -464,20 +466,25 @@ def _causes(
         )
     # The rest of the base, without credits and disputes, is what usage was charged.
     charges = exact_sum((new.base, -new.adjusted, -old.base, old.adjusted))
-    if charges and not moved and not recounted and (why.prices() or not more):
+    charged = "; ".join(filter(None, (why.prices(), *counting)))
+    if charges and not moved and not recounted and (charged or not more):
         # With late usage too, the price's part of the difference cannot be told apart.
         priced = "" if more else f": {charges.normalize():+,f} of base"
-        causes.append(f"{why.prices() or 'new price known'}{priced}")
-    return causes or ["earlier sales moved the cap, a band, a floor or a cent"]
+        causes.append(f"{charged or 'new price known'}{priced}")
+    return (
+        causes
+        or list(figures.values())
+        or ["earlier sales moved the cap, a band, a floor or a cent"]
+    )
 
 
-def _recounted(closed: Settlement, now: Settlement, why: _Reasons) -> str:
+def _recounted(closed: Settlement, now: Settlement, why: _Reasons, counting: Sequence[str]) -> str:
     """Return why a base takes in other requests of the same usage; empty if usage came or went."""
     usage = closed.inputs.usage
     if not usage or usage != now.inputs.usage:
         return ""
     # What was free of charge counts no request; a price may have changed that.
-    reasons = filter(None, (why.agreement(), *why.readings(), why.prices()))
+    reasons = filter(None, (why.agreement(), *why.readings(), why.prices(), *counting))
     return "; ".join(reasons) or "the base takes in other products"
 
 
@@ -527,18 +534,32 @@ def _days(days: Sequence[Interval]) -> str:
     )
 
 
-def _days_and_rate(settlement: Settlement, term: str) -> tuple[list[Interval], list[object]]:
+def _days_and_figures(
+    settlement: Settlement, term: str
+) -> tuple[list[Interval], list[tuple[object, ...]]]:
+    """Return the days of a share, and its rate, bands and cap on them."""
     shares = [share for share in settlement.shares if share.term == term]
-    return [share.days for share in shares], [(share.rate, share.bands) for share in shares]
+    figures: list[tuple[object, ...]] = []
+    for share in shares:
+        cap = () if share.cap is None else (share.cap.cap, share.cap.opening)
+        figures.append((share.rate, share.bands, cap))
+    return [share.days for share in shares], figures
 
 
-def _assumed(closed: Settlement, now: Settlement, because: Mapping[str, str]) -> list[str]:
+def _assumed(
+    closed: Settlement, now: Settlement, term: str, because: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the figures of a share, or of no share, that have another value, each as a cause."""
+    shares = (*closed.shares, *now.shares)
+    own = {name for share in shares if share.term == term for name in share.named_figures}
+    named = {name for share in shares for name in share.named_figures}
     before = {assumption.name: assumption.value for assumption in closed.assumptions}
-    return [
-        _with_reason(
+    return {
+        assumption.name: _with_reason(
             f"assumption {assumption.name}: {before[assumption.name]} → {assumption.value}",
             because.get(f"assumption:{assumption.name}", ""),
         )
         for assumption in now.assumptions
         if before.get(assumption.name, assumption.value) != assumption.value
-    ]
+        and (assumption.name in own or assumption.name not in named)
+    }

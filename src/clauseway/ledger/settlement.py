@@ -162,6 +162,11 @@ class ShareResult(msgspec.Struct, frozen=True, kw_only=True):
     withholding: Decimal = _ZERO
     late: str = CORRECTION
 
+    @property
+    def named_figures(self) -> set[str]:
+        """Return the names of the share's rate and cap, as assumptions have them."""
+        return {self.rate_name} | ({self.cap.name} if self.cap is not None else set())
+
 
 class Disputed(msgspec.Struct, frozen=True, kw_only=True):
     """The amount that a line would owe in addition if every open dispute were rejected.

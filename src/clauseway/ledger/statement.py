@@ -206,13 +206,9 @@ def citations_of(share: ShareResult) -> tuple[Citation, ...]:
 def assumed_by(settlement: Settlement, share: ShareResult) -> tuple[str, ...]:
     """Return the names of a share's assumptions: its rate, its cap, and those that are no share's
     rate or cap, which hold for all."""
-    own = {share.rate_name, share.cap.name if share.cap is not None else ""}
-    theirs = {name for other in settlement.shares for name in _named(other)}
+    own = share.named_figures
+    theirs = {name for other in settlement.shares for name in other.named_figures}
     return tuple(a.name for a in settlement.assumptions if a.name in own or a.name not in theirs)
-
-
-def _named(share: ShareResult) -> set[str]:
-    return {share.rate_name} | ({share.cap.name} if share.cap is not None else set())
 
 
 def _lines(settlement: Settlement, direction: Direction) -> Iterator[StatementLine]:
