@@ -214,16 +214,23 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
     ),
     # Of what others sell, another part counts; with another price, both are named.
     (
-        april(WHOLESALE, figures=PART, sales=(RESOLD,)),
-        april(WHOLESALE, figures=PART, sales=(RESOLD,), assume=["wholesale=90%"]),
+        april(WHOLESALE, figures=PART | OWNER, sales=(RESOLD,), assume=["wholesale=100%", "revenue-owner=seller"]),
+        april(WHOLESALE, figures=PART | OWNER, sales=(RESOLD,), assume=["wholesale=90%"]),
         "-2.00",
-        ["assumption wholesale: 100 % → 90%: -10 of base"],
+        ["assumption wholesale: 100% → 90%: -10 of base"],
     ),
     (
         april(WHOLESALE, figures=PART, sales=(RESOLD,)),
         april(WHOLESALE, figures=PART, sales=(RESOLD,), assume=["wholesale=90%"], price_book="c"),
         "-2.00",
         ["another price book; assumption wholesale: 100 % → 90%: -10 of base"],
+    ),
+    # The same value in other words is no other value.
+    (
+        april(WHOLESALE, figures=PART, sales=(RESOLD,)),
+        april(WHOLESALE, figures=PART, sales=(RESOLD, RESOLD), assume=["wholesale=100%"]),
+        "+20.00",
+        ["late usage: 1 request more"],
     ),
     # Sales are the revenue of whoever operates their cloud: the host's, which owes nothing of its own.
     (

@@ -116,6 +116,11 @@ def accepted_items(assumptions: Iterable[Assumption]) -> list[str]:
     return [item for figure in accepted for item in items_of(figure.name, figure.value)]
 
 
+def is_same_value(value: str, other: str) -> bool:
+    """Return whether two values of a figure are the same but for spaces: `20%` and `20 %`."""
+    return "".join(value.split()) == "".join(other.split())
+
+
 def replace_items(held: Iterable[str], given: Sequence[str]) -> list[str]:
     """Return the items held, with those given in the place of all that name the same figures."""
     named = {_figure_of(item) for item in given}

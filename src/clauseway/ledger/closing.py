@@ -19,7 +19,7 @@ import msgspec
 
 from clauseway.agreement.language.figures import REVENUE_OWNER, WHOLESALE
 from clauseway.agreement.language.shares import CORRECTION, RESTATEMENT, PaymentTerm
-from clauseway.ledger.assumptions import ESTIMATED, accepted_items
+from clauseway.ledger.assumptions import ESTIMATED, accepted_items, is_same_value
 from clauseway.ledger.settlement import (
     Disputed,
     Inputs,
@@ -560,6 +560,6 @@ def _assumed(
             because.get(f"assumption:{assumption.name}", ""),
         )
         for assumption in now.assumptions
-        if before.get(assumption.name, assumption.value) != assumption.value
+        if not is_same_value(before.get(assumption.name, assumption.value), assumption.value)
         and (assumption.name in own or assumption.name not in named)
     }

@@ -39,7 +39,7 @@ from clauseway.app.opening.several import (
 )
 from clauseway.decisions.joint_answers import in_their_order
 from clauseway.ledger import Settlement, check_sellers, read_assumptions, read_rates
-from clauseway.ledger.assumptions import items_of, replace_items
+from clauseway.ledger.assumptions import is_same_value, items_of, replace_items
 from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook, PriceTable, parse_book
 from clauseway.pricing.price_table import table_digest
@@ -544,9 +544,9 @@ def _wanted_figures(
     # The home's own figure goes first, then the last settlement's; a new one is accepted.
     for acceptance in accepting_figures(assume, figures):
         if acceptance.name in held:
-            if not _same_value(held[acceptance.name].label, acceptance.label):
+            if not is_same_value(held[acceptance.name].label, acceptance.label):
                 yield _another_value(acceptance, held[acceptance.name])
-        elif acceptance.name in settled and not _same_value(
+        elif acceptance.name in settled and not is_same_value(
             settled[acceptance.name], acceptance.label
         ):
             yield _another_default(acceptance, settled[acceptance.name])
@@ -563,10 +563,6 @@ def accepting_figures(assume: Sequence[str], figures: Mapping[str, Figure]) -> l
         if text not in values.setdefault(name, []):
             values[name].append(text)
     return [_plain(ASSUMPTION, name, "; ".join(text)) for name, text in values.items()]
-
-
-def _same_value(value: str, held: str) -> bool:
-    return "".join(value.split()) == "".join(held.split())
 
 
 def _wanted_readings(
@@ -679,7 +675,7 @@ def stands_otherwise(basis: Basis, settled: Settlement) -> list[str]:
     held = {acceptance.name: acceptance.label for acceptance in basis.of(ASSUMPTION)}
     for figure in settled.assumptions:
         value = held.get(figure.name, "" if figure.accepted else figure.value)
-        if not _same_value(value, figure.value):
+        if not is_same_value(value, figure.value):
             differences.append(f"the figure {figure.name}")
     if chosen_readings(opened, basis.readings) != (inputs.readings or {}):
         differences.append("a reading")
