@@ -35,6 +35,7 @@ from clauseway.cli.money.statement_text import print_statement
 from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
+from database_connections import connections_made
 from in_process import answer, run
 from metered_months import BOOK, IN, MILLION, OUT, Sold, assumed, metered_home
 
@@ -57,6 +58,27 @@ def own(book: Home, tmp_path: Path) -> Home:
 def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CLAUSEWAY_KEYS", str(tmp_path / "keys"))
     return tmp_path / "keys"
+
+
+# Commands that read several parts of a home's books.
+OF_THE_BOOKS = [
+    ("settle", "--period", "2026-04"),
+    ("settle", "--period", "2026-04", "--under", "A3"),
+    ("statement", "--period", "2026-04"),
+    ("basis",),
+    ("price", "gpt-5.4", "--cloud", "azure"),
+    ("export", "focus", "--period", "2026-04"),
+    ("books", "credit", "--id", "note", "--request", settled_book.request(1), "--reason", "late"),
+]
+
+
+@pytest.mark.parametrize("words", OF_THE_BOOKS, ids=" ".join)
+def test_a_command_opens_the_database_once(own: Home, words: tuple[str, ...]) -> None:
+    """To open it takes SQLite and SQLAlchemy three milliseconds: a settlement opened it sixteen times."""
+    with connections_made() as made:
+        done = run(*words, home=own.root)
+    assert done.returncode == 0, done.stderr
+    assert len(made) == 1
 
 
 def printed(home: Home, *arguments: str, code: int = 0) -> str:

@@ -1,10 +1,12 @@
 """The control data of a home, opened."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
 from clauseway.app.opening.home import Home
 from clauseway.storage import Control
+from clauseway.storage.control.control import kept_open
+from clauseway.values import InvalidInput
 
 
 @contextmanager
@@ -20,3 +22,13 @@ def control_of(home: Home) -> Control:
     # Looked at before the home is: of a disk that goes in between, the mount point gets no others.
     may_begin = not (home.served_identity or home.embedded_control.exists())
     return Control.open(home.make().control, may_begin=may_begin)
+
+
+@contextmanager
+def kept_control(home: Home) -> Iterator[None]:
+    """Open the control data of a home once for everything that asks for them within. Where their
+    place cannot be told, nothing is kept, and whoever opens them raises why."""
+    with ExitStack() as kept:
+        with suppress(InvalidInput, OSError):
+            kept.enter_context(kept_open(home.control))
+        yield

@@ -32,6 +32,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
+from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.price import print_slips
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt
@@ -60,6 +61,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @app.callback()
+@by_one_connection
 def show(
     context: typer.Context,
     known_at: options.KnownAtFlag = None,
@@ -98,6 +100,7 @@ def show(
 
 
 @app.command()
+@by_one_connection
 def prices(
     context: typer.Context,
     why: Why,
@@ -141,6 +144,7 @@ def prices(
 
 
 @app.command()
+@by_one_connection
 def rates(
     file: Annotated[Path, typer.Argument(help="Dated exchange rates: day,base,quote,rate.")],
     why: Why,
@@ -156,6 +160,7 @@ def rates(
 
 
 @app.command()
+@by_one_connection
 def assume(
     why: Why,
     figures: Annotated[
@@ -178,6 +183,7 @@ def assume(
 
 
 @app.command()
+@by_one_connection
 def read(
     why: Why,
     readings: Annotated[
@@ -197,6 +203,7 @@ def read(
 
 
 @app.command()
+@by_one_connection
 def agreement(
     why: Why,
     folders: Annotated[

@@ -12,7 +12,7 @@ from clauseway.app.books.bookkeeping import Sold, VoucherDraft, credit
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.held import held_prices
+from clauseway.cli.held import by_one_connection, held_prices
 from clauseway.cli.money.invoice import Dated, dated
 from clauseway.ledger import Credit, Dispute
 from clauseway.values import parse_day
@@ -52,6 +52,7 @@ class Which(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+@by_one_connection
 @options.taking(Which)
 def command(which: Which, home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Take a charge back, wholly or in part, at the event time of what it reverses.

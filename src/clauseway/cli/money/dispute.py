@@ -9,6 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
+from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.credit import Which, book
 from clauseway.cli.money.invoice import Dated, dated
 
@@ -16,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("open")
+@by_one_connection
 @options.taking(Which)
 def open_(which: Which, home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     """Dispute a charge: it leaves the base, and with it the cap, until the dispute is resolved.

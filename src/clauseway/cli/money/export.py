@@ -27,7 +27,7 @@ from clauseway.app.opening.places import file_at
 from clauseway.app.opening.several import check_party
 from clauseway.cli import options
 from clauseway.cli.commands import Export
-from clauseway.cli.held import held_agreements, held_prices
+from clauseway.cli.held import by_one_connection, held_agreements, held_prices
 from clauseway.cli.written import (
     OutFile,
     WrittenFile,
@@ -73,6 +73,7 @@ def journal_in(export: Export) -> Callable[..., int]:
     return journal
 
 
+@by_one_connection
 @options.taking(_Books)
 def focus(
     books: _Books,
@@ -116,6 +117,7 @@ def focus(
     )
 
 
+@by_one_connection
 @options.taking(_Books)
 def focus_invoices(
     books: _Books,

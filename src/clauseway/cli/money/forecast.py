@@ -18,12 +18,13 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_assumed
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.held import held_agreements
+from clauseway.cli.held import by_one_connection, held_agreements
 from clauseway.ledger.forecast import AmountRange, Outlook
 from clauseway.wording.dates import dated, day_in_words
 from clauseway.wording.names import listed
 
 
+@by_one_connection
 def command(
     through: Annotated[int, options.year("--until", "The last year.")] = THROUGH,
     growth: Annotated[

@@ -26,6 +26,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console, print_indented
+from clauseway.cli.held import by_one_connection
 from clauseway.cli.output import counted
 from clauseway.pricing import DEFAULT_TIER, Sale
 from clauseway.values import InvalidInput, Problem
@@ -37,6 +38,7 @@ _ANOTHER_BOOK = "Leave it out; --prices FILE prices with another book."
 _STYLES = {"won": "green", "discount": "cyan", "skipped": "dim"}
 
 
+@by_one_connection
 def command(
     context: typer.Context,
     product: Annotated[

@@ -27,6 +27,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_what_if
 from clauseway.cli.console import console
+from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
@@ -57,6 +58,7 @@ Assume = Annotated[
 ]
 
 
+@by_one_connection
 def command(
     period: Period,
     assume: Assume = None,

@@ -26,7 +26,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
-from clauseway.cli.held import held_agreements
+from clauseway.cli.held import by_one_connection, held_agreements
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import (
@@ -55,6 +55,7 @@ _FORMATS = (TERMINAL, *FORMATS)
 
 
 @app.callback()
+@by_one_connection
 def statements(
     context: typer.Context,
     period: Annotated[str, typer.Option("--period", help="The month, as 2026-05.")] = "",
@@ -106,6 +107,7 @@ def statements(
 
 
 @app.command()
+@by_one_connection
 def explain(
     line: Annotated[
         str,
@@ -143,6 +145,7 @@ def explain(
 
 
 @app.command()
+@by_one_connection
 def verify(
     context: typer.Context,
     sources: Annotated[
@@ -219,6 +222,7 @@ def sign(
 
 
 @app.command()
+@by_one_connection
 def pack(
     period: Annotated[str, typer.Argument(help="The settled month, as 2026-05.")],
     out: Annotated[
@@ -306,6 +310,7 @@ def countersign(
 
 
 @app.command()
+@by_one_connection
 def dispute(
     context: typer.Context,
     line: Annotated[

@@ -23,7 +23,7 @@ from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcil
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.held import held_agreements, held_prices
+from clauseway.cli.held import by_one_connection, held_agreements, held_prices
 from clauseway.cli.output import counted
 from clauseway.exchange.focus.bill_rows import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
@@ -34,6 +34,7 @@ DIFFERS = 2
 _SHOWN = 40
 
 
+@by_one_connection
 def command(
     bill: Annotated[
         Path,
