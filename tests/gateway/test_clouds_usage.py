@@ -203,18 +203,29 @@ def test_what_was_cached_is_read_where_other_servers_write_it(said: dict[str, An
     assert problems_of(counted) == []
 
 
+REPORTED = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, "cached_tokens": 10}
+ENDED: dict[str, Any] = {"index": 0, "delta": {}, "finish_reason": "stop"}
+# Whose streams → their last chunk with a choice.
+REPORTED_WITHIN: dict[str, dict[str, Any]] = {
+    "Kimi's": {"choices": [{**ENDED, "usage": REPORTED}]},
+    "Groq's": {"choices": [ENDED], "x_groq": {"id": "req_1", "usage": REPORTED}},
+    "Groq's, null beside": {"choices": [ENDED], "x_groq": {"usage": REPORTED, "debug": None}},
+}
+
+
 @pytest.mark.parametrize("strip", [True, False])
 @pytest.mark.parametrize("also", [False, True])
-def test_a_stream_whose_last_choice_reports_usage_is_metered_by_it(strip: bool, also: bool) -> None:
-    """As Kimi's do, without a report of the chunk itself or before it."""
-    usage = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, "cached_tokens": 10}
-    last = {"index": 0, "delta": {}, "finish_reason": "stop", "usage": usage}
-    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": "hi"}}]}, {"choices": [last]}]
-    chunks += [{"choices": [], "usage": usage}] if also else []
+@pytest.mark.parametrize("last", REPORTED_WITHIN.values(), ids=list(REPORTED_WITHIN))
+def test_a_stream_that_reports_usage_within_another_member_is_metered_by_it(
+    last: dict[str, Any], also: bool, strip: bool
+) -> None:
+    """Without a report of the chunk itself or before it."""
+    chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": {"content": "hi"}}]}, last]
+    chunks += [{"choices": [], "usage": REPORTED}] if also else []
     stream = EventStream(strip_usage=strip)
     passed = b"".join(stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode()) for chunk in chunks)
     assert stream.units == ((Unit.INPUT_TOKENS, 19), (Unit.CACHED_INPUT_TOKENS, 10), (Unit.OUTPUT_TOKENS, 13))
-    # What a choice holds is the server's own, and stays.
+    # What another member holds is the server's own, and stays.
     assert json.loads(passed.split(b"\n\n")[1][len("data: ") :]) == chunks[1]
 
 
@@ -316,6 +327,10 @@ UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
     ({"prompt_tokens": 32, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": 4.0}}, (32, 8)),
     ({"prompt_tokens": 32, "completion_tokens": None}, (32, 0)),
     ({"prompt_tokens": 32, "completion_tokens": None, "total_tokens": 40}, (32, 8)),
+    # As OpenAI reports a legacy completion whose text is empty.
+    ({"prompt_tokens": 32, "total_tokens": 32}, (32, 0)),
+    ({"prompt_tokens": 32, "total_tokens": 40.0}, (32, 8)),
+    ({"prompt_tokens": 32, "total_tokens": "32"}, None),
     ({"prompt_tokens": None, "completion_tokens": 8}, None),
     ({"prompt_tokens": 32}, None),
     ({"prompt_tokens": 32.5, "completion_tokens": 8}, None),

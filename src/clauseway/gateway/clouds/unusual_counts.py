@@ -18,7 +18,8 @@ from clauseway.values import NOT_JSON
 Omissions = dict[str, int]
 _Answer = TypeVar("_Answer")
 _Usage = TypeVar("_Usage", covariant=True)
-# A report without its input is none; one without its output has the rest of the total, or nothing.
+# A report without its input is none; one whose output is null has the rest of the total, or nothing.
+# OpenAI leaves the output of an empty text out of the report: then the total has to tell it.
 _INPUT_AND_OUTPUT = (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"))
 
 
@@ -130,8 +131,12 @@ def _counts_of(usage: dict[str, object]) -> dict[str, object]:
     counts = {name: _count(value) for name, value in usage.items()}
     for read, written in _INPUT_AND_OUTPUT:
         tokens_in, total = counts.get(read), counts.get("total_tokens")
-        if written in counts and counts[written] is None and isinstance(tokens_in, int):
-            counts[written] = max(total - tokens_in, 0) if isinstance(total, int) else 0
+        if counts.get(written) is not None or not isinstance(tokens_in, int):
+            continue
+        if isinstance(total, int):
+            counts[written] = max(total - tokens_in, 0)
+        elif written in counts:
+            counts[written] = 0
     return counts
 
 

@@ -42,12 +42,13 @@ class Chunk(_Choices, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
-class _ReportingChoice(msgspec.Struct, frozen=True, gc=False):
+class _Reporting(msgspec.Struct, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
-class _ReportingChoices(msgspec.Struct, frozen=True, gc=False):
-    choices: list[_ReportingChoice] = []
+class _ReportingChunk(msgspec.Struct, frozen=True, gc=False):
+    choices: list[_Reporting] = []
+    x_groq: _Reporting | None = None
 
 
 class _ReportedError(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +62,28 @@ class _ReportedError(msgspec.Struct, frozen=True, gc=False):
 
 decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
 _decode_choices: Final = msgspec.json.Decoder(_Choices).decode
-_decode_reporting: Final = msgspec.json.Decoder(_ReportingChoices).decode
+_decode_reporting: Final = msgspec.json.Decoder(_ReportingChunk).decode
+_decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
+
+
+def usage_within(data: bytes) -> ChatUsage | None:
+    """Return the usage that another member of a chunk reports; None if none does. Kimi's last chunk
+    has it in a choice, Groq's in `x_groq`, whether or not a report was asked for."""
+    try:
+        chunk = decode_with_half_pairs(_decode_reporting, data)
+    except NOT_JSON:
+        return None
+    members = chunk.choices if chunk.x_groq is None else [*chunk.choices, chunk.x_groq]
+    return next((member.usage for member in members if member.usage is not None), None)
+
+
+def is_error(self) -> bool:
+        return bytes(self.type) == ERROR or reports_error(self.error)
+
+
+decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+_decode_choices: Final = msgspec.json.Decoder(_Choices).decode
+_decode_reporting: Final = msgspec.json.Decoder(_ReportingChunk).decode
 _decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
 
 

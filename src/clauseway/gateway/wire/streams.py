@@ -36,7 +36,7 @@ from clauseway.gateway.wire.stream_chunks import (
     decode_chunk,
     has_content,
     is_error,
-    usage_of_choices,
+    usage_within,
 )
 from clauseway.values import NOT_JSON
 
@@ -213,7 +213,7 @@ class EventStream:
         if _USAGE.search(block) is not None:
             for event in events_in(block[_begin_of(block, block.find(_NAME)) :]):
                 data = data_of(event)
-                usage = usage_in(data, self._omissions) or usage_of_choices(data)
+                usage = usage_in(data, self._omissions) or usage_within(data)
                 if usage is not None:
                     self._note_usage(usage, data)
         return block
@@ -251,16 +251,14 @@ class EventStream:
         # No chunk as we know it: the client may read it.
         except NOT_JSON:
             return self._event_without_unusual_usage(event, data)
-        if "usage" not in members:
-            usage = usage_of_choices(data)
-            if usage is not None:
-                self._note_usage(usage, data)
-            return event
         if chunk.usage is not None:
             self._note_usage(chunk.usage, data)
             # Only we asked for it: this event exists for its usage.
             return event if chunk.choices or "error" in members else b""
-        if bytes(members["usage"]) != b"null":
+        usage = usage_within(data)
+        if usage is not None:
+            self._note_usage(usage, data)
+        if "usage" not in members:
             return event
         del members["usage"]
         return _with_data(event, msgspec.json.encode(members))
