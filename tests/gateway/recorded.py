@@ -90,7 +90,11 @@ def usage_of(told: Any) -> tuple[int, int] | None:
 def searches_of(told: Any) -> int:
     """How often the cloud searched the web for an answer or an event."""
     response = told.get("response") or told if isinstance(told, dict) else {}
-    tools = response.get("tool_usage") or {}
+    tools = response.get("tool_usage")
+    if tools is None:
+        output = response.get("output") if isinstance(response, dict) else None
+        calls = [item for item in output or () if isinstance(item, dict) and item.get("type") == "web_search_call"]
+        return sum((call.get("action") or {"type": "search"})["type"] == "search" for call in calls)
     return int((tools.get("web_search") or {}).get("num_requests") or 0)
 
 

@@ -282,12 +282,20 @@ def test_the_vendors_types_take_these_reports() -> None:
     assert CreateEmbeddingResponse.model_validate(answer).usage.prompt_tokens == 8
 
 
+SEARCH: dict[str, Any] = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}}
+OPENED: dict[str, Any] = {**SEARCH, "action": {"type": "open_page", "url": "https://example.com"}}
 # What a response or a message says of searches → how many are metered. None at all needs no price.
 SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
     ("responses", RESPONSE, {"tool_usage": {"image_gen": {"input_tokens": 0}, "web_search": {"num_requests": 3}}}, 3),
     ("responses", RESPONSE, {"tool_usage": {"web_search": {"num_requests": 0}}}, None),
     ("responses", RESPONSE, {"tool_usage": {"web_search": None}}, None),
     ("responses", RESPONSE, {"tool_usage": None}, None),
+    # Not every server sums searches up. A sum goes before the items: not every search is charged.
+    ("responses", RESPONSE, {"output": [SEARCH, OPENED, {"type": "message"}, SEARCH]}, 2),
+    ("responses", RESPONSE, {"output": [{**SEARCH, "action": None}, {**SEARCH, "status": "failed"}]}, 1),
+    ("responses", RESPONSE, {"output": [OPENED]}, None),
+    ("responses", RESPONSE, {"output": [SEARCH], "tool_usage": {"web_search": {"num_requests": 0}}}, None),
+    ("responses", RESPONSE, {"output": [{**SEARCH, "action": 7}]}, None),
     ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 5}}, {}, 2),
     ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 0}}, {}, None),
     ("message", {**MESSAGE, "server_tool_use": None}, {}, None),
@@ -302,6 +310,46 @@ def test_searches_of_the_clouds_own_tool_are_metered(
     assert found is not None
     assert found.pop("web_searches", None) == searches
     assert found == units(name, {key: value for key, value in report.items() if key != "server_tool_use"})
+
+
+DRAWN = {
+    "input_tokens": 50,
+    "input_tokens_details": {"text_tokens": 10, "image_tokens": 40},
+    "output_tokens": 1056,
+    "output_tokens_details": {"image_tokens": 1056, "text_tokens": 0},
+    "total_tokens": 1106,
+}
+NONE_DRAWN = {
+    "input_tokens": 0,
+    "input_tokens_details": {"text_tokens": 0, "image_tokens": 0},
+    "output_tokens": 0,
+    "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+}
+# What a response says of the tool that draws → the units beside those of its own model. None at all needs no price.
+DRAWINGS: list[tuple[dict[str, Any] | None, dict[str, int]]] = [
+    (
+        DRAWN,
+        {
+            "image_tool_input_tokens": 50,
+            "image_tool_image_input_tokens": 40,
+            "image_tool_output_tokens": 1056,
+            "image_tool_image_output_tokens": 1056,
+        },
+    ),
+    ({"output_tokens": 1056}, {"image_tool_output_tokens": 1056}),
+    (NONE_DRAWN, {}),
+    (None, {}),
+]
+
+
+@pytest.mark.parametrize(("drawn", "expected"), DRAWINGS)
+def test_what_the_clouds_own_tool_draws_is_metered_beside_the_model(
+    drawn: dict[str, Any] | None, expected: dict[str, int]
+) -> None:
+    found = units("responses", RESPONSE, tool_usage={"image_gen": drawn, "web_search": {"num_requests": 0}})
+    own = units("responses", RESPONSE)
+    assert own is not None
+    assert found == {**own, **expected}
 
 
 def test_a_stream_of_messages_tells_its_searches_at_the_end() -> None:

@@ -434,6 +434,23 @@ def test_a_further_model_that_stands_beside_none_is_refused() -> None:
         decode_chat(b'{"model":"m","extra_body":{"models":["x"],"models":null}}', b"application/json")
 
 
+# A response that may draw → how many pictures are reserved for it.
+DRAWINGS: list[tuple[dict[str, Any], int]] = [
+    ({"tools": [{"type": "image_generation"}]}, 4),
+    ({"tools": [{"type": "image_generation"}], "max_tool_calls": 2}, 2),
+    ({"tools": [{"type": "image_generation"}], "max_tool_calls": 10**6}, 128),
+    ({"tools": [{"type": "web_search"}], "max_tool_calls": 2}, 0),
+    ({"prompt": {"id": "pmpt_1"}}, 4),
+    ({}, 0),
+]
+
+
+@pytest.mark.parametrize(("members", "drawings"), DRAWINGS)
+def test_how_many_pictures_may_be_drawn(members: dict[str, Any], drawings: int) -> None:
+    body = json.dumps({"model": "gpt-5.5", "input": "a cat", **members}).encode()
+    assert needs((decode_responses(body, b""), body)).drawings == drawings
+
+
 @pytest.mark.parametrize(("asked", "searches"), SEARCHES)
 def test_how_often_the_web_may_be_searched(asked: tuple[RequestProperties, bytes], searches: int) -> None:
     assert needs(asked).searches == searches

@@ -244,11 +244,21 @@ def test_as_many_searches_as_a_request_allows_are_reserved() -> None:
     assert worst(target, Needs(bits=1, searches=3), max_tokens=1)[0] == without + 3 * 10_000
 
 
+def test_as_many_pictures_as_a_request_allows_are_reserved() -> None:
+    """One at the highest quality, 3,840 × 2,160, takes some 13,400 tokens, and is drawn from a prompt and other pictures."""
+    prices = {int(Unit.INPUT_TOKENS): 5, int(Unit.OUTPUT_TOKENS): 20}
+    prices |= {int(Unit.IMAGE_TOOL_INPUT_TOKENS): 5_000, int(Unit.IMAGE_TOOL_IMAGE_INPUT_TOKENS): 8_000}
+    prices |= {int(Unit.IMAGE_TOOL_OUTPUT_TOKENS): 30_000}
+    target = _with(deployment("d"), prices=(Prices(begin_ns=0, end_ns=1 << 62, units=prices),))
+    without = worst(target, Needs(bits=1), max_tokens=1)[0]
+    assert worst(target, Needs(bits=1, drawings=3), max_tokens=1)[0] == without + 3 * (16_384 * 8_000 + 16_384 * 30_000)
+
+
 @given(PRICED, reports(), st.integers(1, 4))
 def test_no_charge_is_larger_than_its_worst_case(
     prices: dict[Unit, int], report: dict[Unit, int], choices: int
 ) -> None:
-    """For any report of no more tokens than the body has bytes, and no more output and searches than were asked for."""
+    """For any report of no more tokens than the body has bytes, and no more output, searches and pictures than asked."""
     del report[Unit.AUDIO_INPUT_MILLISECONDS]
     body_bytes, output = report[Unit.INPUT_TOKENS], report[Unit.OUTPUT_TOKENS]
     units = {int(unit): price for unit, price in prices.items() if unit is not Unit.AUDIO_INPUT_MILLISECONDS}
@@ -256,6 +266,7 @@ def test_no_charge_is_larger_than_its_worst_case(
     call = Bench(plan([target])).target("d")
     each = -(-output // choices) or 1
     asked = decode_chat(PLAIN_BODY[:-1] + b',"max_tokens":%d,"n":%d}' % (each, choices), b"")
-    needs = Needs(audio=True, searches=report[Unit.WEB_SEARCHES])
+    drawn = max(report[Unit.IMAGE_TOOL_INPUT_TOKENS], report[Unit.IMAGE_TOOL_OUTPUT_TOKENS])
+    needs = Needs(audio=True, searches=report[Unit.WEB_SEARCHES], drawings=-(-drawn // 16_384))
     reserved = call.worst_case(asked, body_bytes, needs, call.scale)
     assert call.charge(tuple(report.items())) <= reserved.picodollars

@@ -240,6 +240,15 @@ def test_searches_of_the_web(clouds: Endpoints, cloud: str) -> None:
     assert Unit.WEB_SEARCHES not in last_units(clouds)
 
 
+def test_pictures_that_a_tool_draws(clouds: Endpoints) -> None:
+    asked: Any = {"model": MODEL, "input": "Draw a cloud.", "tools": [{"type": "image_generation"}]}
+    for stream in (False, True):
+        answer = clouds.client().responses.create(**asked, stream=stream, extra_headers=on("openai"))
+        assert [event.type for event in answer][-1] == "response.completed" if stream else answer.tool_usage
+        units = last_units(clouds)
+        assert (units[Unit.IMAGE_TOOL_INPUT_TOKENS], units[Unit.IMAGE_TOOL_OUTPUT_TOKENS]) == (24, 1056)
+
+
 # -- everything else
 
 

@@ -75,10 +75,12 @@ ANSWERS: list[tuple[Reader, dict[str, Any], list[str]]] = [
         {"usage": {**TYPED, "output_tokens_details": {"image_tokens": 9}}},
         ["image_output_tokens"],
     ),
-    (responses_units_in, {"usage": TYPED, "tool_usage": {"image_gen": TYPED}}, ["image_gen"]),
-    (responses_units_in, {"response": {"usage": TYPED, "tool_usage": {"image_gen": TYPED}}}, ["image_gen"]),
-    (responses_units_in, {"usage": TYPED, "tool_usage": {"image_gen": {"input_tokens": 0, "output_tokens": 0}}}, []),
-    (responses_units_in, {"usage": TYPED, "tool_usage": {"image_gen": None}}, []),
+    (
+        responses_units_in,
+        {"usage": TYPED, "tool_usage": {"image_gen": {**TYPED, "output_tokens_details": {"image_tokens": 9}}}},
+        ["image_tool_image_output_tokens"],
+    ),
+    (responses_units_in, {"usage": TYPED, "tool_usage": {"image_gen": {"output_tokens": "1056"}}}, ["output_tokens"]),
     (embeddings_units_in, {"usage": {"prompt_tokens": TOO_MANY}}, ["usage"]),
     (speech_units_in, {"usage": {"input_tokens": 14}}, ["usage"]),
     (

@@ -25,6 +25,10 @@ CODES_OF_UNITS = {
     13: "audio_input_milliseconds",
     14: "cache_write_1h_tokens",
     15: "web_searches",
+    16: "image_tool_input_tokens",
+    17: "image_tool_image_input_tokens",
+    18: "image_tool_output_tokens",
+    19: "image_tool_image_output_tokens",
 }
 CODES_OF_STATUSES = {
     1: "complete",

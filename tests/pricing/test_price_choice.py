@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from clauseway.metering import Unit
+from clauseway.metering.units import WHOLES
 from clauseway.pricing import PriceTable, Sale, UnknownPrice, parse_book
 from clauseway.pricing.price_conditions import Conditions, parse_hours
 from clauseway.pricing.price_table import in_context
@@ -390,7 +391,7 @@ def test_how_finely_sales_are_told_apart() -> None:
     assert [*grain.buyers, *grain.tiers, *grain.endpoints] == ["Contoso", "flex", "embeddings"]
     assert (grain.steps, dict(grain.dear)) == ((100, 200, 300), {"gpt": 100})
     # What is never free needs a price; a discount gives none.
-    assert grain.units == {IN, OUT, Unit.AUDIO_INPUT_MILLISECONDS, Unit.WEB_SEARCHES}
+    assert grain.units == WHOLES
     assert set(grain.hours.values()) == {0}
     at_night = grained().grain([Sale("gpt", "azure", "openai", "us")])
     assert at_night.steps == (100, 300)

@@ -440,6 +440,10 @@ NUMBERS = {
     "audio_input_milliseconds": 113,
     "cache_write_1h_tokens": 114,
     "web_searches": 115,
+    "image_tool_input_tokens": 116,
+    "image_tool_image_input_tokens": 117,
+    "image_tool_output_tokens": 118,
+    "image_tool_image_output_tokens": 119,
 }
 
 
@@ -459,7 +463,7 @@ def test_a_column_that_comes_later_is_a_schema_of_its_own(lake: Lake) -> None:
     done = publish(lake, NOW_NS)
     assert (done.is_new, done.snapshot) == (True, number)
     later = metadata_of(lake)
-    assert [(each["schema-id"], len(each["fields"])) for each in later["schemas"]] == [(0, 42), (1, 43)]
+    assert [(each["schema-id"], len(each["fields"])) for each in later["schemas"]] == [(0, 46), (1, 47)]
     assert later["current-schema-id"] == 1
     assert not publish(lake, NOW_NS).is_new
 

@@ -28,6 +28,11 @@ class Unit(IntEnum):
     AUDIO_INPUT_MILLISECONDS = 13
     CACHE_WRITE_1H_TOKENS = 14  # what is kept for an hour, among all that the cache was given
     WEB_SEARCHES = 15  # by the cloud's own tool; what they bring in counts as input too
+    # Of the model that draws for another, as the cloud's own tool: beside the tokens of the other.
+    IMAGE_TOOL_INPUT_TOKENS = 16
+    IMAGE_TOOL_IMAGE_INPUT_TOKENS = 17
+    IMAGE_TOOL_OUTPUT_TOKENS = 18
+    IMAGE_TOOL_IMAGE_OUTPUT_TOKENS = 19
 
     @property
     def column(self) -> str:
@@ -47,6 +52,8 @@ CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.REJECTED_PREDICTION_TOKENS: Unit.OUTPUT_TOKENS,
     Unit.IMAGE_INPUT_TOKENS: Unit.INPUT_TOKENS,
     Unit.IMAGE_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
+    Unit.IMAGE_TOOL_IMAGE_INPUT_TOKENS: Unit.IMAGE_TOOL_INPUT_TOKENS,
+    Unit.IMAGE_TOOL_IMAGE_OUTPUT_TOKENS: Unit.IMAGE_TOOL_OUTPUT_TOKENS,
 }
 _WITH_PARTS = tuple(sorted(set(CONTAINED_IN.values())))
 
@@ -66,6 +73,8 @@ WHOLES = frozenset(
         Unit.OUTPUT_TOKENS,
         Unit.AUDIO_INPUT_MILLISECONDS,
         Unit.WEB_SEARCHES,
+        Unit.IMAGE_TOOL_INPUT_TOKENS,
+        Unit.IMAGE_TOOL_OUTPUT_TOKENS,
     }
 )
 

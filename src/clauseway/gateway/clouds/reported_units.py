@@ -43,17 +43,22 @@ from clauseway.gateway.clouds.usage_reports import (
     Embedded,
     EmbeddingsUsage,
     HeardInDetail,
+    ImageDetails,
     ImagesUsage,
+    ImageToolUsage,
     Messaged,
     MessageUsage,
+    Output,
     PromptDetails,
     Responded,
     ResponsesReport,
     SpeechUsage,
     Spoken,
     TimeHeard,
+    ToolUsage,
     Transcribed,
     TranscriptionUsage,
+    WebSearchUsage,
 )
 from clauseway.metering import Unit
 from clauseway.values import NOT_JSON
@@ -75,8 +80,14 @@ _ACCEPTED: Final = Unit.ACCEPTED_PREDICTION_TOKENS
 _REJECTED: Final = Unit.REJECTED_PREDICTION_TOKENS
 _AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
 _WEB_SEARCHES: Final = Unit.WEB_SEARCHES
+_TOOL_INPUT: Final = Unit.IMAGE_TOOL_INPUT_TOKENS
+_TOOL_IMAGE_INPUT: Final = Unit.IMAGE_TOOL_IMAGE_INPUT_TOKENS
+_TOOL_OUTPUT: Final = Unit.IMAGE_TOOL_OUTPUT_TOKENS
+_TOOL_IMAGE_OUTPUT: Final = Unit.IMAGE_TOOL_IMAGE_OUTPUT_TOKENS
 _decode_answer: Final = msgspec.json.Decoder(Answered).decode
 _decode_response: Final = msgspec.json.Decoder(Responded).decode
+_decode_output: Final = msgspec.json.Decoder(Output).decode
+_SEARCH_CALL: Final = b'"web_search_call"'
 _decode_batch: Final = msgspec.json.Decoder(Batched).decode
 _decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
 _decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
@@ -246,7 +257,21 @@ def responses_usage_in(answer: bytes, omissions: Omissions | None = None) -> Res
     response = responded if responded.response is None else responded.response
     if response.usage is None:
         return None
-    return ResponsesReport(response.usage, response.tool_usage)
+    tools = response.tool_usage
+    if tools is None and _SEARCH_CALL in answer:
+        tools = _searches_in(answer)
+    return ResponsesReport(response.usage, tools)
+
+
+def _searches_in(answer: bytes) -> ToolUsage | None:
+    """Return how often a response's items say that the cloud searched the web. Not every server sums
+    it up; a sum goes before the items, because some searches are not charged."""
+    try:
+        carried = _decode_output(answer)
+    except NOT_JSON:
+        return None
+    items = (carried.response or carried).output or []
+    return ToolUsage(web_search=WebSearchUsage(sum([item.is_search for item in items])))
 
 
 def batch_usage_in(answer: bytes, omissions: Omissions | None = None) -> ResponsesReport | None:
@@ -275,11 +300,42 @@ def units_of_responses(report: ResponsesReport, omissions: Omissions | None = No
     if tools is not None:
         if tools.web_search is not None and tools.web_search.num_requests:
             units.append((_WEB_SEARCHES, tools.web_search.num_requests))
-        # A record is of one model, and this report does not name the other, whose price they have.
-        drawn = tools.image_gen
-        if drawn is not None and (drawn.input_tokens or drawn.output_tokens):
-            note_omission(omissions, "image_gen")
+        if tools.image_gen is not None:
+            _add_drawn(units, tools.image_gen, omissions)
     return tuple(units)
+
+
+def _add_drawn(
+    units: list[tuple[Unit, int]], drawn: ImageToolUsage, omissions: Omissions | None
+) -> None:
+    """Add the tokens of the images that a tool drew. One that drew none is reported too, and needs no
+    price."""
+    _add_with_images(
+        units,
+        (_TOOL_INPUT, drawn.input_tokens or 0),
+        (_TOOL_IMAGE_INPUT, drawn.input_tokens_details),
+        omissions,
+    )
+    _add_with_images(
+        units,
+        (_TOOL_OUTPUT, drawn.output_tokens or 0),
+        (_TOOL_IMAGE_OUTPUT, drawn.output_tokens_details),
+        omissions,
+    )
+
+
+def _add_with_images(
+    units: list[tuple[Unit, int]],
+    whole: tuple[Unit, int],
+    part: tuple[Unit, ImageDetails | None],
+    omissions: Omissions | None,
+) -> None:
+    """Add tokens, if there are any, and those of images among them."""
+    count, (unit, details) = whole[1], part
+    if count:
+        units.append(whole)
+        if details is not None:
+            _add_part(units, unit, details.image_tokens, count, omissions)
 
 
 def embeddings_usage_in(

@@ -78,11 +78,19 @@ class WebSearchUsage(msgspec.Struct, frozen=True, gc=False):
     num_requests: _Searches | None = None
 
 
+class ImageDetails(msgspec.Struct, frozen=True, gc=False):
+    """The tokens of images among a report's; the rest are text's."""
+
+    image_tokens: _Count | None = None
+
+
 class ImageToolUsage(msgspec.Struct, frozen=True, gc=False):
     """The tokens of images that a tool drew, with another model."""
 
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
+    input_tokens_details: ImageDetails | None = None
+    output_tokens_details: ImageDetails | None = None
 
 
 class ToolUsage(msgspec.Struct, frozen=True, gc=False):
@@ -90,6 +98,31 @@ class ToolUsage(msgspec.Struct, frozen=True, gc=False):
 
     image_gen: ImageToolUsage | None = None
     web_search: WebSearchUsage | None = None
+
+
+class Action(msgspec.Struct, frozen=True, gc=False):
+    type: str | None = None
+
+
+class OutputItem(msgspec.Struct, frozen=True, gc=False):
+    """An item of a response's output. `action` is what a call of the tool that searches the web did:
+    it may have opened a page, which no cloud charges for."""
+
+    type: str | None = None
+    status: str | None = None
+    action: Action | None = None
+
+    @property
+    def is_search(self) -> bool:
+        searched = self.action is None or self.action.type == "search"
+        return self.type == "web_search_call" and searched and self.status != "failed"
+
+
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """The items of a response, or of an event that carries one."""
+
+    output: list[OutputItem] | None = None
+    response: "Output | None" = None
 
 
 class Response(msgspec.Struct, frozen=True, gc=False):
@@ -138,12 +171,6 @@ class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
 
 class Embedded(msgspec.Struct, frozen=True, gc=False):
     usage: EmbeddingsUsage | None = None
-
-
-class ImageDetails(msgspec.Struct, frozen=True, gc=False):
-    """The tokens of images among a report's; the rest are text's."""
-
-    image_tokens: _Count | None = None
 
 
 class ImagesUsage(msgspec.Struct, frozen=True, gc=False):

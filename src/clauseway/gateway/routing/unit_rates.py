@@ -25,6 +25,10 @@ _OUTPUT_PARTS: Final = (
     Unit.ACCEPTED_PREDICTION_TOKENS,
     Unit.REJECTED_PREDICTION_TOKENS,
 )
+# The most that a picture takes whatever its size and quality (3,840 × 2,160 at the highest takes some
+# 13,400 tokens), and the most that it is drawn from: a prompt and a few other pictures.
+_DRAWING_OUTPUT_MAX: Final = 16_384
+_DRAWING_INPUT_MAX: Final = 16_384
 _ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 
 # The lengths above which prices change, ascending, the first of them 0: (length, unit →
@@ -34,7 +38,8 @@ Steps = Sequence[tuple[int, Mapping[int, int]]]
 
 class TokenRates:
     """Prices in picodollars per unit. `input_max` and `output_max` are the most that a token of
-    plain text may cost, `any_input_max` and `any_output_max` of whatever kind."""
+    plain text may cost, `any_input_max` and `any_output_max` of whatever kind; `drawing` is the most
+    that a picture by the cloud's own tool may cost."""
 
     __slots__ = (
         "_differences",
@@ -43,6 +48,7 @@ class TokenRates:
         "any_output_max",
         "by_time",
         "cached_input",
+        "drawing",
         "input",
         "input_max",
         "milliseconds",
@@ -69,6 +75,9 @@ class TokenRates:
         self.cached_input = prices.get(Unit.CACHED_INPUT_TOKENS, self._prices[Unit.INPUT_TOKENS])
         self.milliseconds = self._prices[Unit.AUDIO_INPUT_MILLISECONDS]
         self.searches = self._prices[Unit.WEB_SEARCHES]
+        self.drawing = _DRAWING_INPUT_MAX * self._most(
+            Unit.IMAGE_TOOL_INPUT_TOKENS
+        ) + _DRAWING_OUTPUT_MAX * self._most(Unit.IMAGE_TOOL_OUTPUT_TOKENS)
         # Sold by the length of what is heard: its tokens have no price.
         self.by_time = Unit.AUDIO_INPUT_MILLISECONDS in prices and Unit.INPUT_TOKENS not in prices
 

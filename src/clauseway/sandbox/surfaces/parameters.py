@@ -92,6 +92,11 @@ def web_searches(tools: list[dict[str, Any]]) -> int:
     return sum(str(tool.get("type")).startswith("web_search") for tool in tools)
 
 
+def images_drawn(tools: list[dict[str, Any]]) -> int:
+    """Return how many images are drawn: one by each tool that may."""
+    return sum(str(tool.get("type")).startswith("image_generation") for tool in tools)
+
+
 def integer(fields: dict[str, Any], name: str, least: int) -> int | None:
     """Return an integer of at least `least`, or None where it is not given."""
     value = fields.get(name)

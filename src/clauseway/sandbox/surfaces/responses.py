@@ -24,6 +24,7 @@ from clauseway.sandbox.surfaces.generation import (
 from clauseway.sandbox.surfaces.parameters import (
     expect,
     flag,
+    images_drawn,
     integer,
     list_page,
     missing,
@@ -41,14 +42,9 @@ from clauseway.sandbox.wire import STREAM, FormatRefusal, ModelCall, Reply, even
 _OUTPUT_TOKENS_MIN: Final = 16
 _ENCRYPTED_THOUGHTS: Final = "reasoning.encrypted_content"
 _FINAL: Final = frozenset({"completed", "incomplete", "cancelled", "failed"})
-# OpenAI reports the tool that draws images also where it drew none.
-_NO_IMAGES_DRAWN: Final = {
-    "input_tokens": 0,
-    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
-    "output_tokens": 0,
-    "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
-    "total_tokens": 0,
-}
+# An image that the tool draws: from a prompt of so many tokens, square, of medium quality.
+_DRAWN_FROM_TOKENS: Final = 24
+_DRAWN_TOKENS: Final = 1056
 # Parameters that are echoed, each with its default.
 _ECHOED: Final[dict[str, object]] = {
     "instructions": None,
@@ -419,10 +415,22 @@ def _finished(kept: KeptResponse, now_s: int) -> dict[str, Any]:
         ],
         "service_tier": "default",
         "tool_usage": {
-            "image_gen": _NO_IMAGES_DRAWN,
+            "image_gen": _image_tool_usage(images_drawn(kept.body["tools"])),
             "web_search": {"num_requests": web_searches(kept.body["tools"])},
         },
         "usage": usage_of(generation),
+    }
+
+
+def _image_tool_usage(images: int) -> dict[str, object]:
+    """Return the usage of the tool that draws images. OpenAI reports it also where it drew none."""
+    drawn_from, drawn = images * _DRAWN_FROM_TOKENS, images * _DRAWN_TOKENS
+    return {
+        "input_tokens": drawn_from,
+        "input_tokens_details": {"image_tokens": 0, "text_tokens": drawn_from},
+        "output_tokens": drawn,
+        "output_tokens_details": {"image_tokens": drawn, "text_tokens": 0},
+        "total_tokens": drawn_from + drawn,
     }
 
 

@@ -43,8 +43,8 @@ class Needs(NamedTuple):
     model's context bounds its input. `audio`: sound goes in or comes out. `cache_key` is what
     prompts with the same beginning share. `tier` is the tier of service that it asks for, in its
     own words. `tokens_max` is the most that its input can be where that is far less than a token
-    for each byte, 0 elsewhere. `searches` is how often the cloud may search the web for it. `items` are
-    the items of earlier answers that it names.
+    for each byte, 0 elsewhere. `searches` is how often the cloud may search the web for it, `drawings`
+    how many pictures it may draw. `items` are the items of earlier answers that it names.
     """
 
     bits: int = 0
@@ -55,6 +55,7 @@ class Needs(NamedTuple):
     tier: str = ""
     tokens_max: int = 0
     searches: int = 0
+    drawings: int = 0
     items: tuple[ItemReference, ...] = ()
 
 
@@ -99,6 +100,10 @@ _HOSTED: Sequence[tuple[str, int]] = (
 )
 # So many searches of the web are reserved for a request that sets no limit to them.
 _SEARCHES: Final = 128
+# So many pictures are reserved for a request that sets no limit, and no more for one that sets a
+# higher one: with what each may cost, charges stay within 63 bits.
+_DRAWINGS: Final = 4
+_DRAWINGS_MAX: Final = 128
 # Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 _NAMESPACE = "namespace"  # a tool that groups others
@@ -293,6 +298,11 @@ def searches_within(limit: int | None) -> int:
     """Return how often the cloud may search the web for a request with this limit, or without
     one."""
     return _SEARCHES if limit is None else min(max(limit, 0), SEARCHES_MAX)
+
+
+def drawings_within(limit: int | None) -> int:
+    """Return how many pictures the cloud may draw for a request with this limit, or without one."""
+    return _DRAWINGS if limit is None else min(max(limit, 0), _DRAWINGS_MAX)
 
 
 def stated(member: msgspec.Raw) -> bool:

@@ -25,6 +25,7 @@ from clauseway.gateway.wire.bodies.needs import (
     Needs,
     chat_parts,
     check_conversation,
+    drawings_within,
     format_needed,
     response_parts,
     searches_within,
@@ -46,6 +47,7 @@ _TOOLS, _PARALLEL = BITS[Capability.TOOLS], BITS[Capability.PARALLEL_TOOL_CALLS]
 _CACHE_KEY, _RETENTION = BITS[Capability.PROMPT_CACHE_KEY], BITS[Capability.PROMPT_CACHE_RETENTION]
 _STORED, _CONVERSATIONS = BITS[Capability.STORED_STATE], BITS[Capability.CONVERSATIONS]
 _WEB_SEARCH, _PREDICTED = BITS[Capability.WEB_SEARCH], BITS[Capability.PREDICTED_OUTPUT]
+_DRAWING: Final = BITS[Capability.IMAGE_GENERATION_TOOL]
 _AUDIO_OUTPUT, _BACKGROUND = BITS[Capability.AUDIO_OUTPUT], BITS[Capability.BACKGROUND]
 _SUMMARY, _TEMPLATES = BITS[Capability.REASONING_SUMMARY], BITS[Capability.PROMPT_TEMPLATES]
 _SEVERAL = Needs(_SEVERAL_CHOICES)
@@ -202,6 +204,15 @@ def _with_cache(needs: Needs, key: str | None, retention: str | None) -> Needs:
     return needs._replace(bits=needs.bits | _CACHE_KEY, cache_key=key) if key else needs
 
 
+def _with_tool_calls(needs: Needs, limit: int | None) -> Needs:
+    """Return the needs with how often the cloud may call the tools that cost more than tokens."""
+    bits = needs.bits
+    return needs._replace(
+        searches=searches_within(limit) if bits & (_WEB_SEARCH | _TEMPLATES) else 0,
+        drawings=drawings_within(limit) if bits & (_DRAWING | _TEMPLATES) else 0,
+    )
+
+
 class _Reasoning(msgspec.Struct, frozen=True, gc=False):
     summary: str | None = None
     generate_summary: str | None = None
@@ -273,12 +284,10 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         # Earlier turns enter the prompt too. Only the model's context bounds them.
         if self.previous_response_id or self.conversation or any(item.is_bare for item in items):
             unbounded = True
-        searches = 0
+        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "", items=items)
         # A template may bring tools along.
-        if bits & (_WEB_SEARCH | _TEMPLATES):
-            searches = searches_within(self.max_tool_calls)
-        tier = self.service_tier or ""
-        needs = Needs(bits, images, unbounded, audio, tier=tier, searches=searches, items=items)
+        if bits & (_WEB_SEARCH | _DRAWING | _TEMPLATES):
+            needs = _with_tool_calls(needs, self.max_tool_calls)
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
