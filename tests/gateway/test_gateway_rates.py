@@ -245,7 +245,7 @@ def test_as_many_searches_as_a_request_allows_are_reserved() -> None:
 
 
 def test_as_many_pictures_as_a_request_allows_are_reserved() -> None:
-    """One at the highest quality, 3,840 × 2,160, takes some 13,400 tokens, and is drawn from a prompt and other pictures."""
+    """One of 3,840 × 2,160 at the highest quality takes some 13,400 tokens."""
     prices = {int(Unit.INPUT_TOKENS): 5, int(Unit.OUTPUT_TOKENS): 20}
     prices |= {int(Unit.IMAGE_TOOL_INPUT_TOKENS): 5_000, int(Unit.IMAGE_TOOL_IMAGE_INPUT_TOKENS): 8_000}
     prices |= {int(Unit.IMAGE_TOOL_OUTPUT_TOKENS): 30_000}
@@ -258,7 +258,7 @@ def test_as_many_pictures_as_a_request_allows_are_reserved() -> None:
 def test_no_charge_is_larger_than_its_worst_case(
     prices: dict[Unit, int], report: dict[Unit, int], choices: int
 ) -> None:
-    """For any report of no more tokens than the body has bytes, and no more output, searches and pictures than asked."""
+    """For any report of no more tokens than the body has bytes, and no more output, searches or pictures than asked."""
     del report[Unit.AUDIO_INPUT_MILLISECONDS]
     body_bytes, output = report[Unit.INPUT_TOKENS], report[Unit.OUTPUT_TOKENS]
     units = {int(unit): price for unit, price in prices.items() if unit is not Unit.AUDIO_INPUT_MILLISECONDS}

@@ -64,9 +64,7 @@ _TIERS_OF_MESSAGES: Final = {"standard": "default", "priority": "priority", "bat
 # The words of tiers that say nothing of the price: of a response that is not made yet, and what
 # Anthropic calls the default.
 _WITHOUT_TIER: Final = ("auto", "standard")
-_OTHER_TIER: Final = re.compile(
-    rb'"service_tier"(?!\s*:\s*(?:"(?:default|auto|standard)"|null\b))'
-)
+_OTHER_TIER: Final = re.compile(rb'"service_tier"(?!\s*:\s*(?:"(?:default|auto|standard)"|null\b))')
 
 
 def names_another_tier(answer: bytes) -> bool:
