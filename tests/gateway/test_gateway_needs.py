@@ -434,6 +434,32 @@ def test_a_further_model_that_stands_beside_none_is_refused() -> None:
         decode_chat(b'{"model":"m","extra_body":{"models":["x"],"models":null}}', b"application/json")
 
 
+# A picture, as JSON and as a form → how many frames are reserved for it.
+FRAMES: list[tuple[dict[str, Any], int]] = [
+    ({}, 1),
+    ({"output_format": "png", "frame_count": 12}, 1),
+    ({"output_format": "gif"}, 9),
+    ({"output_format": "gif", "frame_count": 12, "n": 2}, 12),
+]
+
+
+@pytest.mark.parametrize(("members", "frames"), FRAMES)
+def test_each_frame_of_a_picture_counts_as_one(members: dict[str, Any], frames: int) -> None:
+    named = {"model": "gpt-image-2", "prompt": "a cloud", **members}
+    body = json.dumps(named).encode()
+    assert needs((decode_drawing(body, b""), body)).frames == frames
+    request = httpx.Request("POST", "http://x", files={name: (None, str(value)) for name, value in named.items()})
+    read, form = request.read(), request.headers["content-type"].encode()
+    assert needs((decode_edit(read, form), read)).frames == frames
+
+
+@pytest.mark.parametrize("count", [0, 129, -1])
+def test_frames_that_are_no_number_of_frames_are_refused(count: int) -> None:
+    body = json.dumps({"model": "m", "prompt": "a", "output_format": "gif", "frame_count": count}).encode()
+    with pytest.raises(BadBody):
+        decode_drawing(body, b"")
+
+
 # A response that may draw → how many pictures are reserved for it.
 DRAWINGS: list[tuple[dict[str, Any], int]] = [
     ({"tools": [{"type": "image_generation"}]}, 4),
@@ -592,6 +618,6 @@ def test_no_further_model_writes_a_picture_as_text(way: str) -> None:
     with pytest.raises(FurtherModel, match="another model") as refused:
         properties.needs(body)
     assert refused.value.param == "output_format"
-    for offered in ("png", "gif", None):
+    for offered in ("png", "webp", None):
         properties, body = drawn(offered)[way]
         assert properties.needs(body) == PLAIN

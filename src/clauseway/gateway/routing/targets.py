@@ -171,8 +171,8 @@ class CallTarget:
     ) -> WorstCase:
         """Return the most that a request may cost and use: a token is at least one byte of the
         body, an image what the catalog says, what is not in the body as much as the model can hold,
-        searches of the web and pictures as many as the request allows; every choice may be as long
-        as the request or the model allows."""
+        searches of the web and pictures as many as the request allows; every choice, and every
+        frame of it, may be as long as the request or the model allows."""
         rates = scale.rates
         output_max = (properties.output_tokens or self.output_tokens_max) * properties.choices
         # Most requests: a token of text has at least one byte. Comparing costs less than `min`.
@@ -182,6 +182,7 @@ class CallTarget:
                 rates = scale.ceiling(input_max)
             worth = input_max * rates.input_max + output_max * rates.output_max
             return WorstCase(worth, input_max + output_max, output_max)
+        output_max *= needs.frames
         # Links, stored files, earlier turns: nothing in the body bounds what they bring.
         if needs.unbounded:
             input_max = self._context_bound

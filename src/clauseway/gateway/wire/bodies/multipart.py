@@ -37,7 +37,7 @@ _ENCODED = re.compile(
 _DISPOSITION = b"content-disposition"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Of where a form goes and what it may cost.
-DECIDING = frozenset({"model", "n", "stream", "output_format"})
+DECIDING = frozenset({"model", "n", "stream", "output_format", "frame_count"})
 _PARTS_MAX = 1000  # a form of ours has some ten parts
 _FIELD_BYTES_MAX = 64 << 10  # a plain field is a name, a number, a prompt
 

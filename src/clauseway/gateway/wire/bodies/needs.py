@@ -44,7 +44,8 @@ class Needs(NamedTuple):
     prompts with the same beginning share. `tier` is the tier of service that it asks for, in its
     own words. `tokens_max` is the most that its input can be where that is far less than a token
     for each byte, 0 elsewhere. `searches` is how often the cloud may search the web for it, `drawings`
-    how many pictures it may draw. `items` are the items of earlier answers that it names.
+    how many pictures it may draw. `frames` is how many pictures each of its choices consists of. `items`
+    are the items of earlier answers that it names.
     """
 
     bits: int = 0
@@ -56,6 +57,7 @@ class Needs(NamedTuple):
     tokens_max: int = 0
     searches: int = 0
     drawings: int = 0
+    frames: int = 1
     items: tuple[ItemReference, ...] = ()
 
 

@@ -6,6 +6,7 @@ Every kind of body yields the same `RequestProperties`. Of a form (`multipart/fo
 fields are read.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Final, cast
 
 import msgspec
@@ -347,6 +348,7 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return (self.input_file_id,) if self.input_file_id else ()
 
 
+_FRAMES: Final = 9  # OpenAI's default
 _NO_AUTHOR: Final = "Ask for another format, or have a model that chats write the SVG."
 
 
@@ -355,11 +357,15 @@ class DrawingRequest(PlainRequest, frozen=True, gc=False):
     one that `svg` names, or one that the cloud chooses. Its tokens are reported in `svg_usage`."""
 
     output_format: str | None = None
+    frame_count: _Choices | None = None
 
     def needs(self, body: bytes) -> Needs:
         if self.output_format == "svg":
             raise FurtherModel("output_format", _NO_AUTHOR)
-        return super().needs(body)
+        needs = super().needs(body)
+        if self.output_format == "gif":
+            needs = needs._replace(frames=self.frame_count or _FRAMES)
+        return needs
 
 
 class EditRequest(DrawingRequest, frozen=True, gc=False):
@@ -460,17 +466,23 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> R
         raise BadBody(f"The body is no form: {error}.") from None
     for field in plain:
         refuse_further_field(field.name, body[field.begin : field.end], _READ_OF_FORM)
-    count = fields.get("n", "1")
-    if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
-        raise BadBody(f"{count!r} is not a number from 1 to 128.", "n")
     form = kind(
         model=fields.get("model", ""),
         stream=fields.get("stream") == "true",
-        n=int(count),
+        n=_count_of(fields, "n", "1"),
         output_format=fields.get("output_format"),
+        frame_count=_count_of(fields, "frame_count", str(_FRAMES)),
         text_bytes=sum([len(value.encode()) for value in fields.values()]),
     )
     return RequestProperties(form)
+
+
+def _count_of(fields: Mapping[str, str], name: str, usual: str) -> int:
+    """Return the number that a field of a form has. Raise BadBody."""
+    count = fields.get(name, usual)
+    if not (count.isdecimal() and len(count) <= _DIGITS_MAX and 1 <= int(count) <= 128):
+        raise BadBody(f"{count!r} is not a number from 1 to 128.", name)
+    return int(count)
 
 
 class RequestWithoutModel:
