@@ -290,9 +290,15 @@ def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> Non
     assert early.failed
     assert not early.has_content
     late = EventStream(strip_usage=False)
-    late.feed(content_events(with_nulls=False)[1])
+    content = content_events(with_nulls=False)[1]
+    late.feed(content)
     assert late.feed(error) == error
     assert late.failed
+    # However much is read at once.
+    both = EventStream(strip_usage=False)
+    assert both.feed(PREAMBLE + content + error) == PREAMBLE + content + error
+    assert both.failed
+    assert both.has_content
 
 
 # (the end of a line, the empty line behind an event): each that the format allows (HTML standard, 9.2.5).

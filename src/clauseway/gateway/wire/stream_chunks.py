@@ -77,26 +77,6 @@ def usage_within(data: bytes) -> ChatUsage | None:
     return next((member.usage for member in members if member.usage is not None), None)
 
 
-def is_error(self) -> bool:
-        return bytes(self.type) == ERROR or reports_error(self.error)
-
-
-decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
-_decode_choices: Final = msgspec.json.Decoder(_Choices).decode
-_decode_reporting: Final = msgspec.json.Decoder(_ReportingChunk).decode
-_decode_reported: Final = msgspec.json.Decoder(_ReportedError).decode
-
-
-def usage_of_choices(data: bytes) -> ChatUsage | None:
-    """Return the usage that a choice of a chunk reports, as Kimi's last one does; None if none
-    does."""
-    try:
-        choices = decode_with_half_pairs(_decode_reporting, data).choices
-    except NOT_JSON:
-        return None
-    return next((choice.usage for choice in choices if choice.usage is not None), None)
-
-
 def is_error(event: bytes) -> bool:
     """Return whether an event reports an error."""
     if event.find(ERROR) < 0:

@@ -278,14 +278,22 @@ class EventStream:
             return event
         return event if choices or "error" in members else b""
 
+    def _brings_content(self, block: bytes) -> bool:
+        """Return whether content stands in a block before any error: how much is read at once changes
+        nothing."""
+        for event in events_in(block):
+            if self.failed and is_error(event):
+                return False
+            if has_content(event):
+                return True
+        return False
+
     def _from_first_content(self, block: bytes) -> bytes:
         """Return nothing before the first content; then all events held until then."""
         self._before_content += block
         if len(self._before_content) > _EVENT_BYTES_MAX:
             raise BadStream(f"no content within {_EVENT_BYTES_MAX} bytes")
-        if not self.failed and not any(has_content(event) for event in events_in(block)):
-            return b""
-        if self.failed:
+        if not self._brings_content(block):
             return b""
         self.has_content = True
         before_content, self._before_content = self._before_content, b""
