@@ -49,6 +49,7 @@ from clauseway.app.running.planning import (
     served_outcomes,
     snapshot_at,
     surface_at,
+    tiers_at_plain_prices,
 )
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.lake_checks import listed_lake, unknown_files, unknown_problem, usage_ahead
@@ -417,12 +418,17 @@ class _DeploymentChecks:
             if prices.keys() >= {Unit.INPUT_TOKENS, Unit.OUTPUT_TOKENS}:
                 given, made = prices[Unit.INPUT_TOKENS], prices[Unit.OUTPUT_TOKENS]
                 tokens = f"{given} and {made} USD per million tokens in and out"
-                yield self._check("price", f"{product}: {tokens}")
+                yield self._check("price", f"{product}: {tokens}{self._unpriced_tiers(product)}")
             else:
                 named = ", ".join(
                     f"{price} USD per million {unit.column}" for unit, price in prices.items()
                 )
                 yield self._check("price", f"{product}: {named}")
+
+    def _unpriced_tiers(self, product: str) -> str:
+        tiers = tiers_at_plain_prices(self._written, product, self._patient.prices, self._today)
+        named = ", ".join(tiers)
+        return f"; the same in tiers without a price of their own ({named})" if tiers else ""
 
     def _permitted(self) -> Iterator[Check]:
         for product in self._written.models:

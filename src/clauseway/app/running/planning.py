@@ -34,7 +34,7 @@ from clauseway.app.opening.offerings import (
 from clauseway.app.opening.plan_prices import NEEDS_PRICE, bound_ns, plan_prices
 from clauseway.app.opening.products import snapshot_of
 from clauseway.app.opening.several import Opened, each_of, first_clouds, text_hash
-from clauseway.catalog import ELSEWHERE, Models
+from clauseway.catalog import CAPABILITY_OF_TIER, ELSEWHERE, Models
 from clauseway.catalog import Retirement as Ended
 from clauseway.decisions import (
     AskedAgreement,
@@ -190,6 +190,29 @@ def prices_now(
             [(sale, unit, day) for unit in sorted(NEEDS_PRICE[kind][0] - row.prices.keys())]
         )
     return row.prices
+
+
+def tiers_at_plain_prices(
+    written: DeploymentWritten, product: str, prices: PriceTable, day: date
+) -> list[str]:
+    """Return the service tiers in which a deployment may serve a product, and for which no price
+    differs from that of the default tier: what is served in them is charged as in that."""
+    surface, at_ns = surface_at(written), bound_ns(day)
+    if shipped_models().of(product, surface).kind != "text":
+        return []
+    lacking = {
+        lack.capability
+        for lack in _lacks(written, surface, product)
+        if lack.begin_ns <= at_ns < lack.end_ns
+    }
+    sale = _sale(written, product)
+    plain = prices.row(sale, day).prices
+    return [
+        tier
+        for tier in (_TIERS_OF_MESSAGES if surface in _SURFACES_OF_MESSAGES else _TIERS)
+        if CAPABILITY_OF_TIER[tier] not in lacking
+        and prices.row(msgspec.structs.replace(sale, tier=tier), day).prices == plain
+    ]
 
 
 def surface_at(written: DeploymentWritten) -> str:
@@ -391,6 +414,11 @@ def served_outcomes(unstated: str) -> frozenset[Outcome]:
 
 
 # Seller, product, cloud, region and segment.
+# The tiers that a request may ask for and that cost otherwise; messages are asked for with `speed`.
+_TIERS, _TIERS_OF_MESSAGES = ("flex", "priority"), ("fast",)
+_SURFACES_OF_MESSAGES = frozenset(
+    {"anthropic", "azure-messages", "bedrock-messages", "vertex-messages"}
+)
 _Sale: TypeAlias = tuple[str, str, str, str, str]
 
 
