@@ -64,13 +64,15 @@ _TIERS_OF_MESSAGES: Final = {"standard": "default", "priority": "priority", "bat
 # The words of tiers that say nothing of the price: of a response that is not made yet, and what
 # Anthropic calls the default.
 _WITHOUT_TIER: Final = ("auto", "standard")
+_TIER_NAME: Final = b'"service_tier"'
 _OTHER_TIER: Final = re.compile(rb'"service_tier"(?!\s*:\s*(?:"(?:default|auto|standard)"|null\b))')
 
 
 def names_another_tier(answer: bytes) -> bool:
     """Return whether an answer may name another service tier than the default one, which a cloud may
     choose without being asked. Looking costs far less than reading."""
-    return _OTHER_TIER.search(answer) is not None
+    at = answer.find(_TIER_NAME)
+    return at >= 0 and _OTHER_TIER.search(answer, at) is not None
 
 
 def tier_in(answer: bytes, omissions: Omissions | None = None) -> str:
