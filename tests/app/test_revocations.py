@@ -132,6 +132,8 @@ def test_a_disk_that_failed_is_looked_at_again(home: Home) -> None:
         end()
         revoke_key(home, key.key_id)
         assert told.acquire(timeout=60)
+        eventually(lambda: watch._failure is None, "the plan is never compiled again")
+        assert watch.head()
 
 
 @pytest.fixture
@@ -200,3 +202,6 @@ def test_the_time_of_the_file_is_when_the_database_was_reached(home: Home, watch
     watched.watch._touched_s = 0.0  # as a second later
     watched.ended()
     assert watched.gateway.silent_s == 0.0
+    touched_ns = home.revocations.stat().st_mtime_ns
+    watched.ended()
+    assert home.revocations.stat().st_mtime_ns == touched_ns, "nor does each look write to the disk"

@@ -19,6 +19,7 @@ from gateway_rig import (
     content_events,
     read_all,
     request_bytes,
+    unread,
     well,
 )
 
@@ -188,6 +189,21 @@ ENDLESS = {
 @pytest.mark.parametrize(("before", "again"), ENDLESS.values(), ids=ENDLESS)
 def test_what_frames_a_body_has_an_end(rig: Rig, before: bytes, again: bytes) -> None:
     assert endless(rig, before, again).startswith((b"HTTP/1.1 4", b"closed"))
+
+
+def test_what_frames_a_body_counts_anew_from_each_piece_and_each_request(rig: Rig) -> None:
+    """Of 64 KB; each part is read before the next is sent."""
+    body, extension = chat_body(), b";x=y" * 10_000
+    parts = [CHUNKED]
+    for piece in (body[:20], body[20:]):
+        parts += (b"%x" % len(piece) + extension, b"\r\n%b\r\n" % piece)
+    parts += (b"0\r\n" + b"x: y\r\n" * 7_000, b"\r\n")
+    with rig.socket() as connection:
+        for _ in range(2):
+            for part in parts:
+                connection.sendall(part)
+                eventually(lambda: not any(unread(connection.getsockname(), connection.getpeername())))
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200 ")
 
 
 KEY = f"authorization: Bearer {SECRET}"

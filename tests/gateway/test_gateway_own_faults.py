@@ -13,6 +13,7 @@ import pytest
 from gateway_rig import (
     AUTHORIZED,
     PATIENCE_S,
+    SECRET,
     Behaviour,
     Cloud,
     Connection,
@@ -27,12 +28,14 @@ from gateway_rig import (
     well,
 )
 from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_PREAMBLE, typed
+from web_socket_rig import closing_of, message, opened
 
 from awaiting import eventually
 from clauseway.gateway.plan import RateLimit
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.request.resource_index import INDEX_FILE, open_index
+from clauseway.gateway.wire.errors import OWN_FAULT
 
 PLANTED = str(Path(__file__).with_name("planted_faults.py"))
 MANY = 12  # more than the failures in a row that eject a deployment
@@ -149,6 +152,15 @@ def test_a_stream_that_the_gateway_breaks_ends_with_an_error_and_is_metered(
     assert azure.left.wait(PATIENCE_S)
     (record,) = rig.records()[before:]
     assert record.status.name == "INTERRUPTED_ESTIMATED"
+
+
+def test_a_session_whose_turn_the_gateway_cannot_begin_is_closed(rig: Rig, azure: Cloud) -> None:
+    """Its client would wait for events for ever."""
+    with opened(rig.url, SECRET) as session:
+        session.send(message(input="fault-turn"))
+        assert closing_of(session) == (1011, OWN_FAULT)
+    eventually(lambda: "planted: fault-turn" in rig.errors())
+    eventually(lambda: (rig.counts()["connections"], rig.counts()["bytes"]) == (0, 0))
 
 
 def test_what_was_reserved_is_free_again(tmp_path: Path) -> None:

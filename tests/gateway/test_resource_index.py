@@ -20,6 +20,7 @@ from test_allowances import Scripted, budget, limit, opened, reserved
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.clouds.reports import responses_units_in
+from clauseway.gateway.request import resource_index
 from clauseway.gateway.request.holds import Holds, Reservation
 from clauseway.gateway.request.resource_index import Hold, IndexedResource, ListQuery, ResourceIndex
 from clauseway.gateway.wire.typed_streams import TypedStream
@@ -366,6 +367,31 @@ def test_a_disk_that_reads_again_is_written_again(tmp_path: Path) -> None:
         overwrite(path, sound)
         assert worker.add(row("resp_x")) is True
         assert worker.index.failure is None
+
+
+def test_claims_of_a_dead_process_are_decided_once_the_disk_writes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resource_index, "_AGAIN_S", 0.01)
+    path = tmp_path / "issued.db"
+    with contextlib.closing(Index(path)) as dead:
+        assert dead.add(row("resp_x", pending=True), *(row(f"resp_{number:05d}") for number in range(5_000))) is True
+        assert dead.claim("resp_x", "req_a") is True
+    sound = path.read_bytes()
+
+    async def decided(index: ResourceIndex) -> None:
+        while not index.pending(1):
+            await asyncio.sleep(0.01)
+
+    with contextlib.closing(Index(path)) as worker:
+        claims = worker.index.claims()
+        overwrite(path, b"\xff" * len(sound))
+        worker.index.resolve(claims, set())
+        worker.index.flush()
+        assert worker.index.failure is not None
+        overwrite(path, sound)
+        worker.loop.run_until_complete(asyncio.wait_for(decided(worker.index), 60))
+        assert worker.claim("resp_x", "req_b") is True
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
