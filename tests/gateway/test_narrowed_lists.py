@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -24,10 +25,12 @@ class Account:
         self.test = test
         self.kept: list[dict[str, Any]] = []
         self.asked = 0
+        self.queries: list[dict[str, str]] = []  # by which it was asked for lists
         self.fails = {"list": 0, "object": 0}  # the status with which it fails
 
     async def __call__(self, connection: Connection, request: Received) -> None:
-        method, path = request.head.split(b" ")[:2]
+        method, url = request.head.split(b" ")[:2]
+        path, _, query = url.partition(b"?")
         self.asked += 1
         chats = b"chat" in path
         if method == b"POST":
@@ -35,15 +38,23 @@ class Account:
                 "id": f"{'chatcmpl' if chats else 'file'}-{self.test}-{len(self.kept)}",
                 "created_at": len(self.kept),
             }
-            made |= {**json.loads(ANSWER), **made, "metadata": {"k": "v"}} if chats else {"purpose": "user_data"}
+            purpose = "assistants" if b"assistants" in request.body else "user_data"
+            made |= {**json.loads(ANSWER), **made, "metadata": {"k": "v"}} if chats else {"purpose": purpose}
             self.kept.append(made)
             connection.answer(200, json.dumps(made).encode())
-        elif status := self.fails["list" if (is_list := path.partition(b"?")[0].endswith(LISTS)) else "object"]:
+        elif status := self.fails["list" if (is_list := path.endswith(LISTS)) else "object"]:
             connection.answer(status, b"{}", ("retry-after: 7",))
         elif is_list:
-            connection.answer(200, json.dumps({"object": "list", "data": self.kept, "has_more": False}).encode())
+            self.queries.append(dict(parse_qsl(query.decode())))
+            connection.answer(200, json.dumps(self._page(**self.queries[-1])).encode())
         else:
             connection.answer(404, b"{}")  # of an earlier test
+
+    def _page(self, limit: str, order: str, after: str = "") -> dict[str, object]:
+        kept = self.kept if order == "asc" else self.kept[::-1]
+        begin = next((place for place, its in enumerate(kept, 1) if its["id"] == after), 0)
+        end = begin + int(limit)
+        return {"object": "list", "data": kept[begin:end], "has_more": end < len(kept)}
 
 
 class Lists:
@@ -57,7 +68,7 @@ class Lists:
         self.account = Account(self.account.test + 1)
         self.cloud.behaviour = self.account
 
-    def make(self, kind: str) -> None:
+    def make(self, kind: str, purpose: str = "user_data") -> None:
         for _ in range(2):
             if kind == "chat":
                 made = self.rig.post(store=True, metadata={"k": "v"})
@@ -65,7 +76,7 @@ class Lists:
                 made = httpx.post(
                     f"{self.rig.url}/v1/files",
                     headers=AUTHORIZED,
-                    data={"purpose": "user_data"},
+                    data={"purpose": purpose},
                     files={"file": ("x", b"{}\n")},
                 )
             assert made.status_code == 200, made.text
@@ -113,6 +124,8 @@ WRITTEN: list[tuple[str, dict[str, Any], bool]] = [
     (CHATS, HALF_SAID, True),
     (CHATS, {**HALF_SAID, "metadata": {"k": "\ud83d"}}, False),
     ("/chat/completions", HALF_SAID, True),
+    # Only files have a purpose.
+    ("/chat/completions?purpose=user_data", {}, True),
     ("/files", {"filename": "\ud83d.txt"}, True),
 ]
 
@@ -147,6 +160,47 @@ def test_a_narrowed_list_asks_the_cloud_page_by_page(lists: Lists) -> None:
         more = page["has_more"]
     assert listed == fitting
     assert lists.account.asked == len(fitting), "once for each page"
+
+
+ORDERS = [
+    ("/files", "desc"),
+    ("/files?order=asc", "asc"),
+    ("/chat/completions", "asc"),
+    ("/chat/completions?order=desc", "desc"),
+]
+
+
+@pytest.mark.parametrize(("path", "order"), ORDERS)
+def test_the_account_is_asked_in_the_order_of_the_list(lists: Lists, path: str, order: str) -> None:
+    lists.make("file" if path.startswith("/files") else "chat")
+    made = [kept["id"] for kept in lists.account.kept]
+    listed = [kept["id"] for kept in lists.get(path).json()["data"]]
+    assert listed == (made if order == "asc" else made[::-1])
+    assert {query["order"] for query in lists.account.queries} == {order}
+
+
+def test_what_others_keep_on_the_account_is_passed_over(lists: Lists) -> None:
+    """Page by page, of as many as the cloud gives at most, and nothing by name."""
+    for _ in range(30):
+        lists.make("chat")
+    made = lists.account.kept[:]
+    others = [{**made[0], "id": f"chatcmpl-other-{number}"} for number in range(130)]
+    lists.account.kept[30:30] = others
+    path = "/chat/completions?limit=60"
+    eventually(lambda: lists.asks(path) == 2)  # those of earlier tests are forgotten
+    assert [kept["id"] for kept in lists.get(path).json()["data"]] == [kept["id"] for kept in made]
+    assert [query["limit"] for query in lists.account.queries[-2:]] == ["100", "100"]
+
+
+def test_files_of_another_purpose_are_not_asked_for(lists: Lists) -> None:
+    lists.make("file")
+    for _ in range(2):
+        lists.make("file", "assistants")
+    wanted = [kept["id"] for kept in lists.account.kept if kept["purpose"] == "user_data"]
+    lists.account.asked = 0
+    listed = lists.get(f"{FILES}&limit=1").json()
+    assert ([kept["id"] for kept in listed["data"]], listed["has_more"]) == (wanted[-1:], True)
+    assert lists.account.asked == 1
 
 
 def test_a_list_is_told_while_objects_that_are_gone_are_forgotten(lists: Lists) -> None:
@@ -192,7 +246,10 @@ def test_a_part_of_a_list_is_not_told_as_the_whole(
     assert answer.headers.get("retry-after", "") in (("7", "8") if fails in (400, 429, 503) else ("",))  # rounded up
 
 
-WRONG_PAGES = ("/files?limit=0", "/files?limit=10001", "/batches?limit=101", "/files?limit=x", "/files?order=up")
+WRONG_PAGES = (
+    *("/files?limit=0", "/files?limit=10001", "/batches?limit=101", "/files?limit=x", "/files?order=up"),
+    f"/files?limit={'1' * 5_000}",  # Python reads no number of so many digits
+)
 
 
 @pytest.mark.parametrize("path", WRONG_PAGES)

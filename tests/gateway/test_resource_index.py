@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_allowances import Scripted, budget, limit, opened, reserved
 
+from awaiting import eventually
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.clouds.reports import responses_units_in
@@ -96,6 +97,11 @@ def test_an_index_that_was_removed_keeps_nothing_until_it_is_back(worker: Index,
     assert worker.index.failure is refused
     index.write_bytes(b"")
     assert isinstance(worker.add(row("resp_3")), OSError), "another file is not it either"
+    worker.index._path = index / "issued.db"  # as where a folder cannot be looked into
+    unseen = worker.add(row("resp_3"))
+    worker.index._path = index
+    assert isinstance(unseen, OSError)
+    assert unseen.errno == errno.ENOTDIR
     aside.rename(index)
     assert worker.add(row("resp_4")) is True
     assert worker.index.failure is None
@@ -350,11 +356,13 @@ def test_a_disk_that_reads_again_is_believed(tmp_path: Path) -> None:
     assert worker.index.unreadable is not None
     overwrite(path, sound)
     assert [worker.index.find(name) for name in names[::100]] == [row(name) for name in names[::100]]
+    assert worker.index.unreadable is None
     worker.close()
 
 
-def test_a_disk_that_reads_again_is_written_again(tmp_path: Path) -> None:
-    """The writer keeps pages that it read, damaged ones too."""
+def test_a_disk_that_reads_again_is_written_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer keeps pages that it read, damaged ones too. It does not wait for a request to try it again."""
+    monkeypatch.setattr(resource_index, "_AGAIN_S", 0.01)
     path = tmp_path / "issued.db"
     with contextlib.closing(Index(path)) as worker:
         assert worker.add(*(row(f"resp_{number:05d}") for number in range(5_000))) is True
@@ -365,6 +373,7 @@ def test_a_disk_that_reads_again_is_written_again(tmp_path: Path) -> None:
         assert isinstance(refused, OSError)
         assert worker.index.failure is refused
         overwrite(path, sound)
+        eventually(lambda: worker.index.failure is None)
         assert worker.add(row("resp_x")) is True
         assert worker.index.failure is None
 
