@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 from bench.price_tables import open_prices
 
@@ -22,9 +23,11 @@ from clauseway.app.books.settling import Settler, settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
+from clauseway.app.reports.equivocation import VerifiedFile, equivocations
+from clauseway.app.reports.verifying import verify_statement
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.journals.journal_tables import lines_table
-from clauseway.ledger import Settlement, balances, statement_of
+from clauseway.ledger import Settlement, Statement, balances, statement_of
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
@@ -312,6 +315,13 @@ def test_an_invoice_in_euros_is_the_same_again_without_its_currency(home: Home, 
 RESTATING = ("A5.md", "cap: cap\n", "cap: cap\nlate: restatement\n")
 
 
+def signed_by_openai(*statements: Statement) -> list[VerifiedFile]:
+    return [
+        VerifiedFile(named=str(number), statement=stated, signed_by=("openai",))
+        for number, stated in enumerate(statements)
+    ]
+
+
 def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "agreement"
     folder.mkdir()
@@ -344,6 +354,16 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     again = statement(home, "2026-04", restated=True)
     assert again is not None
     assert again.receipt == restated.receipt
+    assert verify_statement(home, again).same
+    assert verify_statement(home, statement_of(restated, "microsoft")).same
+    forged = msgspec.structs.replace(restated, receipt=closed.receipt)
+    assert not verify_statement(home, statement_of(forged)).same
+    # It stands beside the statement that it restates; another one that restates the same does not.
+    first = statement(home, "2026-04")
+    assert first is not None
+    assert equivocations(signed_by_openai(first, again)) == []
+    [told_otherwise] = equivocations(signed_by_openai(first, again, statement_of(forged)))
+    assert told_otherwise.named == ("1", "2")
     assert settled("2026-05") == may
     exported = lines_table([statement_of(may)]).to_pylist()
     told = [(row["term"], str(row["amount"].quantize(D("0.01"))), row["corrects"], row["restates"]) for row in exported]

@@ -547,6 +547,26 @@ def test_two_statements_of_a_month_that_a_party_signed_are_told(own: Home, tmp_p
     assert said.splitlines()[-1] == f"Two statements of 2026-05: {both}; openai signed both."
 
 
+def test_statements_for_different_parties_are_compared_in_what_both_say(own: Home, tmp_path: Path) -> None:
+    """Those of one settlement agree; openai gave microsoft one, and itself another."""
+    parties = ("", "openai", "microsoft")
+    first = [
+        str(written(own, tmp_path / f"first-{party}.json", *(["--party", party] if party else []))) for party in parties
+    ]
+    assert told(own, "verify", *first)["equivocations"] == []
+    settled_book.seal(own, [(12, "05-02", 9, 1, 2, (100_000, 0, 100_000))])
+    settled_book.settle(own, "2026-05")
+    second = str(written(own, tmp_path / "second.json", "--party", "openai"))
+    assert [pair["parties"] for pair in told(own, "verify", *first, second, code=2)["equivocations"]] == [
+        [party, "openai"] for party in parties
+    ]
+    digests = [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in (first[2], second)]
+    assert printed(own, "verify", first[2], second, code=2).splitlines()[-1] == (
+        f"Two statements of 2026-05 for microsoft and for openai: {first[2]} ({digests[0]}) and {second} "
+        f"({digests[1]}); nobody signed both."
+    )
+
+
 def test_a_statement_of_a_month_that_was_closed_with_another_is_told(own: Home, tmp_path: Path) -> None:
     first = written(own, tmp_path / "first.json")
     pack = tmp_path / "first.pack"

@@ -11,7 +11,7 @@ from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.app.reports.statements import statement_context
 from clauseway.ledger import Settlement, StatementChange, corrected, statement_of
-from clauseway.ledger.statement import canonical_bytes, digest_of
+from clauseway.ledger.statement import canonical_bytes, concerning, digest_of
 
 MAY = month("2026-05")
 FIGURES = {
@@ -100,6 +100,14 @@ def test_who_sees_which_lines(party: str, lines: list[str], directions: list[str
     assert [f"{one.payer} {one.payee} {one.total} ({one.disputed})" for one in statement.directions] == directions
     assert sorted({(due.payer, due.payee) for due in statement.dues}) == sorted(
         (one.payer, one.payee) for one in statement.directions
+    )
+
+
+@pytest.mark.parametrize("party", ["", "host", "maker", "reseller"])
+def test_a_party_s_part_of_the_whole_is_its_statement(party: str) -> None:
+    settlement = settled_may()
+    assert concerning(statement_of(settlement), party) == msgspec.structs.replace(
+        statement_of(settlement, party), party=""
     )
 
 

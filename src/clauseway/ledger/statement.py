@@ -122,6 +122,11 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
         """Return the period as commands name it, `2026-05`."""
         return self.as_of.begin.strftime("%Y-%m")
 
+    @property
+    def is_restatement(self) -> bool:
+        """Return whether it restates a closed month, and says what changed."""
+        return any(direction.changes for direction in self.directions)
+
     def rate_of(self, line: StatementLine) -> Decimal | None:
         """Return the one rate that gives a line's amount; None if there is none: of the difference
         from a closed month's line, of a minimum and of a line by bands."""
@@ -161,6 +166,32 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
         receipt=settlement.receipt,
         dues=due,
     )
+
+
+def concerning(statement: Statement, party: str) -> Statement:
+    """Return the part of a statement for all, or for another party, that a party's statement of the
+    same settlement has too; named for nobody."""
+    if not party:
+        return msgspec.structs.replace(statement, party="")
+    directions = [each for each in statement.directions if party in (each.payer, each.payee)]
+    return msgspec.structs.replace(
+        statement,
+        party="",
+        directions=tuple(directions),
+        lines=tuple(line for line in statement.lines if party in (line.payer, line.payee)),
+        dues=tuple(due for due in statement.dues if party in (due.payer, due.payee)),
+    )
+
+
+def amounts_restated(statement: Statement) -> dict[str, Decimal]:
+    """Return the amounts that a restatement restates, by the lines of its shares; none that is 0."""
+    amounts: dict[str, Decimal] = {}
+    for direction in statement.directions:
+        for share in direction.shares:
+            amounts |= {line.id: line.amount for line in share.lines}
+        for change in direction.changes:
+            amounts[change.line] = amounts.get(change.line, Decimal(0)) - change.amount
+    return {line: amount for line, amount in amounts.items() if amount}
 
 
 def canonical_bytes(statement: Statement) -> bytes:

@@ -1,6 +1,9 @@
-"""Statements that contradict each other: of one month and party, with other contents.
+"""Statements that contradict each other: of one month, with other contents where both speak.
 
 Each may be right by its own inputs; a party that signed both told two readers two things.
+Statements for different parties are compared in what both say: the directions that concern both, and
+what they were made from. A restatement stands beside the statement that it restates, and contradicts
+another restatement of the same.
 """
 
 from collections.abc import Sequence
@@ -11,9 +14,8 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.ledger import Statement, statement_of
-from clauseway.ledger.statement import digest_of
+from clauseway.ledger.statement import amounts_restated, concerning, digest_of
 from clauseway.storage.books.books import Books
-from clauseway.values import Interval
 
 
 class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,17 +27,18 @@ class VerifiedFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Equivocation(msgspec.Struct, frozen=True, kw_only=True):
-    """Two statements of one month for one party (empty: for all) that differ. `signed_by` are the
-    parties that signed both."""
+    """Two statements of one month, each for a party (empty: for all), that differ in what both say.
+    `signed_by` are the parties that signed both."""
 
     period: str
-    party: str
+    parties: tuple[str, str]
     named: tuple[str, str]
     digests: tuple[str, str]
     signed_by: tuple[str, ...]
 
     def __str__(self) -> str:
-        whom = f" for {self.party}" if self.party else ""
+        parties = dict.fromkeys(party or "all" for party in self.parties)
+        whom = " and".join(f" for {party}" for party in parties) if any(self.parties) else ""
         signed = (
             f"{' and '.join(self.signed_by)} signed both"
             if self.signed_by
@@ -52,19 +55,26 @@ def equivocations(verified: Sequence[VerifiedFile]) -> list[Equivocation]:
     return [
         Equivocation(
             period=first.statement.month,
-            party=first.statement.party,
+            parties=(first.statement.party, second.statement.party),
             named=(first.named, second.named),
             digests=(digest_of(first.statement), digest_of(second.statement)),
             signed_by=tuple(party for party in first.signed_by if party in second.signed_by),
         )
         for first, second in combinations(verified, 2)
-        if _subject(first.statement) == _subject(second.statement)
-        and first.statement != second.statement
+        if _contradict(first.statement, second.statement)
     ]
 
 
-def _subject(statement: Statement) -> tuple[Interval, str]:
-    return statement.as_of, statement.party
+def _contradict(first: Statement, second: Statement) -> bool:
+    if first.as_of != second.as_of:
+        return False
+    both = concerning(first, second.party), concerning(second, first.party)
+    if first.is_restatement or second.is_restatement:
+        # One stands beside the statement that it restates, and another may have followed it.
+        is_of_one = first.is_restatement and second.is_restatement
+        if not is_of_one or amounts_restated(both[0]) != amounts_restated(both[1]):
+            return False
+    return both[0] != both[1]
 
 
 def closed_otherwise(home: Home, stated: Statement) -> list[str]:

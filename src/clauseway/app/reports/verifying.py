@@ -31,6 +31,7 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.ledger import Inputs, Late, Settlement, Statement, corrected, statement_of
 from clauseway.ledger.assumptions import ESTIMATED, STATED, accepted_items
 from clauseway.ledger.differences import differences
+from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import StatementChange
 from clauseway.ledger.statement import digest_of
 from clauseway.ledger.vouchers import Voucher
@@ -87,7 +88,8 @@ def verify_statement(
         drop_contents(lake.control)
         drop_sums(lake.control)
         again = repeat(home, lake, stated)
-        settlement = performed_corrections(home, lake, stated, again)
+        performed = performed_restatement if stated.is_restatement else performed_corrections
+        settlement = performed(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
     remarks = [*again.remarks, *edited, *closed_otherwise(home, stated)]
     return verification(stated, settlement, again.blocked, remarks)
@@ -209,6 +211,8 @@ def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
             "The corrections of closed months cannot be repeated: the settlement itself is not "
             "here."
         )
+    elif stated.is_restatement and not kept:
+        remarks.append("The restatement cannot be repeated: the settlement itself is not here.")
     return Repetition(
         settlement=settlement,
         without_late=without_late,
@@ -255,6 +259,40 @@ def performed_corrections(
         if _changes(redone[-1]) == _changes(again.settlement):
             return again.settlement
     return redone[0]
+
+
+def performed_restatement(
+    home: Home, lake: Lake, stated: Statement, again: Repetition
+) -> Settlement:
+    """Return the restatement of a closed month made again, on what was known when it was settled.
+
+    `lake` has a copy of the control data. If the amounts are equal, keep the stated causes.
+    """
+    books = Books(lake.control)
+    settled_ns = books.settled_ns(stated.receipt)
+    if settled_ns is None or again.blocked:
+        return again.settlement
+    recorded = books.settlement(stated.receipt)
+    ends = [closed.period.end for closed in books.closed() if closed.closed_ns < settled_ns]
+    # The month that was open then states what its restatement changed.
+    days = calendar_period(max(ends, default=stated.as_of.end), "month")
+    forget_since(lake.control, settled_ns, days.begin)
+    redone: list[Settlement] = []
+    for settler in _settlers_then(lake, again, settled_ns):
+        months = ClosedMonths(books, days)
+        for late_month in late_of(settler, books, months, list(again.assume), basis_of(home)):
+            made = late_month.restatement
+            if made is None or late_month.closed.period != stated.as_of:
+                continue
+            if _without_causes(made) == _without_causes(recorded):
+                return recorded
+            redone.append(made)
+    return redone[0] if redone else again.settlement
+
+
+def _without_causes(restatement: Settlement) -> Settlement:
+    changes = [msgspec.structs.replace(change, causes=()) for change in restatement.changes]
+    return msgspec.structs.replace(restatement, changes=tuple(changes), receipt="")
 
 
 def _of_named_usage(late: Late, settler: Settler, named: date) -> Late:
