@@ -1,5 +1,6 @@
 """Usage from elsewhere: every format, once each, what is wrong in quarantine, corrected and replayed."""
 
+import hashlib
 import json
 import shutil
 from datetime import UTC, date, datetime, timedelta
@@ -15,17 +16,19 @@ from clauseway import open_agreement
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
-from clauseway.app.usage.lake_checks import refuse_unknown, unknown_files
+from clauseway.app.usage.lake_checks import check_lake, refuse_unknown, unknown_files
+from clauseway.app.usage.losses import accept_file_loss, accepted_losses
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
+from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.control import schema
 from clauseway.storage.lake import imports
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.sealed_batches import UsageBatch
-from clauseway.values import Interval, InvalidInput, start_of_day_ns
+from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
 
 OPENED = open_agreement()
 YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
@@ -128,6 +131,34 @@ def test_what_a_killed_import_wrote_stays_until_the_bill_is_given_again(home: Ho
     assert (compact_lake(home).removed, len(unknown_files(home))) == (0, 1)
     assert load(home, bill).imported == 2
     assert unknown_files(home) == ()
+
+
+def test_what_a_killed_import_wrote_is_given_up_by_name_where_nobody_gives_the_bill_again(
+    home: Home, tmp_path: Path
+) -> None:
+    load(home, put(tmp_path, "first.csv", BILL.replace("acme", "first")))
+    shutil.copy(home.embedded_control, tmp_path / "control.db")
+    bill = put(tmp_path, "bill.csv", BILL)
+    load(home, bill)
+    shutil.copy(tmp_path / "control.db", home.embedded_control)
+    [name] = unknown_files(home)
+    digest, why = hashlib.sha256((home.lake / name).read_bytes()).hexdigest(), "the bill was another customer's"
+    # No hourly sums have what no list has.
+    with pytest.raises(InvalidInput, match="--estimate nothing"):
+        accept_file_loss(home, name, SUMMED, why)
+    accepted = accept_file_loss(home, name, NOTHING, why)
+    assert (accepted.place, accepted.estimate, unknown_files(home)) == (f"file {name}", "nothing", ())
+    with open_lake(home) as lake:
+        refuse_unknown(home, lake, YEAR)
+        [loss] = accepted_losses(lake.control, YEAR, KnownAt.everything())
+    assert name in loss.text
+    assert digest in loss.text
+    assert why in loss.text
+    assert check_lake(home).unknown == ()
+    # Given again it counts, and what was given up before is no other file's.
+    assert load(home, bill).imported == 2
+    with pytest.raises(InvalidInput, match="the file is not lost"):
+        accept_file_loss(home, name, NOTHING, why)
 
 
 def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ missing or changed, block the months they may belong to. Accepting writes an est
 attempts that are known to have begun, as usage that says so; what is found later replaces it.
 """
 
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ import pyarrow as pa
 from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
+from clauseway.app.usage.lake_checks import unknown_files
 from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import RequestId, Status, Unit
@@ -27,6 +29,7 @@ from clauseway.storage.books.losses import (
     ESTIMATES,
     FILE_ESTIMATES,
     LAKE,
+    NOTHING,
     RESERVED,
     SILENT_NS,
     SUMMED,
@@ -44,6 +47,7 @@ from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, every_fil
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import accept_file, heal
 from clauseway.storage.lake.sealed_batches import Range
+from clauseway.storage.lake.unlisted_files import day_of_file
 from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, refuse_any
 
 ESTIMATES_SPOOL = "estimate"
@@ -250,12 +254,16 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
     nothing.
 
     By default the estimate is taken from the hourly sums; `nothing` adds nothing. Once the file
-    is put back it is read again, and its estimate goes. Raise InvalidInput: no such file, or the
-    file is as it was sealed.
+    is put back it is read again, and its estimate goes. A file that may hold usage which the
+    database lacks is accepted at `nothing` alone, and removed. Raise InvalidInput: no such file, or
+    the file is as it was sealed.
     """
     _check(estimate, why, FILE_ESTIMATES)
+    unknown = [file for file in unknown_files(home) if name and file.endswith(name)]
     with lake_locked(home), open_lake(home) as lake:
         now_ns = time.time_ns()
+        if len(unknown) == 1 and not _files_named(lake, name):
+            return _accepted(_give_up(lake, unknown[0], estimate, why))
         # A file that was put back is read again, and needs no estimate.
         heal(lake, now_ns)
         file = _file_named(lake, name)
@@ -291,13 +299,56 @@ def accept_file_loss(home: Home, name: str, estimate: str, why: str) -> Accepted
         )
 
 
-def _file_named(lake: Lake, name: str) -> LakeFile:
-    """Return the one file that readers see whose name ends so."""
-    wanted = [
+def _give_up(lake: Lake, name: str, estimate: str, why: str) -> Loss:
+    """Record that usage which no list has is given up, then remove its file."""
+    if estimate != NOTHING:
+        raise InvalidInput.of(
+            what="usage that the database does not know has no estimate",
+            why="no hourly sums have it",
+            where=name,
+            remedy="Import it: `clauseway usage import FILE`. To give it up, write --estimate nothing.",
+        )
+    day = day_of_file(name)
+    assert day is not None, f"{name} holds usage"
+    with lake.sealed.unlisted_path(name).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    reason = f"no list of the lake had it, and its SHA-256 was {digest}"
+    losses, now_ns = Losses(lake.control), time.time_ns()
+    of_file = [loss for loss in losses.all() if loss.file == name]
+    # It may have been recorded by a process that was killed before it removed the file.
+    if not any(loss.reason == reason for loss in of_file):
+        given_up = Loss(
+            spool=LAKE,
+            segment=0,
+            first_frame=len(of_file),
+            end_frame=-1,
+            reason=reason,
+            first_day=day,
+            last_day=day,
+            lost_ns=now_ns,
+            accepted_ns=now_ns,
+            who=acting(),
+            why=why.strip(),
+            estimate=estimate,
+            file=name,
+        )
+        losses.record([given_up])
+    lake.remove_unlisted(name)
+    return next(loss for loss in losses.all() if (loss.file, loss.reason) == (name, reason))
+
+
+def _files_named(lake: Lake, name: str) -> list[LakeFile]:
+    """Return the files that readers see whose names end so."""
+    return [
         file
         for file in every_file(lake.control)
         if not file.is_retired and file.name.endswith(name)
     ]
+
+
+def _file_named(lake: Lake, name: str) -> LakeFile:
+    """Return the one file that readers see whose name ends so."""
+    wanted = _files_named(lake, name)
     if not name or len(wanted) != 1:
         why = "several files end so" if name and wanted else "no file of that name is read"
         remedy = "clauseway lake check names the files that are missing or changed."

@@ -130,8 +130,9 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
         if report.unknown:
             out.print(
                 "    Import the files of usage, each record once: `clauseway usage import FILE`; then accept "
-                "the loss: `clauseway spool list`. One that cannot be read is put back from a copy, or moved "
-                "out of the lake, as is one of a killed import that nobody wants.",
+                "the loss: `clauseway spool list`. One that cannot be read is put back from a copy. What nobody "
+                "wants, as of a killed import, is given up: `clauseway lake accept FILE --estimate nothing "
+                "--why …`.",
                 soft_wrap=True,
             )
         for edit in report.edits:
@@ -173,11 +174,16 @@ def accept(
     which request. A file that is put back with the bytes that were sealed is read again, and its
     estimate goes; in a month that is closed, as a correction.
 
+    A file whose usage the database does not know, as an import leaves it that was killed while it
+    wrote, can be given up at nothing alone: it is removed, and statements of its month say so.
+
     \b
     At what the hourly sums say:
       clauseway lake accept usage/2026-05-05/gateway-1.parquet --why "the disk failed on 6 May, no backup"
     At nothing, because the cloud's bill was imported instead:
       clauseway lake accept usage/2026-05-05/gateway-1.parquet --estimate nothing --why "imported from the bill"
+    What a killed import left, of a bill that is not ours:
+      clauseway lake accept usage/2026-05-05/import-1.parquet --estimate nothing --why "another customer's bill"
     """
     print_accepted(accept_file_loss(home_at(home), file, estimate, why), as_json)
     return 0

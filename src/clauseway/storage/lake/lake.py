@@ -286,10 +286,19 @@ class Lake:
         # Off the list first: whoever lost the lock to another process can write no more, and so
         # removes nothing that the other one has just put there.
         forget(self.control, gone)
-        self.store.remove(gone)
-        if self.store.is_remote:
-            FolderStore(self.root).remove(gone)
+        self._remove(gone)
         return Swept(removed=tuple(gone), unknown=tuple(sorted(missed)))
+
+    def remove_unlisted(self, name: str) -> None:
+        """Remove a file that is not listed. Raise InvalidInput as `sweep` does."""
+        assert name not in kept_names(self.control, 0), f"{name} is listed"
+        require_own(self.control, self.store, {stored.name for stored in self.stored()})
+        self._remove([name])
+
+    def _remove(self, names: Sequence[str]) -> None:
+        self.store.remove(names)
+        if self.store.is_remote:
+            FolderStore(self.root).remove(names)
 
     def stored(self) -> Iterator[Stored]:
         """Yield the files of the lake that are there, listed or not; not those of the published

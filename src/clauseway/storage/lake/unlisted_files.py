@@ -7,6 +7,7 @@ since, because the journals have let go of it, and nobody imports the bill again
 
 import re
 from collections.abc import Collection, Iterator, Set
+from datetime import date
 from typing import Final
 
 import msgspec
@@ -76,6 +77,13 @@ def usage_files_of(names: Collection[str], days: Interval) -> list[str]:
     described = filter(None, map(_described, names))
     begin, end = str(days.begin), str(days.end)
     return sorted(file.name for file in described if file.kind == USAGE and begin <= file.day < end)
+
+
+def day_of_file(name: str) -> date | None:
+    """Return the day of which a file holds usage or intents, as its name tells; None for a file of
+    another kind."""
+    described = _described(name)
+    return None if described is None else date.fromisoformat(described.day)
 
 
 def _described(name: str) -> _Unlisted | None:
