@@ -43,7 +43,7 @@ from clauseway.storage.customers.leases import usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 from clauseway.values import DAY_NS
 from prometheus_server import ALERTS, Prometheus, scraping
-from small_disks import small_disk
+from small_disks import SmallDisk, small_disk
 
 # One client for all: to make one takes longer than a request.
 HTTP = httpx.Client(timeout=PATIENCE_S)
@@ -52,6 +52,8 @@ SMALL_SEGMENTS = str(Path(__file__).with_name("small_segments.py"))
 SLOW_DISK = str(Path(__file__).with_name("slow_disk.py"))
 # A request with a limit of ten tokens reserves less than this of a budget: its body, and ten tokens.
 REQUEST_PICODOLLARS = 500_000_000
+# A user of a request whose record is long: fewer of them fill a disk.
+LONG_NAME = "u" * 64
 # Gateways that share one budget, beside those of the faults.
 SHARING = ("first", "second")
 
@@ -120,27 +122,27 @@ def disk_refuses_writes(scene: Scene) -> Iterator[None]:
 
 
 def disk_is_full(scene: Scene) -> Iterator[None]:
-    for _ in disk_fills(scene):
-        yield
-        scene.post(user="u" * 64)
+    disk = start_on_small_disk(scene)
+    yield
+    disk.fill()
+    while scene.post(user=LONG_NAME).status_code == 200:
+        pass
 
 
 def next_segment_has_no_room(scene: Scene) -> Iterator[None]:
-    for _ in disk_fills(scene, leave=16 << 10):
-        yield
-        # Any more, and the disk would be full before somebody scrapes.
-        if "clauseway_journal_short 1.0" not in scene.figures():
-            scene.post(user="u" * 64)
+    disk = start_on_small_disk(scene)
+    yield
+    disk.fill(leave=16 << 10)
+    # Any more, and the disk would be full before somebody scrapes.
+    while "clauseway_journal_short 1.0" not in scene.figures():
+        assert scene.post(user=LONG_NAME).status_code == 200
 
 
-def disk_fills(scene: Scene, leave: int = 0) -> Iterator[None]:
+def start_on_small_disk(scene: Scene) -> SmallDisk:
     disk = scene.stack.enter_context(small_disk(scene.rig.home / "disk", 1 << 20))
     scene.rig.spool = disk.path / "spool"
     scene.start(launcher=(SMALL_SEGMENTS,))
-    yield
-    disk.fill(leave)
-    while True:
-        yield
+    return disk
 
 
 def follower_is_gone(scene: Scene, when_away: Any = "refuse") -> Iterator[None]:
