@@ -20,9 +20,10 @@ from awaiting import eventually
 from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.gateway.plan import Epoch, Plan, Route
 from clauseway.gateway.plan.settings import Settings, Telemetry
-from clauseway.gateway.process.telemetry import _formerly_too
+from clauseway.gateway.process.telemetry import _formerly_too, _parent
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+STATE = "ot=th:c;rv:abcdefabcdefab,vendor=1"
 
 
 class Collector(http.server.ThreadingHTTPServer):
@@ -87,7 +88,7 @@ def exporting(plan: Plan, url: str, **members: Any) -> Plan:
 
 
 def ask(rig: Rig, traceparent: str = "", word: str = "hello") -> httpx.Response:
-    headers = {**AUTHORIZED, **({"traceparent": traceparent} if traceparent else {})}
+    headers = {**AUTHORIZED, **({"traceparent": traceparent, "tracestate": STATE} if traceparent else {})}
     body = {"model": MODEL, "messages": [{"role": "user", "content": word}]}
     return httpx.post(f"{rig.url}/v1/chat/completions", json=body, headers=headers, timeout=PATIENCE_S)
 
@@ -105,9 +106,11 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
         assert ask(rig, f"00-{TRACE}-{CALLER}-01", "a-prompt").status_code == 200
         assert ask(rig, f"00-{TRACE[::-1]}-{CALLER}-00").status_code == 200
         assert rig.post(model="a-prompt").status_code == 404
+        unread = httpx.post(f"{rig.url}/v1/chat/completions", content=b"{", headers=AUTHORIZED, timeout=PATIENCE_S)
+        assert unread.status_code == 400
         rig.clouds["aws"].behaviour = status(500)
         assert ask(rig).status_code == 502
-        eventually(lambda: len(collector.spans()) == 7)
+        eventually(lambda: len(collector.spans()) == 8)
         rig.stop()  # what has gathered is exported
     yield collector
     collector.shutdown()
@@ -121,9 +124,36 @@ def test_a_request_continues_the_callers_trace_and_attempts_are_its_children(col
     assert {failed.parent_span_id, served.parent_span_id} == {request.span_id}
     assert len({span.span_id for span in spans}) == 3
     assert {span.name for span in spans} == {f"chat {MODEL}"}
+    assert {span.trace_state for span in spans} == {STATE}
     assert request.start_time_unix_nano <= failed.start_time_unix_nano <= failed.end_time_unix_nano
     assert failed.end_time_unix_nano <= served.start_time_unix_nano < served.end_time_unix_nano
     assert served.end_time_unix_nano == request.end_time_unix_nano
+
+
+# By W3C's Trace Context: what is no version, or not as it is written there, begins a new trace.
+@pytest.mark.parametrize(
+    ("lines", "trace", "sampled", "state"),
+    [
+        (f"traceparent: 00-{TRACE}-{CALLER}-01", TRACE, True, ""),
+        (f"Traceparent: 00-{TRACE}-{CALLER}-00", TRACE, False, ""),
+        (f"traceparent: 00-{TRACE}-{CALLER}-01\ntracestate: a=1,b=2", TRACE, True, "a=1,b=2"),
+        (f"tracestate: a=1\ntraceparent: 00-{TRACE}-{CALLER}-01\ntracestate: b=2", TRACE, True, "a=1,b=2"),
+        (f"traceparent: cc-{TRACE}-{CALLER}-01", TRACE, True, ""),
+        (f"traceparent: cc-{TRACE}-{CALLER}-01-of-later", TRACE, True, ""),
+        (f"traceparent: 00-{TRACE}-{CALLER}-01-of-later", "", False, ""),
+        (f"traceparent: ff-{TRACE}-{CALLER}-01", "", False, ""),
+        (f"traceparent: 00-{TRACE.upper()}-{CALLER}-01", "", False, ""),
+        (f"traceparent: 00-{'0' * 32}-{CALLER}-01", "", False, ""),
+        (f"traceparent: 00-{TRACE}-{'0' * 16}-01", "", False, ""),
+        (f"traceparent: 00-{TRACE}-{CALLER}-01\ntraceparent: 00-{TRACE[::-1]}-{CALLER}-01", "", False, ""),
+        (f"x-client-request-id: traceparent: 00-{TRACE}-{CALLER}-01", "", False, ""),
+        ("tracestate: a=1", "", False, ""),
+    ],
+)
+def test_the_span_of_the_caller(lines: str, trace: str, sampled: bool, state: str) -> None:
+    parent, is_sampled = _parent("".join(f"{line}\r\n" for line in lines.split("\n")).encode())
+    assert (f"{parent.trace_id:032x}" if parent else "", is_sampled) == (trace, sampled)
+    assert (parent.trace_state.to_header() if parent else "") == state
 
 
 def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
@@ -190,8 +220,11 @@ def test_former_names_can_be_left_out_and_a_new_plan_says_how_many_are_sampled(t
 def test_a_caller_who_does_not_sample_is_heeded_and_a_failure_is_one(collected: Collector) -> None:
     spans = collected.spans()
     assert all(span.trace_id.hex() != TRACE[::-1] for span in spans)
-    unknown, request = [span for span in spans if span.kind == Span.SPAN_KIND_SERVER and span.trace_id.hex() != TRACE]
+    unknown, unread, request = [
+        span for span in spans if span.kind == Span.SPAN_KIND_SERVER and span.trace_id.hex() != TRACE
+    ]
     assert (unknown.name, attributes(unknown.attributes)["error.type"]) == ("chat (unknown)", "404")
+    assert (unread.name, attributes(unread.attributes)["error.type"]) == ("chat", "400")
     assert (request.parent_span_id, request.status.code) == (b"", 2)
     assert attributes(request.attributes)["error.type"] == "502"
 
@@ -204,7 +237,15 @@ def test_metrics_count_every_request_sampled_or_not(collected: Collector) -> Non
     attempts = metrics["gen_ai.client.operation.duration"]
     by_error = {attributes(point.attributes).get("error.type", ""): point.count for point in attempts}
     assert by_error == {"": 2, "503": 3, "500": 1}
-    assert sum(point.count for point in metrics["gen_ai.server.request.duration"]) == 4
+    requests = metrics["gen_ai.server.request.duration"]
+    assert sum(point.count for point in requests) == 5
+    measured = [attributes(point.attributes) for points in metrics.values() for point in points]
+    # The conventions require both of every point; nobody but the gateway answers what it refuses.
+    assert all(point["gen_ai.operation.name"] and point["gen_ai.provider.name"] for point in measured)
+    served_by = [attributes(point.attributes) for point in requests]
+    answered = {(point.get("error.type", ""), point["gen_ai.provider.name"]) for point in served_by}
+    assert answered == {("", "openai"), ("404", "clauseway"), ("400", "clauseway"), ("502", "clauseway")}
+    assert "" not in {value for point in measured for value in point.values()}
     names = {name for points in metrics.values() for point in points for name in attributes(point.attributes)}
     assert not any(name.startswith("clauseway.") for name in names), "a request's own names would be a series each"
 

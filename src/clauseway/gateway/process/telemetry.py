@@ -14,7 +14,6 @@ extra `telemetry`).
 import contextlib
 import logging
 import random
-import re
 import threading
 import time
 from asyncio import AbstractEventLoop
@@ -32,7 +31,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    get_current_span,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
@@ -49,10 +56,7 @@ _EXPORT_S = 5.0  # a collector that takes longer is down; meanwhile the queue fi
 _METRICS_EVERY_MS = 10_000
 _CLOSE_S = 3.0
 _BATCH_MAX = 500
-# W3C Trace Context, version 00: trace, parent, flags.
-_TRACEPARENT = re.compile(
-    rb"traceparent: 00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\r\n", re.IGNORECASE
-)
+_TRACE_CONTEXT = TraceContextTextMapPropagator()
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 # The conventions' names; an operation that they do not name keeps ours.
 _OPERATIONS = {
@@ -77,6 +81,8 @@ _FORMER_NAMES = {
     "gen_ai.usage.output_tokens": "gen_ai.usage.completion_tokens",
 }
 _FORMER_PROVIDERS = {"azure.ai.openai": "az.ai.openai", "gcp.vertex_ai": "vertex_ai"}
+# The conventions require a provider: of what no cloud answered it is the gateway itself.
+_ANSWERED_HERE = "clauseway"
 _TOKEN_TYPES = {Unit.INPUT_TOKENS: "input", Unit.OUTPUT_TOKENS: "output"}
 # As the conventions advise.
 _TOKEN_BOUNDS = (
@@ -241,7 +247,14 @@ class TelemetryWatcher:
         if parent is None:
             sampled = random.random() < self.share
         trace = parent.trace_id if parent is not None else random.getrandbits(128) or 1
-        own = SpanContext(trace, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED)
+        # Collectors read from `tracestate` of how many requests a sampled one stands.
+        own = SpanContext(
+            trace,
+            random.getrandbits(64) or 1,
+            is_remote=False,
+            trace_flags=_SAMPLED,
+            trace_state=parent.trace_state if parent is not None else None,
+        )
         operation = _OPERATIONS.get(explanation.operation, explanation.operation)
         # Failed attempts first: each begins where the one before it ended.
         at_ns = begin_ns
@@ -293,13 +306,15 @@ class TelemetryWatcher:
         buyer, candidate = explanation.buyer, explanation.candidate
         attributes: _Attributes = {
             "gen_ai.operation.name": operation,
-            "gen_ai.request.model": model,
+            "gen_ai.provider.name": _ANSWERED_HERE,
             "clauseway.request.id": f"req_{self._boot:016x}{finished.number:016x}",
             "clauseway.organisation": buyer.organisation,
             "clauseway.project": buyer.project,
             "clauseway.attempts": len(explanation.attempted) + (candidate is not None),
             "http.response.status_code": explanation.status,
         }
+        if model:
+            attributes["gen_ai.request.model"] = model
         if candidate is not None:
             attributes |= {
                 "gen_ai.provider.name": DIALECTS[candidate.target.target.dialect].provider,
@@ -318,7 +333,11 @@ class TelemetryWatcher:
         self, parent: SpanContext, attributes: _Attributes, begin_ns: int, end_ns: int
     ) -> ReadableSpan:
         own = SpanContext(
-            parent.trace_id, random.getrandbits(64) or 1, is_remote=False, trace_flags=_SAMPLED
+            parent.trace_id,
+            random.getrandbits(64) or 1,
+            is_remote=False,
+            trace_flags=_SAMPLED,
+            trace_state=parent.trace_state,
         )
         name = f"{attributes['gen_ai.operation.name']} {attributes.get('gen_ai.request.model', '')}".rstrip()
         failed = "error.type" in attributes
@@ -420,14 +439,16 @@ def _error(status: int, without: str = "client_left") -> str:
 
 
 def _parent(forwarded: bytes) -> tuple[SpanContext | None, bool]:
-    """Return the client's span, and whether it is sampled."""
-    match = _TRACEPARENT.search(forwarded)
-    if match is None or not int(match[1], 16) or not int(match[2], 16):
+    """Return the client's span by W3C's Trace Context, and whether it is sampled."""
+    headers: dict[str, list[str]] = {}
+    for line in forwarded.decode("latin-1").split("\r\n"):
+        name, _, value = line.partition(": ")
+        headers.setdefault(name.lower(), []).append(value)
+    # Of two parents neither is known to be the right one.
+    if len(headers.get("traceparent", ())) != 1:
         return None, False
-    flags = TraceFlags(int(match[3], 16))
-    return SpanContext(
-        int(match[1], 16), int(match[2], 16), is_remote=True, trace_flags=flags
-    ), bool(flags & 1)
+    parent = get_current_span(_TRACE_CONTEXT.extract(headers)).get_span_context()
+    return (parent, parent.trace_flags.sampled) if parent.is_valid else (None, False)
 
 
 def _bounded(instrument: str, bounds: tuple[float, ...]) -> View:
