@@ -229,7 +229,7 @@ def test_a_place_that_is_away_or_lacks_a_file_is_told(home: Home, storage: Objec
         (check,) = (check for check in done["checks"] if check["what"] == "lake")
         return check["ok"], check["found"]
 
-    assert lake_check() == (True, f"{storage.url}: 6 files are there, each at its size")
+    assert lake_check() == (True, f"{storage.url}: 6 files, each there and at its size")
     s3_server.open_store(storage).remove([name])
     assert lake_check() == (
         False,

@@ -19,12 +19,15 @@ def test_the_pages_know_the_gateways_code_of_a_refusal_by_a_clause() -> None:
     assert FORBIDDEN.code == pages_process._BY_A_CLAUSE
 
 
-@pytest.mark.parametrize(("refused", "said"), [(1, "5 requests served, 1 refused by a clause"), (0, "0 refused")])
-def test_a_request_that_two_clouds_terms_refuse_is_one(tmp_path: Path, refused: int, said: str) -> None:
+@pytest.mark.parametrize(
+    ("served", "refused", "said"),
+    [(5, 1, "5 requests served, 1 refused by a clause"), (1, 0, "1 request served, 0 refused")],
+)
+def test_a_request_that_two_clouds_terms_refuse_is_one(tmp_path: Path, served: int, refused: int, said: str) -> None:
     opened = open_agreement()
     clouds = tuple(
-        CloudCounts(cloud=cloud, served=served, refused=refused, failed=0, tokens=0)
-        for cloud, served in (("aws", 0), ("google", 0), ("azure", 5))
+        CloudCounts(cloud=cloud, served=there, refused=refused, failed=0, tokens=0)
+        for cloud, there in (("aws", 0), ("google", 0), ("azure", served))
     )
     counts = CountsContext(clouds=clouds, clock="", edition="", refused=refused)
     timeline = timeline_of_rights(opened, KnownAt.everything())

@@ -519,6 +519,21 @@ def test_handshakes_have_as_much_room_as_connections() -> None:
     assert (in_flight._handshakes_in_all, in_flight._handshakes) == (0, {})
 
 
+# How many connections an address may open → what it hears with the next
+ONE_TOO_MANY = [
+    (1, "This address has 1 connection open, the most it may have: use that again."),
+    (2, "This address has 2 connections open, the most it may have: use those again."),
+]
+
+
+@pytest.mark.parametrize(("limit", "heard"), ONE_TOO_MANY)
+def test_an_address_with_too_many_hears_how_many_it_may_have(limit: int, heard: str) -> None:
+    in_flight = InFlight(Counts())
+    limits = msgspec.structs.replace(LIMITS, connections_per_address=limit)
+    *taken, refused = [in_flight.enter("a", limits) for _ in range(limit + 1)]
+    assert (taken, str(refused)) == ([None] * limit, heard)
+
+
 STEPS = strategies.lists(
     strategies.tuples(strategies.sampled_from(["enter", "use", "hold", "leave"]), strategies.integers(0, 3)),
     max_size=60,

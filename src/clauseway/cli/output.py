@@ -160,8 +160,3 @@ def print_failure(failure: Problem) -> None:
 
 def outcome_style(outcome: str) -> str:
     return f"bold {_COLOURS[outcome]}"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """Return a number with its noun: 1 request, 2 requests, 1,000 entries."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

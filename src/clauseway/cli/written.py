@@ -10,7 +10,7 @@ import typer
 
 from clauseway.app.opening.places import file_at
 from clauseway.cli.answers import answer
-from clauseway.cli.output import counted
+from clauseway.values import counted
 
 
 def file_named(out: Path | None) -> Path | None:

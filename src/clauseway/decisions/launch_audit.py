@@ -16,7 +16,7 @@ import msgspec
 from clauseway.agreement import Agreement, FactRegister, Launch, Precedence, in_force
 from clauseway.catalog import Catalog
 from clauseway.decisions.conditions import lifts
-from clauseway.values import Citation, KnownAt
+from clauseway.values import Citation, KnownAt, counted
 
 # A listing may appear some days after the launch. A listing within these days of the clause's day
 # cannot show on which side of that day the launch was.
@@ -253,8 +253,8 @@ def _order(
         apart = "one day" if abs(days) == 1 else f"{abs(days)} days"
         return Order.CANNOT_TELL, f"{apart} apart, and the listing may lag"
     if days > 0:
-        return Order.FIRST, f"{days} days before {elsewhere.cloud}"
-    return Order.LATER, f"{-days} days after {elsewhere.cloud}"
+        return Order.FIRST, f"{counted(days, 'day')} before {elsewhere.cloud}"
+    return Order.LATER, f"{counted(-days, 'day')} after {elsewhere.cloud}"
 
 
 def _bound(

@@ -4,7 +4,7 @@ room may use.
     money      exact amounts with a currency, one named rounding, a home for the remainder
     days       days and half-open intervals of them
     clocks     the day whose rules are asked for, and the point of knowledge
-    numbers    the one reader of numbers that people and files write
+    numbers    the one reader of numbers that people and files write; a count with its noun
     name_rule  the one rule for names that come from outside
     citations  the clause of a statement, its file and line, and its source
     problems   problems of somebody's input, as data
@@ -56,6 +56,7 @@ from clauseway.values.numbers import (
     NUMBER_BELOW,
     PLACES_MAX,
     BadNumber,
+    counted,
     read_decimal,
     read_percentage,
     read_whole,
@@ -99,6 +100,7 @@ __all__ = [
     "check_known",
     "check_names",
     "check_names_once",
+    "counted",
     "day_after",
     "day_of",
     "exact_product",

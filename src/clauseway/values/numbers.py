@@ -10,6 +10,8 @@ where nothing is below zero, a percent sign where no percentage is meant.
 
 Money and prices are stored as decimal(38, 12). A number that is read has at most 15 digits before
 the point and 12 behind it, so that sums of many and products with a rate still fit.
+
+A count is written with its noun, `counted`: 1 request, 1,000 requests.
 """
 
 import re
@@ -33,6 +35,11 @@ _WITH_COMMAS = re.compile(r"(\d{1,3}(?:,\d{3}){2,}|\d{1,3},\d{3}(?=\.))(?:\.(\d+
 _EXPONENT = re.compile(r"(\d+(?:\.\d+)?)[eE]([+-]?\d{1,2})", re.ASCII)
 _LOOKS_EXPONENTIAL = re.compile(r"[\d.]+[eE][+-]?\d+", re.ASCII)
 _ONE_COMMA = re.compile(r"(\d+),(\d+)", re.ASCII)
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: 1 request, 2 requests, 1,000 entries."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 class BadNumber(ValueError):

@@ -40,7 +40,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.searches.compare import Side, compare, deciding
-from clauseway.values import FOREVER, KnownAt
+from clauseway.values import FOREVER, KnownAt, counted
 from clauseway.wording.amendment_effects import AmendmentSentences
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
 from clauseway.wording.changes import (
@@ -199,7 +199,8 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             )
             command = f"clauseway agreement diff {self.amendment.id}"
             yield BriefSentence(
-                text=f"{also} ({count:,} combinations); `{command}` tells all.", place=self._whole()
+                text=f"{also} ({counted(count, 'combination')}); `{command}` tells all.",
+                place=self._whole(),
             )
         if not comparison.groups:
             by = self.rescinded_by(comparison)
@@ -349,7 +350,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         if term.withholding:
             yield "withheld as tax", self._figure(term.withholding)
         if term.payment is not None:
-            days = "1 day" if term.payment.due_days == 1 else f"{term.payment.due_days} days"
+            days = counted(term.payment.due_days, "day")
             yield "payment due", f"{days} after each {term.payment.every}"
         if term.late != CORRECTION:
             yield "late usage", f"a {term.late} of the closed period"

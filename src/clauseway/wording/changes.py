@@ -22,7 +22,7 @@ from clauseway.decisions.givers import Givers
 from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.parts import Names
 from clauseway.decisions.searches.compare import Box, OutcomeChange, Side, grouped
-from clauseway.values import KnownAt
+from clauseway.values import KnownAt, counted
 from clauseway.wording.names import Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rescissions import Rescission
@@ -335,7 +335,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
             case Precedence():
                 first = f"it ships on {words.name(term.first)} first"
                 if term.lead_days:
-                    first = f"it shipped on {words.name(term.first)} {term.lead_days} days before"
+                    first = f"it shipped on {words.name(term.first)} {counted(term.lead_days, 'day')} before"
                 if term.unless is None:
                     return first
                 both = term.unless.under(readings) == "cannot-and-declines"

@@ -34,6 +34,7 @@ from clauseway.agreement.language.terms import (
     Traded,
 )
 from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
+from clauseway.values import counted
 from clauseway.wording.names import Wording, customers, listed, ordered
 
 _DOING = {
@@ -184,7 +185,7 @@ class TermWording(msgspec.Struct, frozen=True):
         ]
         return {
             "bound": "" if every else f"that first ship on or after {term.since} ",
-            "ahead": f" {term.lead_days} days" if term.lead_days else "",
+            "ahead": f" {counted(term.lead_days, 'day')}" if term.lead_days else "",
             "exception": unless,
             "read_with": f" (read with {listed(read)})" if read else "",
         }

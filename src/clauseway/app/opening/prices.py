@@ -32,6 +32,7 @@ from clauseway.values import (
     BadNumber,
     InvalidInput,
     Problem,
+    counted,
     exact_product,
     nearest_name,
     parse_day,
@@ -443,7 +444,7 @@ def _wording(entry: PriceEntry) -> str:
         f"{name} {value}" for name, value in zip(NAMES, conditions.names, strict=True) if value
     ]
     above = [f"above {conditions.above} input tokens"] if conditions.above else []
-    hours = [f"in {len(conditions.hours)} hours of the week"] if conditions.hours else []
+    hours = [f"in {counted(len(conditions.hours), 'hour')} of the week"] if conditions.hours else []
     return ", ".join([*named, *above, *hours, f"from {entry.interval.begin}"])
 
 

@@ -68,6 +68,7 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
+    counted,
     day_after,
     exact_sum,
 )
@@ -363,9 +364,8 @@ def _by_sums(
     """Return why lines of a pack with usage only by day cannot be checked; empty if the reader's
     usage is the same."""
     attempts = sum(content.attempts for content in stated_days)
-    alone = (
-        f"The pack tells its usage by day alone: {attempts:,} attempts on {len(stated_days)} days."
-    )
+    days = counted(len(stated_days), "day")
+    alone = f"The pack tells its usage by day alone: {counted(attempts, 'attempt')} on {days}."
     adds_up = (
         "The lines add up to what is owed"
         if _adds_up(stated)

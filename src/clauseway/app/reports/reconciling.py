@@ -51,6 +51,7 @@ from clauseway.values import (
     KnownAt,
     Problem,
     check_known,
+    counted,
     exact_product,
     read_decimal,
     refuse_any,
@@ -214,7 +215,7 @@ def _scope(
 ) -> ReconcilingScope:
     if not bill.rows:
         count = (
-            f"{len(bill.unread)} rows could not be read"
+            f"{counted(len(bill.unread), 'row')} could not be read"
             if bill.unread
             else "it has no row of category Usage"
         )

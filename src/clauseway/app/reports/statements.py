@@ -15,7 +15,7 @@ from clauseway.ledger.floors import TopUp, part_in_words
 from clauseway.ledger.settlement import Inputs, described
 from clauseway.ledger.statement import StatementLine as Line
 from clauseway.ledger.statement import change_id, citations_of, digest_of, line_id
-from clauseway.values import FOREVER, Citation, Interval, KnownAt, exact_product, exact_sum
+from clauseway.values import FOREVER, Citation, Interval, KnownAt, counted, exact_product, exact_sum
 from clauseway.web.contexts import (
     DueLine,
     FigureShown,
@@ -394,8 +394,8 @@ def _ended_section(ended: Ended, statement: Statement, named: Named) -> Statemen
 
 def _usage(inputs: Inputs) -> str:
     if inputs.batches:
-        return f"{len(inputs.batches)} batches"
-    return f"{inputs.attempts:,} attempts {inputs.usage}".rstrip()
+        return counted(len(inputs.batches), "batch", "batches")
+    return f"{counted(inputs.attempts, 'attempt')} {inputs.usage}".rstrip()
 
 
 def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:

@@ -42,7 +42,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.content import drop_contents
 from clauseway.storage.usage.past import copied, forget_since, rows_known
-from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt
+from clauseway.values import HOUR_NS, Interval, InvalidInput, KnownAt, counted
 
 _ZERO = Decimal(0)
 # Settling takes less time than this; of the batches sealed in it, this many are removed one by one.
@@ -379,7 +379,7 @@ def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
     if stated.batches:
         here = {batch.name: batch for batch in lake.control.batches()}
         if missing := sorted(set(stated.batches) - here.keys()):
-            yield f"{len(missing)} batches of usage are not in this lake, the first {missing[0]}."
+            yield f"Not in this lake: {counted(len(missing), 'batch', 'batches')} of usage, the first {missing[0]}."
             return
         newest, rows = _batches_then(lake, stated)
         if sum(file.rows for file in lake.as_known(lake.known_ns, newest).usage_files()) != rows:

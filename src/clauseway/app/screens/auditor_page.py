@@ -27,7 +27,7 @@ from clauseway.app.screens.next_commands import first_command
 from clauseway.ledger import statement_of
 from clauseway.ledger.statement import digest_of
 from clauseway.storage.control.audit import Logged
-from clauseway.values import KnownAt
+from clauseway.values import KnownAt, counted
 from clauseway.web.auditor import (
     AuditorContext,
     CheckContext,
@@ -142,7 +142,7 @@ def _books(home: Home) -> CheckContext:
         said="as they were written" if result.is_whole else "not as they were written",
         lines=(),
         remarks=(
-            f"{result.rows:,} rows checked; the log ends with {result.head}.",
+            f"{counted(result.rows, 'row')} checked; the log ends with {result.head}.",
             *(problem.sentences for problem in problems),
         ),
         command="clauseway audit verify",

@@ -20,7 +20,7 @@ from clauseway.app.reports.reconciliation_text import (
 )
 from clauseway.app.reports.reconciling import Reconciliation, reconcile_bill
 from clauseway.ledger.reconciliation import Tolerance
-from clauseway.values import InvalidInput, KnownAt
+from clauseway.values import InvalidInput, KnownAt, counted
 from clauseway.web.finance import BillContext, BillItem, BillRow
 from clauseway.wording.names import Wording
 
@@ -61,7 +61,7 @@ def _compared(bill: str, compared: Reconciliation, words: Wording) -> BillContex
             *(
                 BillItem(
                     said=f"{day.day} {words.names(day.clouds)}: the whole day is {day.status}, "
-                    f"{signed(day.difference)} USD in {day.items:,} items"
+                    f"{signed(day.difference)} USD in {counted(day.items, 'item')}"
                 )
                 for day in compared.found.whole_days
             ),

@@ -2,7 +2,7 @@
 
 from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.opening.several import Opened, each_of
-from clauseway.values import InvalidInput
+from clauseway.values import InvalidInput, counted
 from clauseway.web.lawyer import ChangeGroupShown, CompareContext, FieldChoice, FormField
 from clauseway.wording.changes import ChangeGroup, Comparison
 
@@ -37,8 +37,13 @@ def _shown(fields: tuple[FormField, ...], comparison: Comparison) -> CompareCont
         rescissions=tuple(f"{each.sentence}. {each.place}" for each in comparison.rescissions),
         unchanged=comparison.unchanged,
         groups=groups_shown(comparison.shown),
-        counted=f"{len(comparison.shown.changed):,} combinations are answered otherwise",
+        counted=answered_otherwise(comparison.shown),
     )
+
+
+def answered_otherwise(comparison: Comparison) -> str:
+    changed = len(comparison.changed)
+    return f"{counted(changed, 'combination')} {'is' if changed == 1 else 'are'} answered otherwise"
 
 
 def groups_shown(comparison: Comparison, drafted: str = "") -> tuple[ChangeGroupShown, ...]:

@@ -19,7 +19,7 @@ from clauseway.app.reports.rehearsing import (
     place_draft,
     rehearse,
 )
-from clauseway.app.screens.compare_page import groups_shown
+from clauseway.app.screens.compare_page import answered_otherwise, groups_shown
 from clauseway.ledger.assumptions import Assumption, in_one_line
 from clauseway.values import InvalidInput, KnownAt, Problem
 from clauseway.web.lawyer import (
@@ -98,7 +98,7 @@ def _read(home: Home, real: OpenAgreement, drafted: OpenAgreement, known_at: Kno
     return DraftRead(
         title=f"{draft.id}, {draft.title}" if draft.title else draft.id,
         groups=groups_shown(comparison, drafted=_NAME),
-        counted=f"{len(comparison.changed):,} combinations are answered otherwise from {draft.effective} on",
+        counted=f"{answered_otherwise(comparison)} from {draft.effective} on",
         played=_played(home, real, drafted, known_at),
     )
 

@@ -11,7 +11,7 @@ from clauseway.app.reports.statements import Named, as_it_is
 from clauseway.ledger import Account
 from clauseway.ledger.settlement import described
 from clauseway.ledger.statement import StatementLine
-from clauseway.values import USD, InvalidInput, KnownAt, parse_day
+from clauseway.values import USD, InvalidInput, KnownAt, counted, parse_day
 from clauseway.web.contexts import (
     ClauseShown,
     DayRequestsContext,
@@ -110,7 +110,7 @@ def day_requests_page(
     if (day_requests.period, day_requests.line.id) != (period, line):
         return None
     if not day_requests.requests:
-        raise _not_a_number(begin, f"the day has {day_requests.day.requests:,} requests")
+        raise _not_a_number(begin, f"the day has {counted(day_requests.day.requests, 'request')}")
     last = first - 1 + len(day_requests.requests)
     return DayRequestsContext(
         period=period,
@@ -154,8 +154,8 @@ def _title(line: StatementLine, named: Named) -> str:
 def _note(trace: tracing.LineTrace, *, followed: bool) -> str:
     if trace.unread:
         return (
-            f"{trace.line.requests:,} requests. The {trace.unread:,} records of these days have not "
-            "been read yet."
+            f"{counted(trace.line.requests, 'request')}. Not read yet: "
+            f"{counted(trace.unread, 'record')} of these days."
         )
     if followed:
         return "The request that was asked for."

@@ -9,7 +9,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.amounts import cents
 from clauseway.app.screens.next_commands import first_command
-from clauseway.values import USD
+from clauseway.values import USD, counted
 from clauseway.web.contexts import CountsContext, Timeline
 from clauseway.web.overview import ScreenSummary
 from clauseway.wording.dates import month_in_words
@@ -32,7 +32,8 @@ def screen_summaries(
         ScreenSummary(
             reader="Engineer",
             address="/engineer",
-            answer=down or f"{served:,} requests served, {counts.refused:,} refused by a clause",
+            answer=down
+            or f"{counted(served, 'request')} served, {counts.refused:,} refused by a clause",
             more="start it: clauseway serve" if down else "since the gateway started",
         ),
         ScreenSummary(
@@ -49,7 +50,7 @@ def screen_summaries(
         ScreenSummary(
             reader="Auditor",
             address="/auditor",
-            answer=f"{sum(bool(month.owed) for month in months)} settled months to repeat",
+            answer=f"{counted(sum(bool(month.owed) for month in months), 'settled month')} to repeat",
             more="the register of facts, and the log of the books",
         ),
     )

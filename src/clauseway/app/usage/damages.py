@@ -16,7 +16,7 @@ from clauseway.storage import Control
 from clauseway.storage.books.losses import GONE_ON_ALONE, Loss, Losses, Spool
 from clauseway.storage.lake.digests import CHANGED, LakeFault, as_fault, faults_at_sight
 from clauseway.storage.lake.file_list import LakeFile, seen_files
-from clauseway.values import Interval, Problem, day_after, refuse_any
+from clauseway.values import Interval, Problem, counted, day_after, refuse_any
 
 
 class BlockingDamage(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,7 +111,7 @@ def loss_problem(loss: Loss) -> Problem:
 def missing_problem(spool: Spool) -> Problem:
     """Return a missing journal, with what to do."""
     reach = (
-        f"last seen with {spool.frames:,} frames in segment {spool.segment}"
+        f"last seen with {counted(spool.frames, 'frame')} in segment {spool.segment}"
         if spool.segment >= 0
         else "never seen"
     )

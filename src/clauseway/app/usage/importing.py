@@ -393,7 +393,8 @@ def _check_understood(rows: int, skipped: Mapping[str, int], paths: Sequence[Pat
     if passed and passed == rows:
         reasons = sorted(skipped.items(), key=lambda item: -item[1])[:5]
         why = "; ".join(f"{count:,} × {reason}" for reason, count in reasons)
-        problem = f"nothing was imported: all {passed:,} rows were skipped"
+        rows_skipped = "its only row was" if passed == 1 else f"all {passed:,} rows were"
+        problem = f"nothing was imported: {rows_skipped} skipped"
         remedy = (
             "Give a file with usage in it; `clauseway usage import --help` says which formats "
             "are read."

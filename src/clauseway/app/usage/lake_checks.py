@@ -18,7 +18,7 @@ from clauseway.storage.lake.file_list import LakeFile, every_file, seen_files
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import heal
 from clauseway.storage.lake.unlisted_files import files_with_missing_usage, usage_files_of
-from clauseway.values import Interval, InvalidInput, Problem, day_of
+from clauseway.values import Interval, InvalidInput, Problem, counted, day_of
 
 # Files that are read between two words on how far a check has come.
 _AT_ONCE = 20
@@ -159,7 +159,7 @@ def listed_lake(home: Home) -> str:
         files = seen_files(lake.control)
         if faults := lake.sealed.at_sight(files):
             raise LakeDamaged(faults)
-        return f"{lake.store.location}: {len(files):,} files are there, each at its size"
+        return f"{lake.store.location}: {counted(len(files), 'file')}, each there and at its size"
 
 
 def check_part(home: Home, part: int, parts: int) -> None:

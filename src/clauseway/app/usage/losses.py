@@ -48,7 +48,15 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.lost_files import accept_file, heal
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.unlisted_files import day_of_file
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem, day_after, refuse_any
+from clauseway.values import (
+    Interval,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    counted,
+    day_after,
+    refuse_any,
+)
 
 ESTIMATES_SPOOL = "estimate"
 # An attempt of a gateway that still runs may be under way: no cloud takes longer to answer.
@@ -213,7 +221,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
             first_frame=0,
             end_frame=-1,
             reason=(
-                f"the journal is gone; it was last seen with {spool.frames:,} frames in "
+                f"the journal is gone; it was last seen with {counted(spool.frames, 'frame')} in "
                 f"segment {spool.segment}"
             ),
             first_day=days.begin,
@@ -409,7 +417,7 @@ def _accepted_before(loss: Loss, estimate: str) -> Accepted:
 def estimate_text(loss: Loss | Accepted) -> str:
     """Say what stands for what was lost."""
     if loss.estimate == RESERVED:
-        return f"{loss.attempts:,} attempts at what they reserved"
+        return f"{counted(loss.attempts, 'attempt')} at what was reserved"
     if loss.estimate == SUMMED:
         return f"its hourly sums, {loss.attempts:,} of them"
     return "nothing"

@@ -15,8 +15,8 @@ from clauseway.app.opening.library import BUILT_IN, SHIPPED, open_agreement
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.output import counted
 from clauseway.cli.written import file_named
+from clauseway.values import counted
 
 NOT_FORMATTED = 2
 Folder = Annotated[Path, typer.Argument(help="The agreement's folder.", show_default=False)]

@@ -20,9 +20,9 @@ from clauseway.cli.agreement.explanation import (
 )
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
-from clauseway.cli.output import Lines, Styled, counted, indented, lines, outcome_style
+from clauseway.cli.output import Lines, Styled, indented, lines, outcome_style
 from clauseway.decisions import Outcome, Question, Reason
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, counted
 from clauseway.wording.decided import from_source
 from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word

@@ -9,7 +9,7 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.output import counted
+from clauseway.values import counted
 from clauseway.wording.changes import Comparison
 
 

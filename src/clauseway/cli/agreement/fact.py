@@ -23,7 +23,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.output import print_json
-from clauseway.values import parse_day
+from clauseway.values import counted, parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 record = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -368,7 +368,7 @@ def _doubt_of_day(kind: str, recorded: ListedFact, opened: OpenAgreement) -> str
     known = recorded.known_at and parse_day(recorded.known_at[:10], "known at")
     days = (recorded.effective - known).days if known else 0
     if days > _DAYS_AHEAD_MAX:
-        return f"It takes effect {days:,} days after it became known."
+        return f"It takes effect {counted(days, 'day')} after it became known."
     return ""
 
 

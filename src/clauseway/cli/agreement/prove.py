@@ -13,7 +13,8 @@ from clauseway.app.opening.library import readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.output import counted, outcome_style
+from clauseway.cli.output import outcome_style
+from clauseway.values import counted
 from clauseway.wording.names import act_of
 from clauseway.wording.outcomes import outcome_word
 

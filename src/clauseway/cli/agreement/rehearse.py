@@ -18,7 +18,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_assumed, print_gains
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import held_prices
-from clauseway.cli.output import counted
+from clauseway.values import counted
 
 _SHOWN = 40
 

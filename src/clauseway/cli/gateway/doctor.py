@@ -21,8 +21,7 @@ from clauseway.app.running.doctor import (
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.output import counted
-from clauseway.values import KnownAt
+from clauseway.values import KnownAt, counted
 
 UNWELL = 2
 _COLUMN = 15

@@ -12,8 +12,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.output import counted
-from clauseway.values import InvalidInput
+from clauseway.values import InvalidInput, counted
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
@@ -64,7 +63,9 @@ def backup(
     made = back_up(home_at(home), folder, with_keys=with_keys)
 
     def show() -> None:
-        _print(f"{made.files:,} files, {made.bytes:,} bytes are in {made.folder}.")
+        _print(
+            f"{counted(made.files, 'file')}, {counted(made.bytes, 'byte')} are in {made.folder}."
+        )
         _print(f"Nothing that was acknowledged before {made.moment} is missing.")
         if not made.has_keys:
             _print("hash.key and private keys are not in it (--with-keys).")
@@ -139,7 +140,7 @@ def restore_command(
 
 def _show_restored(restored: Restored) -> None:
     _print(
-        f"{restored.files:,} files, {restored.bytes:,} bytes were restored into {restored.home}, "
+        f"{counted(restored.files, 'file')}, {counted(restored.bytes, 'byte')} were restored into {restored.home}, "
         f"as of {restored.moment}."
     )
     if restored.takes_over:
@@ -201,7 +202,9 @@ def migrate_command(
     moved = migrate(home_at(home), to, tell)
 
     def show() -> None:
-        _print(f"{moved.rows:,} rows of {len(moved.tables)} tables are the same in both places.")
+        _print(
+            f"{counted(moved.rows, 'row')} of {counted(len(moved.tables), 'table')} are the same in both places."
+        )
         _print(f"The control data is at {moved.target} now.")
         if moved.kept:
             _print(f"The file from before is kept as {moved.kept}; nothing reads it.")

@@ -21,10 +21,11 @@ from clauseway.cli.console import console, print_indented
 from clauseway.cli.gateway.replay_progress import ReplayDisplay, counts_table
 from clauseway.cli.money.settle import Assume
 from clauseway.cli.money.statement_text import print_statement
-from clauseway.cli.output import counted, print_json
+from clauseway.cli.output import print_json
 from clauseway.cli.signals import stop_on_signals
 from clauseway.ledger import Settlement, statement_of
 from clauseway.sandbox.traffic.replay import ReplayedRequest, ReplayReport
+from clauseway.values import counted
 
 
 def command(

@@ -10,8 +10,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
-from clauseway.cli.output import counted
-from clauseway.values import KnownAt
+from clauseway.values import KnownAt, counted
 
 NOT_SO = 2
 

@@ -10,7 +10,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
-from clauseway.cli.output import counted
+from clauseway.values import counted
 
 
 def command(

@@ -27,9 +27,8 @@ from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import by_one_connection
-from clauseway.cli.output import counted
 from clauseway.pricing import DEFAULT_TIER, Sale
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, counted
 
 _CHECK = "check"
 _READ_BY_CHECK = {"product", "file", "home", "as_json"}

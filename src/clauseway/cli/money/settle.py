@@ -31,9 +31,8 @@ from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
-from clauseway.cli.output import counted
 from clauseway.ledger import Settlement, statement_of
-from clauseway.values import InvalidInput, Problem
+from clauseway.values import InvalidInput, Problem, counted
 from clauseway.wording.names import listed
 
 # A second opinion that is not the same.

@@ -35,10 +35,9 @@ from clauseway.cli.money.verification_text import (
     print_unnamed,
     print_verification,
 )
-from clauseway.cli.output import counted
 from clauseway.cli.written import OutFile
 from clauseway.ledger import Statement
-from clauseway.values import InvalidInput, parse_day
+from clauseway.values import InvalidInput, counted, parse_day
 
 app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 

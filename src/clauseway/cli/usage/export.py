@@ -12,8 +12,8 @@ from clauseway.app.opening.places import place_or_output
 from clauseway.app.usage.compacting import export_usage
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import counted
 from clauseway.cli.written import file_named
+from clauseway.values import counted
 
 
 def usage(

@@ -13,6 +13,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.signals import stop_on_signals
+from clauseway.values import counted
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _Folder = Annotated[
@@ -129,9 +130,9 @@ def recover_command(
 
     def show() -> None:
         console().print(
-            f"Journal {recovered.spool} ({recovered.place}) was recovered: {recovered.frames:,} "
-            f"frames, {recovered.usage:,} records sealed now, {recovered.ended} attempts that were "
-            "open are lost.",
+            f"Journal {recovered.spool} ({recovered.place}) was recovered: "
+            f"{counted(recovered.frames, 'frame')}, {counted(recovered.usage, 'record')} sealed now; lost: "
+            f"{counted(recovered.ended, 'attempt')} that ran then.",
             soft_wrap=True,
         )
         for problem in recovered.open:
@@ -147,4 +148,4 @@ def _line(copy: CopyFound) -> str:
         state = "its gateway is not connected"
     if copy.recovered_by:
         state = f"recovered by {copy.recovered_by}"
-    return f"{copy.spool}  {copy.place}: {copy.frames:,} frames, {copy.size:,} bytes; {state}"
+    return f"{copy.spool}  {copy.place}: {counted(copy.frames, 'frame')}, {counted(copy.size, 'byte')}; {state}"

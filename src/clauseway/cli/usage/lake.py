@@ -17,10 +17,10 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
-from clauseway.cli.output import counted
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
+from clauseway.values import counted
 
 BAD = 2
 _PROGRESS_EVERY_S = 5.0
@@ -141,7 +141,8 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
             counts = "the lists of files have as many rows as the log of the books says"
             out.print(f"{counts}; `clauseway audit verify` reads each row", soft_wrap=True)
         if unread := len(report.unlisted) - len(report.unknown):
-            out.print(f"{unread:,} files that nobody reads; `clauseway lake compact` removes them")
+            files = counted(unread, "file")
+            out.print(f"{files} that nobody reads; `clauseway lake compact` removes such files")
 
     answer(as_json, report, show)
     return BAD if report.faults or report.unknown or report.edits else 0
@@ -325,7 +326,7 @@ def publish(home: options.HomeRead = None, as_json: options.AsJson = False) -> i
         if not done.is_new:
             out.print(f"Nothing new: the table holds {held}.")
         else:
-            changes = f"{done.added:,} files added, {done.removed:,} removed"
+            changes = f"{counted(done.added, 'file')} added, {done.removed:,} removed"
             out.print(f"Published {held}: {changes}.")
         if done.rewritten:
             repeated = counted(done.rewritten, "day")

@@ -25,9 +25,8 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.output import counted
 from clauseway.storage.lake.quarantine import QuarantinedRow
-from clauseway.values import InvalidInput, Problem, parse_day
+from clauseway.values import InvalidInput, Problem, counted, parse_day
 
 quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _FLAWED = 2  # the command did its work, and somebody has to look at the rows

@@ -25,6 +25,7 @@ from clauseway.gateway.wire.errors import (
     TOO_MUCH_IN_FLIGHT,
 )
 from clauseway.metering import Buyer
+from clauseway.values import counted
 
 _AGAIN: Final = b"retry-after: 1\r\n"  # requests and connections come and go within seconds
 _CONNECTIONS, _BYTES, _FRAMES = "connections", "bytes in flight", "frames"
@@ -69,12 +70,12 @@ class InFlight:
         limit, limit_of_one = limits.connections, limits.connections_per_address
         if self.connections >= limit:
             self._short(_CONNECTIONS, "the process")
-            message = f"{limit:,} connections are open, and no more are taken."
+            message = f"This gateway has {counted(limit, 'connection')} open, the most it may have."
             return Refused(TOO_MANY_CONNECTIONS, message, headers=_AGAIN)
         count = self._addresses.get(address, 0)
         if address and count >= limit_of_one:
             self._short(_CONNECTIONS, "an address")
-            message = f"{limit_of_one:,} connections are open from this address: use those again."
+            message = _too_many_open("address", limit_of_one)
             return Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN)
         self._addresses[address] = count + 1
         self.connections += 1
@@ -111,7 +112,7 @@ class InFlight:
         if use.connections >= limits.connections_per_key:
             limit = limits.connections_per_key
             self._short(_CONNECTIONS, f"key {use.key}")
-            message = f"{limit:,} connections are open with this key: use those again."
+            message = _too_many_open("key", limit)
             raise Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN, closes=True)
         use.connections += 1
         return use
@@ -187,7 +188,7 @@ class InFlight:
         limit = limits.frames_per_key_per_second
         if count > limit:
             self._short(_FRAMES, f"key {use.key}")
-            message = f"The sessions of this key may send {limit:,} frames a second."
+            message = f"The sessions of this key may send {counted(limit, 'frame')} a second."
             raise Refused(TOO_MANY_FRAMES, message, headers=_AGAIN, closes=True)
 
     def _begin_second(self, now_s: float) -> None:
@@ -230,3 +231,9 @@ def address_of(peer: object) -> str:
         return str(address.ipv4_mapped)
     network = int(address) >> _ONE_HOST_BITS << _ONE_HOST_BITS
     return f"{IPv6Address(network)}/{_ONE_HOST_BITS}"
+
+
+def _too_many_open(whose: str, limit: int) -> str:
+    """Return what whoever opens more connections than the limit hears."""
+    again = "that" if limit == 1 else "those"
+    return f"This {whose} has {counted(limit, 'connection')} open, the most it may have: use {again} again."

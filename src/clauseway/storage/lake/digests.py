@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.storage.lake.file_list import LakeFile
-from clauseway.values import Damaged, Problem
+from clauseway.values import Damaged, Problem, counted
 
 MISSING, CHANGED = "missing", "changed"
 # The hash runs without Python's lock; more threads would only wait for the disk.
@@ -49,7 +49,7 @@ class LakeFault(msgspec.Struct, frozen=True, kw_only=True):
             if self.first_day == self.last_day
             else f"{self.first_day} to {self.last_day}"
         )
-        records = "1 record" if self.rows == 1 else f"{self.rows:,} records"
+        records = counted(self.rows, "record")
         return Problem(
             what=f"a file of the lake is {self.what}",
             why=f"{why}; it held {records} of {days}",
