@@ -13,8 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
 from clauseway.app.running import processes
 from clauseway.app.running.processes import ChildFailed, on_port, start
+from clauseway.app.running.serving import ServeOptions, serving
 from clauseway.gateway.transport.listener import USUAL_PORT, Listener
 from clauseway.gateway.transport.listening import listen
 from clauseway.sandbox import server
@@ -132,6 +135,16 @@ def test_a_port_that_the_configuration_names_and_is_taken_is_refused(tmp_path: P
         refused = subprocess.run(command, capture_output=True, text=True)
     assert refused.returncode == 3, refused.stderr
     assert f"127.0.0.1:{port}: cannot listen on port {port}: address already in use." in refused.stderr
+
+
+@pytest.mark.parametrize("host", ["http://gateway.example", "[::1]", "127.0.0.1:8400", "a b"])
+def test_an_address_of_another_form_is_told_by_its_flag(tmp_path: Path, host: str) -> None:
+    (tmp_path / "clouds.toml").write_text(deployment())
+    chosen = ServeOptions(
+        home=Home(tmp_path), opened=open_agreement(), configuration=tmp_path / "clouds.toml", host=host
+    )
+    with pytest.raises(InvalidInput, match=r"^--host: .* cannot be listened at: it is neither an address nor"):
+        serving(chosen, None).__enter__()
 
 
 def test_nights_that_start_together_keep_to_themselves(tmp_path: Path) -> None:

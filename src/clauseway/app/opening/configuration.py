@@ -99,6 +99,9 @@ _NEEDS = (
     ),
     ("journal", "copies", ("when_away", "patience_s")),
 )
+# Why a process cannot listen at a host that is written otherwise, and what to write.
+NOT_LISTENED_AT = "it is neither an address nor the name of a host, alone"
+LISTEN_AT = "Write 127.0.0.1, ::1 or a name; 0.0.0.0 is every address of this machine."
 COMMITMENT_KINDS = ("macc", "edp", "google-commit", "universal-credits", "other")
 
 
@@ -444,13 +447,14 @@ def _check_listening(file: TomlFile, gateway: GatewayWritten, telemetry: Telemet
                 "Write another port.",
             )
     for at, host in places:
-        if not names_host(host.lower(), is_bracketed=":" in host):
-            file.problem(
-                at,
-                f"{'.'.join(at)} = {host!a} cannot be listened at",
-                "it is neither an address nor the name of a host, alone",
-                "Write 127.0.0.1, ::1 or a name; 0.0.0.0 is every address of this machine.",
-            )
+        if not is_listened_at(host):
+            what = f"{'.'.join(at)} = {host!a} cannot be listened at"
+            file.problem(at, what, NOT_LISTENED_AT, LISTEN_AT)
+
+
+def is_listened_at(host: str) -> bool:
+    """Return whether a process may listen at what is written, by its form."""
+    return names_host(host.lower(), is_bracketed=":" in host)
 
 
 def _check_paths(file: TomlFile, configuration: Configuration) -> None:

@@ -33,7 +33,10 @@ from clauseway.app.customers.shared_identifiers import shared_identifiers
 from clauseway.app.customers.tenants import Tenancy, tenancy_for_plan
 from clauseway.app.drafting.drafts import PRICES_FILE
 from clauseway.app.opening.configuration import (
+    LISTEN_AT,
+    NOT_LISTENED_AT,
     Configuration,
+    is_listened_at,
     read_configuration,
     settings_of,
 )
@@ -282,6 +285,13 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
 
     A home that holds no prices yet holds those of `book` once both run; a refusal records nothing.
     """
+    if options.host is not None and not is_listened_at(options.host):
+        raise InvalidInput.of(
+            what=f"{options.host!a} cannot be listened at",
+            why=NOT_LISTENED_AT,
+            where="--host",
+            remedy=LISTEN_AT,
+        )
     clock = ("--simulated-clock", str(options.simulated_clock)) if options.simulated_clock else ()
     with contextlib.ExitStack() as stack:
         if not options.home.is_begun:
