@@ -12,8 +12,9 @@ import pytest
 from in_process import run
 
 
-def test_the_version_is_that_of_the_package() -> None:
-    told = run("--version")
+@pytest.mark.parametrize("asked", ["--version", "version"])
+def test_the_version_is_that_of_the_package(asked: str) -> None:
+    told = run(asked)
     assert (told.returncode, told.stdout) == (0, f"clauseway {version('clauseway')}\n")
 
 
@@ -120,6 +121,8 @@ LINES = [
     (("config", "check", ""), "FILE", "'' is no value"),
     (("person", "two", "books", "\t"), "KIND", "'\\t' is no value"),
     (("basis", "--home", "elsewhere", "history"), "--home", "it stands before history"),
+    (("--install-completion", "bash"), "--install-completion", "it takes no value, and bash is no command"),
+    (("--show-completion", "zsh"), "--show-completion", "it takes no value, and zsh is no command"),
     (("statement", "--period", "2026-05", "verify", "2026-04"), "--period", "it stands before verify"),
 ]
 

@@ -115,6 +115,8 @@ def run(given: list[str]) -> int:
     """Run a command and return its exit code. Errors are printed, never raised."""
     if given[:1] == ["help"]:
         given = [*given[1:], "--help"]
+    if given == ["version"]:
+        given = ["--version"]
     as_json = "--json" in given
     try:
         _require_text(given)

@@ -30,7 +30,7 @@ def checked(command: Any) -> Any:
             if not context.resilient_parsing and not values.get("help"):
                 _check(values, order)
                 if rest and hasattr(command, "commands"):
-                    _check_before(order, rest[0])
+                    _check_before(order, rest[0], is_command=rest[0] in command.commands)
             return values, rest, order
 
         parser.parse_args = parsed
@@ -51,20 +51,38 @@ def _check(values: Mapping[str, Any], order: Iterable[Any]) -> None:
     refuse_any(problems)
 
 
-def _check_before(order: Iterable[Any], below: str) -> None:
+def _check_before(order: Iterable[Any], below: str, *, is_command: bool) -> None:
     """Raise InvalidInput for each flag of a group that was given before the name of its command
-    `below`: only the group alone reads such a flag, and the command ignores it."""
+    `below`: only the group alone reads such a flag, and the command ignores it. What is no command
+    was meant as the value of a flag that takes none, or is refused as such later."""
     problems = [
-        Problem(
-            what=f"it stands before {below}",
-            why=f"{below} reads only the flags after it",
-            where=parameter.opts[0],
-            remedy=f"Write it after {below}, if {below} has it.",
-        )
+        _stands_before(parameter, below) if is_command else _takes_no_value(parameter, below)
         for parameter in dict.fromkeys(order)
-        if parameter.param_type_name == "option" and not parameter.is_eager
+        if parameter.param_type_name == "option"
+        and not parameter.is_eager
+        and (is_command or parameter.is_flag)
     ]
     refuse_any(problems)
+
+
+def _stands_before(parameter: Any, below: str) -> Problem:
+    return Problem(
+        what=f"it stands before {below}",
+        why=f"{below} reads only the flags after it",
+        where=parameter.opts[0],
+        remedy=f"Write it after {below}, if {below} has it.",
+    )
+
+
+def _takes_no_value(parameter: Any, given: str) -> Problem:
+    flag = parameter.opts[0]
+    in_shell = " Run it in the shell that it is for." if flag.endswith("-completion") else ""
+    return Problem(
+        what=f"it takes no value, and {given} is no command",
+        why=f"{given} would be ignored",
+        where=flag,
+        remedy=f"Leave {given} out.{in_shell}",
+    )
 
 
 def check_unread(context: Any, unread: Mapping[str, str], remedy: str = "Leave it out.") -> None:

@@ -26,7 +26,9 @@ def _budgets() -> None:
 def set_command(
     flags: tenancy.ScopeFlags,
     amount: Annotated[str, typer.Option(help="In USD, as 2500 or 2500.50.")],
-    period: Annotated[str, typer.Option(help="total, or anew each day or month (UTC).")] = "month",
+    period: Annotated[
+        str, typer.Option(help="total, or anew each day or month (UTC).", metavar="PERIOD")
+    ] = "month",
 ) -> int:
     """Set a budget, or change the amount of the one that is there for the same.
 
