@@ -61,6 +61,13 @@ def test_a_server_without_connections_is_not_taken_for_one_that_is_away(words: s
     assert problem.what == "the database server is out of room or connections"
 
 
+def no_shared_memory() -> sqlite3.OperationalError:
+    """What SQLite raises where a file system maps no file into shared memory, as some network file systems."""
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMMAP
+    return error
+
+
 # What Python or a library raises | what is said.
 OF_THE_MACHINE = [
     (OSError(errno.EIO, "Input/output error"), "the disk fails"),
@@ -72,6 +79,7 @@ OF_THE_MACHINE = [
     (OSError(errno.ENAMETOOLONG, "File name too long"), "the path is too long"),
     (OSError(errno.EOPNOTSUPP, "Operation not supported"), "the file system lacks what a home needs"),
     (OSError(errno.ENOLCK, "No locks available"), "the file system lacks what a home needs"),
+    (no_shared_memory(), "the file system lacks what a home needs"),
     (RuntimeError("IO Error: Cannot open file: Too many open files"), "no more files can be opened"),
     (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory is short"),
     (MemoryError(), "memory is short"),

@@ -14,6 +14,7 @@ import pytest
 from clauseway.app.opening.home import Home
 from clauseway.files import PRIVATE, force_folder, make_folder, output_file, write_first, write_whole, written_whole
 from clauseway.files.counted_copies import content_of, copy_hashed
+from clauseway.files.whole import close_to_others
 from in_process import run
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
@@ -137,6 +138,22 @@ def test_a_file_system_without_hard_links_is_called_so(tmp_path: Path, monkeypat
         write_first(tmp_path / "hash.key", b"first")
     assert failed.value.errno == errno.EOPNOTSUPP
     assert names(tmp_path) == []
+
+
+def test_a_file_system_that_keeps_no_rights_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path / "hash.key"
+    path.write_bytes(b"key")
+    monkeypatch.setattr(os, "chmod", refuse)
+    with pytest.raises(OSError, match="keeps no rights") as failed:
+        close_to_others(path)
+    assert (failed.value.errno, failed.value.filename) == (errno.EOPNOTSUPP, str(path))
+    # A file of somebody else may not be changed on any file system.
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    with pytest.raises(PermissionError):
+        close_to_others(path)
 
 
 def test_a_file_system_that_forces_no_folder_to_disk_is_called_so(

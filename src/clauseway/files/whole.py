@@ -23,6 +23,7 @@ _OTHERS = 0o077
 # The names of files that are written beside others.
 _UNFINISHED = re.compile(r"\..+\.[0-9a-f]{32}\.(part|first)")
 _WRITTEN_WITHIN_S = 3600
+_ROOT = 0
 _PUBLIC = 0o666  # less what the umask takes
 # A file system without hard links (FAT, many network file systems) refuses one as not permitted.
 _WITHOUT_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -119,13 +120,23 @@ def remove_unfinished(folder: Path, now_s: float) -> None:
 
 
 def close_to_others(path: Path) -> None:
-    """Take a file or folder from its group and from everybody else. Raise OSError.
+    """Take a file or folder from its group and from everybody else. Raise OSError (EOPNOTSUPP)
+    where the file system keeps no rights, as FAT.
 
     Its owner may do what they might before: one that they made read-only stays read-only.
     """
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & _OTHERS:
+    there = path.stat()
+    mode = stat.S_IMODE(there.st_mode)
+    if not mode & _OTHERS:
+        return
+    try:
         path.chmod(mode & ~_OTHERS)
+    except PermissionError as error:
+        # The owner may change a file's mode wherever it has one.
+        if os.geteuid() not in (there.st_uid, _ROOT):
+            raise
+        message = "the file system keeps no rights"
+        raise OSError(errno.EOPNOTSUPP, message, str(path)) from error
 
 
 def make_folder(folder: Path) -> None:

@@ -51,8 +51,8 @@ _NO_DESCRIPTOR = _Fault(
 _TOO_LONG = _Fault("the path is too long", "Name a shorter one (--home, --out).")
 _UNSUITED = _Fault(
     "the file system lacks what a home needs",
-    "Put the home on a file system with hard links, locks and folders that can be forced to disk, such "
-    "as ext4 or xfs.",
+    "Put the home on a file system with rights, hard links, locks, files in shared memory and folders "
+    "that can be forced to disk, such as ext4 or xfs.",
 )
 _NO_THREAD = _Fault(
     "no more threads or processes can be started",
@@ -236,7 +236,9 @@ def fault_of(error: BaseException, home: Path) -> Problem | None:
             where = getattr(cause, "filename", None)
             # SQLite tells so that a disk is full which has its files in shared memory, or to which no
             # file can be added.
-            may_be_full = fault is _FAILING or primary_code(cause) == sqlite3.SQLITE_CANTOPEN
+            may_be_full = (
+                fault in (_FAILING, _UNSUITED) or primary_code(cause) == sqlite3.SQLITE_CANTOPEN
+            )
             if may_be_full and _has_no_room(home):
                 fault = _FULL
             if fault is _DAMAGED:
@@ -278,6 +280,9 @@ def _read(cause: BaseException) -> tuple[_Fault | None, str]:
     if isinstance(cause, MemoryError):
         return _NO_MEMORY, str(cause) or os.strerror(errno.ENOMEM).lower()
     if isinstance(cause, sqlite3.Error):
+        code = getattr(cause, "sqlite_errorcode", 0)
+        if code == sqlite3.SQLITE_IOERR_SHMMAP:
+            return _UNSUITED, "it maps no file into shared memory"
         fault = _FULL if is_full(cause) else _BY_SQLITE_CODE.get(primary_code(cause))
         return fault, str(cause)
     if type(cause).__name__ in _BY_CLASS:
