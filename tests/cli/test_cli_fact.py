@@ -96,6 +96,12 @@ def test_a_stage_is_no_word_of_an_agreement(tmp_path: Path) -> None:
     assert "Write one of: announced, available, preview." in done.stderr
 
 
+def test_the_facts_of_an_agreements_text_are_listed_without_a_home(tmp_path: Path) -> None:
+    listed = answer("fact", "list", "--agreement", "anthropic-clouds", cwd=tmp_path)
+    assert {fact["document"] for fact in listed} == {"facts.md"}
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_home_is_named_by_its_flag(tmp_path: Path) -> None:
     home = ("--home", str(tmp_path / "here"))
     answer(*ANSWER, "--answer", "cannot+declines", *home)

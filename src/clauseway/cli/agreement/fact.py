@@ -298,7 +298,7 @@ def party(
 def list_command(
     known_at: options.KnownAtFlag = None,
     agreement: options.AgreementFolder = None,
-    home: options.HomeRead = None,
+    home: options.HomeIfNamed = None,
     as_json: options.AsJson = False,
 ) -> int:
     """List the facts known at a point, those of the agreement's own text and those recorded here.
