@@ -31,6 +31,7 @@ from clauseway.spool import (
     pack_usage_fields,
     positions,
     read_frames,
+    reader,
     release,
 )
 from clauseway.spool.reader import _File, _position
@@ -64,18 +65,18 @@ class Journal:
         self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
         self.boot = boot
 
-    def begin(self, number: int) -> None:
+    def begin(self, number: int, event_ns: int = 1000) -> None:
         buyer, deployment, ruling = self.codes
-        packed = pack_intent(self.boot, number, 1, 1000, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
+        packed = pack_intent(self.boot, number, 1, event_ns, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
         self.writer.append(packed, buyer, deployment, ruling)
 
-    def end(self, number: int) -> None:
+    def end(self, number: int, event_ns: int = 1000) -> None:
         buyer, deployment, ruling = self.codes
         packed = pack_usage_fields(
             self.boot,
             number,
             1,
-            1000,
+            event_ns,
             3000,
             buyer,
             deployment,
@@ -446,6 +447,8 @@ def test_a_header_that_is_written_while_somebody_looks_is_no_damage(tmp_path: Pa
     path.write_bytes(bytes(len(data)))
     (listed,) = list_segments(tmp_path)
     assert listed.header is None
+    (blank,) = positions(tmp_path)
+    assert (blank.is_blank, blank.closed) == (True, False)
     path.write_bytes(data)
     place = _position(listed, [])
     assert (place.end, place.damages) == (3, ())
@@ -483,6 +486,61 @@ def test_damage_in_the_middle_is_reported_with_file_and_offset_and_the_rest_is_r
         assert read_frames(spool, 0, 0, 100).damages == (damage,)
         assert read_frames(spool, 0, 1, 100).damages == (damage,)
         assert read_frames(spool, 0, 2, 100).damages == (), "it was told of with the frames before"
+
+
+@pytest.mark.parametrize(("ends", "since_ns"), [(False, 1000), (True, 2000)], ids=["under way", "ended"])
+def test_damage_is_of_the_time_since_the_oldest_attempt_under_way(tmp_path: Path, ends: bool, since_ns: int) -> None:
+    """That attempt may have ended in the frame that is lost; else the frame's events follow the last before it."""
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path)
+        journal.begin(1, 1000)
+        if ends:
+            journal.end(1, 1000)
+        for number in (2, 3, 4):
+            journal.begin(number, 1000 * number)
+            journal.end(number, 1000 * number)
+            assert await journal.commit() is None
+        await journal.writer.close()
+
+    run(scenario)
+    (path,) = segments(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[frame_offsets(bytes(data))[1] + FRAME_HEADER_BYTES + 3] ^= 1
+    path.write_bytes(data)
+    (damage,) = positions(tmp_path)[0].damages
+    assert (damage.first, damage.end, damage.since_ns, damage.until_ns) == (1, 2, since_ns, 4000)
+
+
+# Bytes in blocks of eight · what is looked for · from where
+SOUGHT = [
+    (b"abcd", b"abcd", 0),
+    (b"......ab" + b"cd......", b"abcd", 0),
+    (b"......ab" + b"cd......", b"abcd", 7),
+    (bytes(8) + b"abcd", b"abcd", 0),
+    (b"......ab" + bytes(8) + b"cd......", b"abcd", 0),
+    (b"......ab" + bytes(8) + b"abcd....", b"abcd", 0),
+    (b"........" + b"abcd", b"abcd", 9),
+]
+
+
+@pytest.mark.parametrize(("data", "needle", "begin"), SOUGHT)
+def test_bytes_are_found_across_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, needle: bytes, begin: int
+) -> None:
+    monkeypatch.setattr(reader, "_BLOCK_BYTES", 8)
+    path = tmp_path / "file"
+    path.write_bytes(data)
+    with _File(path) as file:
+        assert file.find(needle, begin) == data.find(needle, begin)
+
+
+def test_a_length_beyond_the_end_of_a_file_takes_no_memory(tmp_path: Path) -> None:
+    """A damaged header may claim any."""
+    path = tmp_path / "file"
+    path.write_bytes(b"abcd")
+    with _File(path) as file:
+        assert file.at(1, 1 << 62) == b"bcd"
 
 
 @pytest.mark.parametrize("read_before", [False, True], ids=["a hole", "zeros in the cache"])
@@ -533,6 +591,19 @@ def test_records_whose_labels_were_lost_are_reported_not_guessed(tmp_path: Path)
     reasons = [damage.reason for damage in batch.damages]
     assert len(reasons) == 2
     assert reasons[1] == "the labels of 2 records were lost, and they with them", "an intent and a usage record"
+    assert batch.intents == batch.intent_frames == ()
+
+
+def test_a_later_frame_has_the_labels_of_damaged_ones(tmp_path: Path) -> None:
+    data = bytearray(segment_of(tmp_path / "model", 6))
+    for at in frame_offsets(bytes(data))[:3]:
+        data[at + FRAME_HEADER_BYTES + 3] ^= 1
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    (spool / f"{0:016d}.seg").write_bytes(data)
+    batch = read_frames(spool, 0, 0, 2)  # without the fifth frame, which has them
+    assert [record.request.number for record in batch.records] == [3]
+    assert (batch.intent_frames, len(batch.damages)) == ((3,), 1)
 
 
 def test_a_full_segment_without_its_end_is_damage(tmp_path: Path) -> None:
@@ -548,6 +619,7 @@ def test_a_full_segment_without_its_end_is_damage(tmp_path: Path) -> None:
     assert damage.reason == "the last frames that were acknowledged cannot be read"
     path.write_bytes(acknowledging(0, path.read_bytes()))
     assert "end is missing" in positions(tmp_path)[0].damages[0].reason, "as journals say of before it was counted"
+    assert positions(tmp_path)[0].closed, "nobody writes there any more"
 
 
 def test_a_segment_that_is_written_is_whole_although_the_next_one_is_there(tmp_path: Path) -> None:
