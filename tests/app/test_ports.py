@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from awaiting import eventually
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.running import processes
@@ -115,6 +118,45 @@ def test_a_child_that_got_ready_while_its_parent_worked_is_not_given_up(
         time.sleep(0.3)
 
     start("a child", "slow_child", [], tmp_path / "log", meanwhile=work).stop()
+
+
+STUBBORN = """import os, pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print({said!r}, end="", flush=True)
+pathlib.Path({pid!r}).write_text(str(os.getpid()))
+time.sleep(600)
+"""
+
+
+def stubborn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> Path:
+    """Write a child that hears no signal to leave; return the file of its number."""
+    pid = tmp_path / "pid"
+    (tmp_path / "stubborn_child.py").write_text(STUBBORN.format(pid=str(pid), said=said))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return pid
+
+
+def test_a_child_that_does_not_leave_in_time_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stubborn(tmp_path, monkeypatch, "{}\n")
+    before = os.listdir("/proc/self/fd")
+    child = start("a child", "stubborn_child", [], tmp_path / "log")
+    assert os.getsid(child.pid) == child.pid, "Ctrl-C reaches its parent alone"
+    assert [child.stop(0.05), child.stop(0.05)] == [-signal.SIGKILL] * 2
+    assert not child.running
+    assert os.listdir("/proc/self/fd") == before
+
+
+@pytest.mark.parametrize("said", ["", "{", "not JSON\n"], ids=["nothing", "half a line", "another word"])
+def test_a_child_that_does_not_get_ready_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    pid = stubborn(tmp_path, monkeypatch, said)
+    monkeypatch.setattr(processes, "READY_TIMEOUT_S", 0.2)
+
+    def begun() -> None:
+        eventually(pid.exists)
+
+    with pytest.raises(ChildFailed, match=why):
+        start("a child", "stubborn_child", [], tmp_path / "log", meanwhile=begun)
+    assert not Path("/proc", pid.read_text()).exists()
 
 
 @pytest.mark.parametrize("flag", ["--port", "--pages-port"])

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from clauseway.app.opening.home import Home
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running.gateways import Gateways
+from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
 from clauseway.spool import SpoolWriter
 
@@ -24,14 +25,14 @@ class _Worker:
     name = "worker 0 of the gateway"
 
     def __init__(self) -> None:
-        self.running = True
+        self.running, self.is_waited_for = True, False
 
     def ask_to_leave(self) -> None:
         self.running = False
 
     def stop(self, patience_s: float = 0.0) -> int:
         del patience_s
-        self.running = False
+        self.running, self.is_waited_for = False, True
         return 0
 
 
@@ -81,6 +82,7 @@ def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_st
         register.away = [False, True]  # it goes away while the worker starts
         with pytest.raises(DBAPIError):
             gateways.start_again(died)
+        assert started[0].is_waited_for, "else its number and its pipe stay"
         gateways.start_again(died)
         assert [worker.running for worker in started] == [False, False, True]
         assert gateways.dead() is None
@@ -88,19 +90,33 @@ def test_a_worker_that_runs_and_cannot_be_registered_leaves_before_another_is_st
         gateways.stop()
 
 
+@pytest.mark.parametrize(
+    ("stop_delay_s", "expected"),
+    [(0.0, ["plan", "revocations"]), (7.0, ["plan", "revocations", "stop"])],
+    ids=["stops at once", "announces stops"],
+)
 def test_a_worker_hears_of_what_is_revoked_or_changed_while_it_is_registered(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stop_delay_s: float, expected: list[str]
 ) -> None:
     """Revocations are announced by another thread; that one may come while a start waits for the database."""
     heard: list[str] = []
+    settings = Settings(limits=Limits(stop_delay_s=stop_delay_s))
 
     def register(*_: Any) -> None:
         if gateways_started:
             gateways.heed_revocations()
+            gateways.reload(settings)
+            assert gateways.announce_stop() == settings.limits.stop_delay_s
 
     class Worker(_Worker):
         def heed_revocations(self) -> None:
             heard.append("revocations")
+
+        def reload(self) -> None:
+            heard.append("plan")
+
+        def announce_stop(self) -> None:
+            heard.append("stop")
 
     gateways_started: list[Worker] = []
 
@@ -111,9 +127,60 @@ def test_a_worker_hears_of_what_is_revoked_or_changed_while_it_is_registered(
     gateways = some_workers(tmp_path, monkeypatch, start, register)
     try:
         gateways.start()
-        assert heard == ["revocations"]
+        assert heard == expected
     finally:
         gateways.stop()
+
+
+def test_who_is_replaced_leaves_and_is_looked_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its journal is nobody's until it has left, and is ended for it where it ended badly."""
+
+    class Worker(_Worker):
+        def __init__(self, journal: str) -> None:
+            super().__init__()
+            self.journal, self.asked, self.code, self.patience_s = journal, False, 0, 0.0
+
+        def ask_to_leave(self) -> None:
+            self.asked = True
+
+        def stop(self, patience_s: float = 0.0) -> int:
+            self.running, self.patience_s = False, patience_s
+            return self.code
+
+        def reload(self) -> None:
+            pass
+
+    workers: list[Worker] = []
+    ended: list[str] = []
+
+    def start(_name: str, _module: str, arguments: list[str], *_: Any, **__: Any) -> Worker:
+        workers.append(Worker(Path(arguments[arguments.index("--spool") + 1]).name))
+        return workers[-1]
+
+    def run(_name: str, _module: str, arguments: list[str], _log: Path) -> None:
+        ended.append(Path(arguments[0]).name)
+
+    monkeypatch.setattr(gateways_module, "run", run)
+    gateways = some_workers(tmp_path, monkeypatch, start, lambda *_: None)
+    reports: list[str] = []
+    gateways.start()
+    for _ in range(2):
+        gateways.replace_all()
+        gateways.reap(reports.append)
+    assert [worker.journal for worker in workers] == ["gateway", "gateway-1", "gateway-2"]
+    assert [worker.asked for worker in workers] == [True, True, False]
+    workers[0].running = workers[1].running = False
+    workers[1].code = -9
+    for _ in range(2):
+        gateways.reap(reports.append)
+    assert reports == ["worker 0 of the gateway was replaced and ended with -9; its journal was ended."]
+    assert ended == ["gateway-1"]
+    gateways.replace_all()
+    assert workers[3].journal == "gateway", "it is free again"
+    gateways.reload(Settings(limits=Limits(drain_s=40.0)))
+    gateways.stop()
+    assert [worker.patience_s for worker in workers[2:]] == [55.0, 55.0], "whoever still leaves too"
+    assert [worker.asked for worker in workers[2:]] == [True, True]
 
 
 def connect(port: int, stack: ExitStack) -> None:

@@ -12,6 +12,7 @@ import uvloop
 
 from clauseway.gateway import clouds
 from clauseway.gateway.clouds import openai
+from clauseway.gateway.process.logs import AccessLog
 from clauseway.gateway.request import failures
 from clauseway.gateway.wire import stateful_resources, web_socket_turns
 from clauseway.gateway.wire.streams import EventStream
@@ -36,6 +37,7 @@ def head_writer(target: Any, credential: Any) -> Callable[..., Any]:
 clouds.DIALECTS["openai"] = openai.DIALECT._replace(head_writer=head_writer)  # type: ignore[index]
 failures.failure_of = planted(failures.failure_of, b"fault-failing")
 stateful_resources.resource_in = planted(stateful_resources.resource_in, b"fault-made")
+AccessLog.finished = planted(AccessLog.finished, b"fa017")  # type: ignore[method-assign]
 web_socket_turns.request_of = planted(web_socket_turns.request_of, b"fault-turn")
 for stream in (EventStream, TypedStream):
     stream.feed = planted(stream.feed, b"fault-stream")  # type: ignore[method-assign]

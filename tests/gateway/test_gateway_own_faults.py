@@ -33,7 +33,7 @@ from web_socket_rig import closing_of, message, opened
 from awaiting import eventually
 from clauseway.gateway.plan import RateLimit
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.plan.settings import Log, Settings
 from clauseway.gateway.request.resource_index import INDEX_FILE, open_index
 from clauseway.gateway.wire.errors import OWN_FAULT
 
@@ -46,7 +46,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     with Rig(tmp_path_factory.mktemp("gateway")) as started:
         started.cloud("azure")
         started.cloud("openai")
-        started.start(launcher=(PLANTED,))
+        started.start(started.plan(settings=Settings(log=Log(access=1.0))), launcher=(PLANTED,))
         yield started
 
 
@@ -161,6 +161,15 @@ def test_a_session_whose_turn_the_gateway_cannot_begin_is_closed(rig: Rig, azure
         assert closing_of(session) == (1011, OWN_FAULT)
     eventually(lambda: "planted: fault-turn" in rig.errors())
     eventually(lambda: (rig.counts()["connections"], rig.counts()["bytes"]) == (0, 0))
+
+
+def test_a_connection_goes_on_when_a_line_of_its_request_cannot_be_made(rig: Rig, azure: Cloud) -> None:
+    """The answer is sent by then."""
+    traced = {"traceparent": f"00-{'fa017'.zfill(32)}-{'1'.zfill(16)}-00"}
+    with httpx.Client(headers=AUTHORIZED, timeout=PATIENCE_S) as client:
+        for headers in (traced, {}):
+            assert client.post(rig.url + CHAT, content=chat_body(), headers=headers).status_code == 200
+    eventually(lambda: "planted: fa017" in rig.errors())
 
 
 def test_what_was_reserved_is_free_again(tmp_path: Path) -> None:

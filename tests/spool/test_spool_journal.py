@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from clauseway.metering import Buyer, Deployment, RequestId, Ruling
+from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status
 from clauseway.spool import (
     FrameBatch,
     SpoolBusy,
@@ -70,7 +70,7 @@ class Journal:
         packed = pack_intent(self.boot, number, 1, event_ns, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
         self.writer.append(packed, buyer, deployment, ruling)
 
-    def end(self, number: int, event_ns: int = 1000) -> None:
+    def end(self, number: int, event_ns: int = 1000, status: Status = Status.COMPLETE) -> None:
         buyer, deployment, ruling = self.codes
         packed = pack_usage_fields(
             self.boot,
@@ -82,7 +82,7 @@ class Journal:
             deployment,
             ruling,
             1,
-            1,
+            int(status),
             200,
             False,
             5,
@@ -163,6 +163,31 @@ def test_a_disk_that_becomes_slow_is_left_to_the_log_thread_until_it_is_quick_ag
     run(scenario)
     assert threads == ["MainThread", "spool", "spool", "MainThread"]
     assert numbers_in(tmp_path) == [1, 2, 3, 4]
+
+
+def test_no_frame_overtakes_the_end_of_the_segment_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That end is the log thread's, however quick the disk is: frames go behind it until it is written."""
+    real, written = os.pwritev, list[str]()
+
+    def pwritev(descriptor: int, buffers: Any, *others: int) -> int:
+        if threading.current_thread().name == "spool":
+            time.sleep(0.01)
+        if bytes(buffers[0][:4]) == b"CWFR":
+            written.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        return real(descriptor, buffers, *others)
+
+    async def scenario() -> None:
+        journal = Journal(tmp_path, segment_bytes=1_500)
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "pwritev", pwritev)
+            await journal.write(*range(20))
+        await journal.writer.close()
+
+    monkeypatch.setattr(Journal, "quick_us", 86_400_000_000)
+    run(scenario)
+    assert written == sorted(written)
+    assert len(set(written)) > 2
+    assert numbers_in(tmp_path) == list(range(20))
 
 
 def test_what_a_waiter_was_told_is_durable_is_read_back_with_its_labels(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_spool_journal import BUYER, DEPLOYMENT, RULING, Journal, all_batches, run, segments
 
-from clauseway.metering import RequestId
+from clauseway.metering import RequestId, Status
 from clauseway.spool import OpenAttempt, Unended, open_attempts, positions, reading_unended, release
 
 
@@ -84,10 +84,13 @@ def test_of_the_requests_asked_about_those_with_usage_are_told(tmp_path: Path) -
         journal = Journal(tmp_path)
         journal.begin(2)
         await journal.write(1, 3)
+        journal.begin(5)
+        journal.end(5, status=Status.LOST)  # by an earlier start, which found it without an end
+        await journal.commit()
         await journal.writer.close()
 
     run(scenario)
-    requests = {RequestId(1, number) for number in (1, 2, 4)}
+    requests = {RequestId(1, number) for number in (1, 2, 4, 5)}
     unended, _ = finish(reading_unended(tmp_path, requests=requests))
     assert unended.recorded == {RequestId(1, 1)}
     assert numbers(unended.attempts) == [2]

@@ -108,9 +108,8 @@ class Revocations:
         try:
             listener = self._control.listener()
             return listener if listener.listen() else None
-        except _AWAY as error:
-            self._failure = error
-            return None
+        except _AWAY:
+            return None  # the look comes next, and says the same
 
     def _wait(self, over: threading.Event, listener: LogListener | None) -> None:
         """Wait until a write is announced, or it is time to look all the same, or it is over."""
