@@ -67,6 +67,19 @@ def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_reques
                 (journal / note).unlink()
 
 
+def test_a_settlement_says_that_usage_is_dated_after_today(home: Home) -> None:
+    """Its clock was ahead while requests were served."""
+    gateway(home, range(1, 3))
+    prices = ("--prices", str(home.root / "book.csv"))
+    settle = ("settle", "--period", month(), *assumed(), *prices)
+    assert "clock" not in run(*settle, home=home.root).stderr
+    gateway(home, range(3, 5), boot=8, day="2030-03-01")
+    done = run(*settle, home=home.root)
+    assert done.returncode == 0
+    assert "Usage is dated up to 2030-03-01, ahead of this machine's clock: " in done.stderr
+    assert "`clauseway doctor` says what to do." in done.stderr
+
+
 def test_a_journal_that_is_made_while_others_are_looked_for_is_not_missing(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:

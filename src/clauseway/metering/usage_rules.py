@@ -341,7 +341,8 @@ def _instant(value: object, bounds: Bounds) -> int:
             f"{_shown(instant)} lies before the first amendment, {_shown(bounds.first_ns)}"
         )
     if instant > bounds.last_ns:
-        raise ValueError(f"{_shown(instant)} lies in the future: it is {_shown(bounds.last_ns)}")
+        latest = f"the latest that is believed is {_shown(bounds.last_ns)}"
+        raise ValueError(f"{_shown(instant)} lies in the future: {latest}")
     return instant
 
 

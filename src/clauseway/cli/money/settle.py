@@ -21,6 +21,7 @@ from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.app.reports.what_if import what_if
+from clauseway.app.usage.lake_checks import usage_ahead
 from clauseway.app.usage.losses import OtherHome, silent_homes
 from clauseway.app.usage.named_engines import DUCKDB, SPARK, engine_named
 from clauseway.cli import options
@@ -231,6 +232,7 @@ def command(
         say_recorded(history(at)[accepted:])
         _say_waiting(rows_waiting(at))
         _say_silent(silent_homes(at))
+        _say_ahead(usage_ahead(at))
         if not second_opinion:
             _print(settlement, as_json)
             return 0
@@ -272,6 +274,13 @@ def _say_silent(homes: Sequence[OtherHome]) -> None:
             "is not sealed: what only they hold is in no amount; `clauseway spool list` shows them.",
             file=sys.stderr,
         )
+
+
+def _say_ahead(problem: Problem | None) -> None:
+    """Report on standard error usage that is dated after today: a clock was ahead."""
+    if problem is not None:
+        said = f"{problem.what[0].upper()}{problem.what[1:]}"
+        print(f"{said}: {problem.why}; `clauseway doctor` says what to do.", file=sys.stderr)
 
 
 def _say_waiting(rows: int) -> None:
