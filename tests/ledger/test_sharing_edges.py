@@ -84,7 +84,7 @@ def test_sales_of_a_day_are_taken_back_from_their_own_line(
     taken = msgspec.structs.replace(
         at("05-03", 0, "note", f"-{back}", "own"), event_ns=at("05-03", 0, "", "0").event_ns - 1
     )
-    may = in_order(records, MAY, CAPPED, **{how: [taken]})  # type: ignore[arg-type]
+    may = in_order(records, MAY, CAPPED, **{how: [taken]})
     assert {line.cloud: str(line.amount) for line in only(may).lines if line.base or line.amount} == {
         cloud: amount for cloud, amount in owed.items() if amount != "0.00"
     }
