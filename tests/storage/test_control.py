@@ -299,6 +299,10 @@ def test_a_database_that_is_kept_open_is_opened_once(control: Control, place: Pl
         for number in range(3):
             with closing(Control.open(place)) as again:
                 again.add_key(msgspec.structs.replace(KEY, digest=f"d{number}", key_id=f"key_{number}"))
+        with kept_open(place), closing(Control.open(place)) as within:
+            assert len(within.keys()) == 3
+        with closing(Control.open(place)) as still:
+            assert len(still.keys()) == 3
         assert len(made) == 1
         # Another place is opened and closed as ever.
         for _ in range(2):

@@ -25,6 +25,7 @@ from clauseway.app.books.basis import (
 from clauseway.app.books.carrying import CarriedSums, PriceNames, named
 from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import kept_control
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.periods import month as month
 from clauseway.app.opening.revenue_shares import check_assumed, shares_of
@@ -130,7 +131,7 @@ def settle_month(
         home, lambda empty: settle_month(empty, opened, prices, period, assume, readings)
     )
     seal(home)
-    with books_locked(home, on_wait), open_lake(home) as opened_lake:
+    with kept_control(home), books_locked(home, on_wait), open_lake(home) as opened_lake:
         lake = opened_lake.priced_by(engine)
         refuse_edited(lake.control)
         books = Books(lake.control)

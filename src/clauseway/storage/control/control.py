@@ -523,8 +523,13 @@ def kept_open(place: Place) -> Iterator[None]:
     """Open the database at a place once for everything that is read within, and close it after.
 
     SQLite reads the whole schema for each new connection, a server begins a process for it: that
-    takes longer than the question. Other places, as those of copies, open and close as ever.
+    takes longer than the question. Other places, as those of copies, open and close as ever. Within
+    another of the same place, the outer one goes on.
     """
+    outer = _KEPT.get()
+    if outer is not None and outer.place == place:
+        yield
+        return
     kept = _KeptOpen(place)
     token = _KEPT.set(kept)
     try:
