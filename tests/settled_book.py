@@ -36,8 +36,9 @@ DEPLOYMENTS = {
 }
 RULINGS = {1: Ruling("d1", "permitted", ("A1.licence", "A5.any-cloud"), "r1")}
 
+Row = tuple[int, str, int, int, int, tuple[int, int, int]]
 # number | day | second of the day | buyer | deployment | input, cached, output tokens | charge in USD
-USED = (
+USED: tuple[Row, ...] = (
     (1, "04-20", 60, 1, 1, (400_000, 0, 100_000)),  # 0.4 × 2.50 + 0.1 × 15.00 = 2.50
     (2, "04-20", 61, 2, 1, (200_000, 0, 20_000)),  # 0.2 × 2.50 + 0.02 × 15.00 = 0.80
     (3, "04-26", 86_399, 2, 1, (120_000, 0, 40_000)),  # 0.12 × 2.50 + 0.04 × 15.00 = 0.90
@@ -59,7 +60,7 @@ def request(number: int) -> str:
 
 def seal(
     home: Home,
-    rows: Sequence[tuple[int, str, int, int, int, tuple[int, int, int]]] = USED,
+    rows: Sequence[Row] = USED,
     request: int = 0,
     buyers: Mapping[int, Buyer] = BUYERS,
     deployments: Mapping[int, Deployment] = DEPLOYMENTS,
@@ -107,6 +108,19 @@ def settle(home: Home, *periods: str, accepted: Sequence[str] = ACCEPTED) -> Non
         settle_month(home, open_agreement(), PriceTable(shipped_books(), KNOWN), period, accepted, {})
 
 
+def sealed(folder: Path, rows: Sequence[Row] = USED) -> Home:
+    """A home with this usage, of which nothing is settled, in a folder as `make` takes it: a copy too."""
+    copytree(_sealed_once(tuple(rows)), folder, dirs_exist_ok=True)
+    return Home(folder)
+
+
+@cache
+def _sealed_once(rows: tuple[Row, ...]) -> Path:
+    home = _begun()
+    seal(home, rows)
+    return home.root
+
+
 def make(folder: Path, buyers: Mapping[int, Buyer] = BUYERS) -> Home:
     """The whole of it, in a folder that does not exist yet or is empty: a copy of one that a process settles once."""
     copytree(_settled_once(tuple(buyers.items())), folder, dirs_exist_ok=True)
@@ -115,14 +129,19 @@ def make(folder: Path, buyers: Mapping[int, Buyer] = BUYERS) -> Home:
 
 @cache
 def _settled_once(buyers: tuple[tuple[int, Buyer], ...]) -> Path:
-    home = Home(Path(mkdtemp(prefix="clauseway-settled-"))).make()
-    _MADE.append(home.root)
+    home = _begun()
     seal(home, buyers=dict(buyers))
     settle(home, "2026-04", "2026-05")
     return home.root
 
 
+def _begun() -> Home:
+    home = Home(Path(mkdtemp(prefix="clauseway-settled-"))).make()
+    _MADE.append(home.root)
+    return home
+
+
 def stop() -> None:
-    """Remove the home that others are copies of."""
+    """Remove the homes that others are copies of."""
     while _MADE:
         rmtree(_MADE.pop())

@@ -65,9 +65,7 @@ def settle(home: Home, opened: OpenAgreement, *periods: str, assume: tuple[str, 
 
 
 def books_of(folder: Path) -> Home:
-    home = Home(folder).make()
-    settled_book.seal(home)
-    return home
+    return settled_book.sealed(folder)
 
 
 def faces(home: Home, period: str, payer: str = "openai") -> dict[str, D]:

@@ -331,8 +331,7 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
         text = file.read_text("utf-8")
         (folder / file.name).write_text(text.replace(old, new) if file.name == name else text, "utf-8")
     opened = open_agreement(folder)
-    home = Home(tmp_path / "home").make()
-    settled_book.seal(home)
+    home = settled_book.sealed(tmp_path / "home")
 
     def settled(period: str) -> Settlement:
         return settle_month(home, opened, PRICES, period, settled_book.ACCEPTED, {})
@@ -482,8 +481,7 @@ def test_usage_that_is_lost_while_a_month_is_closed_keeps_it_open(home: Home, mo
 def test_a_book_that_is_accepted_during_the_first_settlement_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = Home(tmp_path / "home").make()
-    settled_book.seal(home)
+    home = settled_book.sealed(tmp_path / "home")
     book = tmp_path / "book.csv"
     book.write_text(
         "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"

@@ -129,8 +129,7 @@ def test_a_page_of_an_empty_home_names_a_command_that_fills_one(tmp_path: Path, 
 
 @pytest.mark.parametrize("address", ["/finance", "/auditor"])
 def test_a_month_with_usage_alone_names_the_command_that_settles_it(tmp_path: Path, address: str) -> None:
-    home = Home(tmp_path / "home").make()
-    settled_book.seal(home)
+    home = settled_book.sealed(tmp_path / "home")
     command = commands(pages_over(home).get(address).text)[0]
     assert command.startswith("clauseway settle --period 2026-04 --assume cap --assume share-")
     done = run(*shlex.split(command)[1:], home=home.root)
@@ -139,8 +138,7 @@ def test_a_month_with_usage_alone_names_the_command_that_settles_it(tmp_path: Pa
 
 
 def test_what_was_accepted_before_is_not_asked_for_again(tmp_path: Path) -> None:
-    home = Home(tmp_path / "home").make()
-    settled_book.seal(home)
+    home = settled_book.sealed(tmp_path / "home")
     accepted = run("basis", "assume", "cap", "--why", "as reported", home=home.root)
     assert accepted.returncode == 0, accepted.stderr
     command = commands(pages_over(home).get("/finance").text)[0]

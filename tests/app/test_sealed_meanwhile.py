@@ -27,9 +27,7 @@ _CAPPED = (*settled_book.ACCEPTED[:-1], "cap=USD 1.2")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    made = Home(tmp_path / "home").make()
-    settled_book.seal(made)
-    return made
+    return settled_book.sealed(tmp_path / "home")
 
 
 def _settler(lake: Lake) -> Settler:

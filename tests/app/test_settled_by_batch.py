@@ -21,8 +21,7 @@ from in_process import answer, run
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     """May as such a home recorded it: its inputs name the home's batches, and the point of knowledge is an instant."""
-    made = Home(tmp_path / "home").make()
-    settled_book.seal(made)
+    made = settled_book.sealed(tmp_path / "home")
     with open_lake(made) as lake:
         books = Books(lake.control)
         settler = Settler(lake, open_agreement(), open_prices(settled_book.KNOWN), {}, use_kept=False)

@@ -36,9 +36,7 @@ HEADER = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,so
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    home = Home(tmp_path / "home").make()
-    settled_book.seal(home)
-    return home
+    return settled_book.sealed(tmp_path / "home")
 
 
 def days(home: Home, wanted: Sequence[str], prices: PriceTable = BOOK) -> dict[str, tuple[int, Decimal, bool]]:
@@ -96,7 +94,7 @@ def test_days_in_any_order_are_the_month(home: Home, order: tuple[str, ...]) -> 
 
 
 def test_days_side_by_side_are_the_month(home: Home) -> None:
-    """Each by a process of its own, as a scheduler starts them; the same day by two of them."""
+    """Each by a process of its own, as a scheduler starts them; the same day by two of them, and others by nobody."""
     settle_flags = ("settle", "--period", "2026-04", "--home", str(home.root), *FIGURES)
 
     def summed(day: str) -> int:
@@ -104,9 +102,10 @@ def test_days_side_by_side_are_the_month(home: Home) -> None:
         return subprocess.run(command, capture_output=True, check=False).returncode
 
     with ThreadPoolExecutor(3) as pool:
-        assert set(pool.map(summed, (*APRIL, APRIL[0]))) == {0}
+        assert set(pool.map(summed, (*APRIL[:2], APRIL[0]))) == {0}
     again = answer(*settle_flags, *(flag for day in APRIL for flag in ("--part", day)))
-    assert [(day["day"], day["was_kept"]) for day in again["days"]] == [(day, True) for day in APRIL]
+    kept = {day["day"]: day["was_kept"] for day in again["days"]}
+    assert kept == {APRIL[0]: True, APRIL[1]: True, APRIL[2]: False, APRIL[3]: False}
     assert answer(*settle_flags) == answer(*settle_flags, "--from-scratch")
 
 

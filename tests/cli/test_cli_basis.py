@@ -84,9 +84,7 @@ TEXT_PROBLEM = {
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    made = Home(tmp_path / "home").make()
-    settled_book.seal(made, [(8, "05-02", 2, 1, 2, (1_000_000, 0, 0))])
-    return made.root
+    return settled_book.sealed(tmp_path / "home", [(8, "05-02", 2, 1, 2, (1_000_000, 0, 0))]).root
 
 
 @pytest.fixture
