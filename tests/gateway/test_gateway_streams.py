@@ -301,6 +301,27 @@ def test_an_error_before_content_is_a_failure_and_after_it_is_passed_on() -> Non
     assert both.has_content
 
 
+FINISH = content_events(with_nulls=False)[-1]
+# Before an error behind content → whether the answer was over.
+BEFORE_AN_ERROR: list[tuple[bytes, bool]] = [
+    (FINISH, True),
+    (b"", False),
+    (chunk_event([{"index": 0, "delta": {}, "finish_reason": None}]), False),
+]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize(("before", "is_over"), BEFORE_AN_ERROR)
+def test_an_error_behind_the_finish_reason_breaks_nothing(before: bytes, is_over: bool, at_once: bool) -> None:
+    """As OpenRouter says why the answer ended there, and sends `[DONE]`; its errors may have a finish reason too."""
+    error = chunk_event([{"index": 0, "delta": {}, "finish_reason": "error"}], error={"code": 400, "message": "limit"})
+    pieces = [content_events(with_nulls=False)[1], before, error, DONE_EVENT]
+    stream = EventStream(strip_usage=False)
+    passed = b"".join(stream.feed(piece) for piece in ([b"".join(pieces)] if at_once else pieces))
+    assert passed + stream.last == b"".join(pieces)
+    assert stream.failed is not is_over
+
+
 # (the end of a line, the empty line behind an event): each that the format allows (HTML standard, 9.2.5).
 LINE_ENDS = [(b"\r\n", b"\r\n"), (b"\r", b"\r"), (b"\n", b"\r\n"), (b"\r\n", b"\n")]
 

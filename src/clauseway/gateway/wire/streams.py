@@ -159,10 +159,10 @@ class EventStream:
     def _passed(self, block: bytes) -> bytes:
         block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
-        if not self._finished and _has_finish_reason(block):
-            self._finished = True
         if block.rfind(ERROR) >= 0:
             block = self._noting_error(block)
+        if not self._finished and _has_finish_reason(block):
+            self._finished = True
         # Events stand for tokens if no report comes: comments do not. No line begins within JSON.
         if self.usage is None:
             self.events += block.count(b"\ndata:") + block.startswith(b"data:")
@@ -194,12 +194,16 @@ class EventStream:
             raise BadStream(f"more than {_EVENT_BYTES_MAX} bytes follow its end")
 
     def _noting_error(self, block: bytes) -> bytes:
-        """Note the first error of a block, and return the block for the client."""
-        error = next((event for event in events_in(block) if is_error(event)), b"")
-        if not error:
-            return block
-        self.failed, self.error = True, self.error or data_of(error)
-        return self._without_names_in_errors(block)
+        """Note the first error of a block, and return the block for the client. Behind a finish reason
+        an error takes nothing from the answer."""
+        finished = self._finished
+        for event in events_in(block):
+            if is_error(event):
+                if not finished:
+                    self.failed, self.error = True, self.error or data_of(event)
+                return self._without_names_in_errors(block)
+            finished = finished or _has_finish_reason(event)
+        return block
 
     def _without_names_in_errors(self, block: bytes) -> bytes:
         """Return a block whose errors do not name our account; the model's words stay."""
