@@ -193,6 +193,31 @@ def test_the_requests_own_fault_is_its_answer(stage: Stage, call: str, events: t
     assert all(bool(record.charge_picodollars) == reported for record in scene.records())
 
 
+# An error under a status of success: its words → the status that they mean, of the request's own faults.
+UNDER_200: dict[str, tuple[dict[str, object], int]] = {
+    "filtered, as an answer of Azure's": ({"message": "Filtered.", "type": None, "code": "content_filter"}, 400),
+    "too long": ({"message": "Too long.", "type": "invalid_request_error", "code": "context_length_exceeded"}, 400),
+    "too large, as OpenRouter writes codes": ({"message": "Too large.", "code": 413}, 413),
+}
+
+
+@pytest.mark.parametrize("call", ["chat", "chat stream", "responses"])
+@pytest.mark.parametrize(("error", "status"), UNDER_200.values(), ids=list(UNDER_200))
+def test_the_requests_own_fault_under_200_has_the_status_that_it_means(
+    stage: Stage, error: dict[str, object], status: int, call: str
+) -> None:
+    """Taken for no answer, it went to every deployment, and ejected each."""
+
+    async def behave(connection: Connection, _: Received) -> None:
+        connection.answer(200, compact({"error": error}))
+
+    scene = stage.scene(behave, answering)
+    answers = [scene.ask(CALLS[call]) for _ in range(TIMES)]
+    assert scene.asked == [TIMES, 0]
+    assert {(answer.status_code, answer.content) for answer in answers} == {(status, compact({"error": error}))}
+    assert scene.wait_for_outcomes(TIMES) == [(0, "FAILED", status)] * TIMES
+
+
 def test_usage_that_the_error_reports_is_recorded(stage: Stage) -> None:
     event = failed_response("invalid_prompt", USED)
     scene = stage.scene(telling((RESPONSE_PREAMBLE, event)))

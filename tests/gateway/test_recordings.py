@@ -61,7 +61,7 @@ PASSED = {
     "server": "cloud",
     "date": "Tue, 24 Nov 2026 10:00:00 GMT",
 }
-# … and not these: they name our account, or are between neighbours.
+# … and not these: they name our account, speak of the cloud's host, or are between neighbours.
 DROPPED = {
     "openai-organization": "acme-internal",
     "OpenAI-Project": "proj_Secret123456",
@@ -71,6 +71,8 @@ DROPPED = {
     "X-Ms-Azureml-Resource": "acme-prod-eastus",
     "azureml-model-session": "acme",
     "set-cookie": "session=1",
+    "alt-svc": 'h3=":443"; ma=86400',
+    "strict-transport-security": "max-age=31536000",
     "keep-alive": "timeout=5",
     "x-clauseway-cloud": "theirs",
 }

@@ -27,6 +27,7 @@ from clauseway.gateway.request.failures import (
     failure_of,
     failure_of_event,
     is_suspect,
+    status_of_refusal,
     without_header,
     without_retry,
 )
@@ -48,6 +49,7 @@ from clauseway.gateway.wire.whole_answers import (
     REPORTED_ERROR,
     announces_sound,
     is_announced,
+    tells_error,
     used_nothing,
     without_names_in_failure,
 )
@@ -490,6 +492,10 @@ class Attempt(Receiver):
         elif self._is_stream(body):
             self._begin_stream(is_announced=self._may_be_whole)
             self._read_stream(upstream, body, complete=True)
+        # Some servers answer an error about the request itself with a status of success.
+        elif not units and tells_error(body) and (meant := status_of_refusal(body)):
+            self.status = meant
+            self._handle_refusal(body, is_whole=True)
         else:
             self._distrust(upstream)
             self._fail(Failure(f"answered {self.status} without an answer", self.status))

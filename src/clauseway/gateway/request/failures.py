@@ -329,9 +329,17 @@ def failure_of_event(data: bytes, status: int) -> Failure | None:
     return Failure(outcome, status, meant=meant)
 
 
+def status_of_refusal(body: bytes) -> int:
+    """Return the status that an error about the request itself should have had, which came under a
+    status of success; 0 if it is about the deployment or our account there."""
+    words = _words_in(body)
+    meant = _status_meant(words)
+    return meant if meant < 500 and _of_request(meant, words, names_resource=False) else 0
+
+
 def _status_meant(words: _Words) -> int:
-    """Return the status that an error inside a stream would have had as an answer: 500 if its words
-    do not tell."""
+    """Return the status that an error inside a stream, or under a status of success, would have had as
+    an answer: 500 if its words do not tell."""
     for word in (words.code, words.type):
         if _STATUS_IN_WORDS.fullmatch(word):
             return int(word)

@@ -48,6 +48,12 @@ def used_nothing(body: bytes) -> bool:
     return bytes(members.get("output", b"null")) in _NO_OUTPUT
 
 
+def tells_error(body: bytes) -> bool:
+    """Return whether a body is a JSON object with an error."""
+    members = _members_of(body)
+    return members is not None and _tells_error(members)
+
+
 def _members_of(body: bytes) -> Members | None:
     """Return the members of a JSON object; None where the body is something else."""
     try:
