@@ -42,11 +42,13 @@ def program() -> Path:
 
 
 def complaints(module: str) -> str:
-    """Return what `opa check --strict` says against a module: nothing, if it is well formed."""
+    """Return what `opa check --strict` and `opa fmt` say against a module: nothing, if it is well formed and laid out."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "partnership.rego"
         path.write_text(module)
-        return _run([program(), "check", "--strict", path]).stderr
+        checked = _run([program(), "check", "--strict", path]).stderr
+        laid_out = _run([program(), "fmt", "--diff", path])
+        return checked + laid_out.stderr + laid_out.stdout
 
 
 def evaluate(module: str, query: str, questions: Sequence[dict[str, Any]]) -> list[Any]:

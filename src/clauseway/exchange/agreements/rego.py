@@ -44,6 +44,7 @@ from clauseway.exchange.agreements.extract import Extract, LostLicence, heading,
 from clauseway.values import Citation
 
 # The reading of silence. Terms and facts are added below; `if false` stands where nothing is said.
+# Behind a text as value, a condition with a text stands in braces: `opa fmt` writes the value twice else.
 _RULE = """\
 outcome := both(asked(input))
 
@@ -103,9 +104,13 @@ sold_by_the_party(act) if act.seller == act.party
 
 strictest(answers) := "forbidden" if "forbidden" in answers
 
-else := "unstated" if "unstated" in answers
+else := "unstated" if {
+	"unstated" in answers
+}
 
-else := "conditional" if "conditional" in answers
+else := "conditional" if {
+	"conditional" in answers
+}
 
 else := "permitted"
 
@@ -117,7 +122,9 @@ else := "permitted" if {
 	due(act)
 }
 
-else := "forbidden" if act.action == "share-revenue"
+else := "forbidden" if {
+	act.action == "share-revenue"
+}
 
 else := "unstated" if {
 	not owner(act.product)
