@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from html.parser import HTMLParser
 from typing import Any
 
 import msgspec
@@ -53,6 +54,32 @@ def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage[PageSource]) 
     query = {name: QUERY[name][0] for name in page.query if name in QUERY}
     shown = TestClient(create_app(SamplePages(), hosts=["*"])).get(address, params=query)
     assert shown.status_code == 200, shown.text
+    controls = Controls()
+    controls.feed(shown.text)
+    assert controls.faults == []
+
+
+class Controls(HTMLParser):
+    """What HTML does not allow of form controls, and what browsers and axe let pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.faults: list[str] = []
+        self._labelled: str | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = dict(attrs)
+        if tag == "label":
+            self._labelled = attributes.get("for")
+        elif tag in ("button", "input", "meter", "output", "progress", "select", "textarea"):
+            if self._labelled not in (None, attributes.get("id")):
+                self.faults.append(f"a label for {self._labelled} holds another control: {self.get_starttag_text()}")
+        if attributes.get("wrap", "soft") not in ("soft", "hard"):
+            self.faults.append(f"a wrap that HTML does not have: {self.get_starttag_text()}")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "label":
+            self._labelled = None
 
 
 @PAGES_BY_PATH
