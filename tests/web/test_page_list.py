@@ -38,6 +38,7 @@ OF_SCREEN: Mapping[str, Sequence[WebPage[Any]]] = {
     "/finance": FINANCE_PAGES,
     "/auditor": AUDITOR_PAGES,
 }
+CONTROLS = ("button", "input", "meter", "output", "progress", "select", "textarea")
 PAGES_BY_PATH = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path)
 
 
@@ -71,9 +72,8 @@ class Controls(HTMLParser):
         attributes = dict(attrs)
         if tag == "label":
             self._labelled = attributes.get("for")
-        elif tag in ("button", "input", "meter", "output", "progress", "select", "textarea"):
-            if self._labelled not in (None, attributes.get("id")):
-                self.faults.append(f"a label for {self._labelled} holds another control: {self.get_starttag_text()}")
+        elif tag in CONTROLS and self._labelled not in (None, attributes.get("id")):
+            self.faults.append(f"a label for {self._labelled} holds another control: {self.get_starttag_text()}")
         if attributes.get("wrap", "soft") not in ("soft", "hard"):
             self.faults.append(f"a wrap that HTML does not have: {self.get_starttag_text()}")
 
