@@ -21,6 +21,7 @@ import pypdf
 import pytest
 from bench.price_tables import open_prices
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pypdf.generic import BooleanObject, DictionaryObject
 from rich.console import Console
 
 import settled_book
@@ -32,6 +33,7 @@ from clauseway.app.opening.library import built_in_documents, open_agreement
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
 from clauseway.cli.money.statement_text import print_statement
+from clauseway.values import InvalidInput
 from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
@@ -150,6 +152,12 @@ def test_the_pdf_is_whole(book: Home) -> None:
     assert reader.metadata.title == "Statement of April 2026"
     assert reader.metadata.creation_date is None
     assert "/StructTreeRoot" in reader.root_object  # tagged, for those who hear it
+    # It says that it is PDF/UA-1 (ISO 14289-1); Typst writes it so or not at all.
+    assert reader.xmp_metadata is not None
+    assert b"<pdfuaid:part>1</pdfuaid:part>" in reader.xmp_metadata.stream.get_data()
+    preferences = reader.root_object["/ViewerPreferences"]
+    assert isinstance(preferences, DictionaryObject)
+    assert preferences["/DisplayDocTitle"] == BooleanObject(True)
 
 
 def test_a_statement_that_assumes_nothing_has_no_heading_for_assumptions(book: Home) -> None:
@@ -167,23 +175,43 @@ def test_a_statement_that_assumes_nothing_has_no_heading_for_assumptions(book: H
 def test_names_are_data_in_the_pdf_and_the_page() -> None:
     """A name that means something to the typesetter, or to a browser, is printed as it stands."""
     from_agreement = '#panic("x") *bold* $x$ <script>alert(1)</script> [link] \\ // @ref'
-    sample = msgspec.convert(
-        {
-            "period": "2026-05",
-            "title": from_agreement,
-            "currency": "USD",
-            "sections": [],
-            "totals": [{"label": from_agreement, "amount": "1.00"}],
-            "assumptions": [],
-            "receipt": [],
-            "digest": "5e" * 32,
-            "assumed": from_agreement,
-        },
-        StatementContext,
-    )
+    sample = statement_saying(from_agreement)
     text = pypdf.PdfReader(io.BytesIO(statement_pdf(sample))).pages[0].extract_text()
     assert " ".join(from_agreement.split()) in " ".join(text.split())
     assert "<script>alert" not in statement_html(sample)
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"), [("Zwölf · Δώδεκα · Двенадцать · ≤ 5 % → €", ""), ("Share of 日本", "日")]
+)
+def test_a_pdf_has_all_of_a_text_or_is_refused(text: str, missing: str) -> None:
+    sample = statement_saying(text)
+    assert text in statement_html(sample)
+    if not missing:
+        assert text in pypdf.PdfReader(io.BytesIO(statement_pdf(sample))).pages[0].extract_text()
+        return
+    with pytest.raises(InvalidInput) as refused:
+        statement_pdf(sample)
+    (problem,) = refused.value.problems
+    assert missing in problem.why
+    assert "HTML" in problem.remedy
+
+
+def statement_saying(text: str) -> StatementContext:
+    return msgspec.convert(
+        {
+            "period": "2026-05",
+            "title": text,
+            "currency": "USD",
+            "sections": [],
+            "totals": [{"label": text, "amount": "1.00"}],
+            "assumptions": [],
+            "receipt": [],
+            "digest": "5e" * 32,
+            "assumed": text,
+        },
+        StatementContext,
+    )
 
 
 @pytest.mark.parametrize(
