@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from database_connections import queries_asked
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -84,6 +85,21 @@ def test_two_processes_and_one_budget(control: Control) -> None:
     gateways["b"].asks(0, 0, 31, over=True)
     (standing,) = Leases(control).standings(NOON_NS)
     assert (standing.spent, standing.leased, standing.left) == (81, 0, 19)
+
+
+# Budget, its period → what is spent of it at noon, after each lost 5 before midnight and 3 since then.
+PERIODS_THAT_HOLD = [("total", 8), ("day", 3), ("month", 8)]
+
+
+def test_all_budgets_are_told_by_one_query(control: Control) -> None:
+    for period, _ in PERIODS_THAT_HOLD:
+        Tenants(control).set_budget(budget(100, period, id=period))
+        for part, (at_ns, spent) in enumerate([(NOON_NS - DAY_NS, 5), (NOON_NS, 3)]):
+            Gateway(control, "a", part, budget=period).asks(0, 10, spent, over=True, at_ns=at_ns)
+    with queries_asked("leases") as of_leases, queries_asked("budgets") as of_budgets:
+        standings = Leases(control).standings(NOON_NS)
+    assert [(each.budget.id, each.spent) for each in standings] == sorted(PERIODS_THAT_HOLD)
+    assert len(of_leases) + len(of_budgets) == 2
 
 
 # What is held, what is free, what is spent, what is needed at least, what is wished for → what is held then.

@@ -7,7 +7,7 @@ INVARIANT: for a budget and a period, the amounts held by open leases and spent 
 to no more than the budget, unless the budget was lowered below them; then nothing more is granted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from decimal import Context, Decimal
 from typing import Any
@@ -41,6 +41,9 @@ _OPEN = _LEASES.where(_LEASE.is_open).order_by(_LEASE.sequence)
 _OF_BOOT = _LEASES.where(_LEASE.boot == bindparam("_boot")).order_by(_LEASE.sequence)
 _OF_PERIOD = _LEASES.where(
     _LEASE.budget == bindparam("_budget"), _LEASE.begin_ns == bindparam("_begin_ns")
+)
+_OF_BUDGETS = _LEASES.join(schema.budgets, schema.budgets.c.id == _LEASE.budget).where(
+    _LEASE.begin_ns.in_(bindparam("_begins", expanding=True))
 )
 _NAMED = (
     _LEASE.budget == bindparam("_budget"),
@@ -205,14 +208,23 @@ class Leases:
 
     def standings(self, now_ns: int) -> list[BudgetStanding]:
         """Return every budget in the period that holds now."""
+        begins = {bounds(period, now_ns)[0] for period in PERIODS}
+        of_budget: dict[tuple[str, int], list[Lease]] = {}
         with self._control.reading() as connection:
             budgets = [as_record(BudgetRow, row) for row in connection.execute(_BUDGETS)]
-            return [_standing(connection, budget, now_ns) for budget in budgets]
+            # One query for all budgets: there may be thousands.
+            for row in connection.execute(_OF_BUDGETS, {"_begins": sorted(begins)}):
+                lease = _read(row)
+                of_budget.setdefault((lease.budget, lease.begin_ns), []).append(lease)
+        return [_standing(budget, of_budget, now_ns) for budget in budgets]
 
 
-def _standing(connection: Connection, budget: BudgetRow, now_ns: int) -> BudgetStanding:
+def _standing(
+    budget: BudgetRow, of_budget: Mapping[tuple[str, int], Sequence[Lease]], now_ns: int
+) -> BudgetStanding:
+    """Return a budget with its leases, which `of_budget` has by budget and begin."""
     begin_ns, end_ns = bounds(budget.period, now_ns)
-    leases = _of_period(connection, budget.id, begin_ns)
+    leases = of_budget.get((budget.id, begin_ns), ())
     return BudgetStanding(
         budget=budget,
         begin_ns=begin_ns,
