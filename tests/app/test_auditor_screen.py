@@ -36,7 +36,7 @@ from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.storage.control.actor import acting
 from clauseway.web.pages import create_app
 from clauseway.wording.names import Wording
-from database_connections import connections_made
+from database_connections import connections_made, queries_asked
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,18 @@ def test_a_page_is_read_by_one_connection(client: TestClient, page: str) -> None
     with connections_made() as made:
         assert client.get(page).status_code == 200
     assert len(made) == 1
+
+
+@pytest.mark.parametrize(("page", "read_again"), [("/", 0), ("/auditor", 0), ("/finance", 1)])
+def test_a_month_that_was_read_is_not_read_again(home: Home, page: str, read_again: int) -> None:
+    """A settlement may have ten thousand lines. Finance shows that of the latest month."""
+    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
+    with TestClient(create_app(source, hosts=["*"])) as pages:
+        before = pages.get(page)
+        with queries_asked("settlements") as asked:
+            after = pages.get(page)
+    assert before.status_code == after.status_code == 200
+    assert sum("settlements.body" in query for query in asked) == read_again
 
 
 def test_a_settled_month_repeats_to_the_byte(client: TestClient) -> None:

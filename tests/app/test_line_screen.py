@@ -29,6 +29,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.priced import revenue
 from clauseway.web.contexts import DayRequestsContext
 from clauseway.web.pages import create_app
+from database_connections import queries_asked
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,17 @@ def test_an_outline_reads_no_record(home: Home) -> None:
         shutil.move(home.lake / "usage", home.root / "away")
         assert line_page(home, "2026-05", line, "", records_max=1) == before
         shutil.move(home.root / "away", home.lake / "usage")
+
+
+def test_a_line_is_looked_for_in_its_own_month(home: Home) -> None:
+    """Settlements of other months may have ten thousand lines each."""
+    line = lines_of(home, "2026-05")[0]
+    with queries_asked("settlements") as asked:
+        page = line_page(home, "2026-05", line, "")
+        assert page is not None
+        day_requests_page(home, "2026-05", line, str(page.days[0][0]), "")
+    assert sum("settlements.body" in query for query in asked) == 2
+    assert line_page(home, "2026-04", line, "") is None
 
 
 def test_days_that_settling_did_not_keep_are_left_out_of_an_outline(home: Home) -> None:

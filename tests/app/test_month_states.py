@@ -8,6 +8,7 @@ import pytest
 
 from clauseway.agreement.language.shares import PaymentTerm, RevenueShare, ShareBase
 from clauseway.app.books.month_states import CLOSED, INVOICED, PAID, month_state
+from clauseway.app.books.settled import settled_month
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import Inputs, Invoice, RevenueLine, Settlement, dues, invoice_of, read_assumptions, settle
 from clauseway.ledger.invoices import owed_through
@@ -91,7 +92,7 @@ def test_a_month_is_paid_once_all_that_it_owes_is_claimed_and_paid(
     through: Sequence[str], paid: Sequence[str], state: str
 ) -> None:
     claims = [(invoice, D("0.00") if invoice.id in paid else invoice.total) for invoice in invoiced(*through)]
-    april = month_state("2026-04", settled("2026-04"), claims, is_closed=True)
+    april = month_state("2026-04", settled_month(settled("2026-04")), claims, is_closed=True)
     assert april.state == state
     [owed] = april.owed
     assert owed.unclaimed == (D("0.00") if "2026-06" in through else D("20.00") if through else D("40.00"))

@@ -31,5 +31,5 @@ def test_a_request_that_two_clouds_terms_refuse_is_one(tmp_path: Path, served: i
     )
     counts = CountsContext(clouds=clouds, clock="", edition="", refused=refused)
     timeline = timeline_of_rights(opened, KnownAt.everything())
-    engineer, *_ = screen_summaries(Home(tmp_path).make(), opened, timeline, counts, date(2026, 5, 1), "")
+    engineer, *_ = screen_summaries(Home(tmp_path).make(), opened, {}, timeline, counts, date(2026, 5, 1), "")
     assert said in engineer.answer

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from database_connections import queries_asked
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,6 +15,7 @@ from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
 from clauseway.storage.customers.leases import LeaseRequest, Leases, LeaseState, bounds, granted, picodollars, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
+from database_connections import queries_asked
 
 NOON_NS = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
 DAY_NS = 86_400 * 10**9

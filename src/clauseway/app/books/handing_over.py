@@ -85,8 +85,7 @@ def parquet_files(home: Home, part: ExportScope, folder: Path) -> dict[Path, int
     its rows. Raise InvalidInput."""
     statements = [
         statement_of(settlement, part.party)
-        for name, settlement in latest_settlements(home).items()
-        if part.period in ("", name)
+        for settlement in latest_settlements(home, part.period).values()
     ]
     tables = {_JOURNAL: journal_table(_entries(home, part)), _LINES: lines_table(statements)}
     with writing(folder, A_FOLDER):

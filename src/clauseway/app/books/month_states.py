@@ -7,10 +7,11 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.app.books.settled import SettledMonth
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month
-from clauseway.ledger import Account, Invoice, Settlement, statement_of
+from clauseway.ledger import Account, Invoice
 from clauseway.ledger.invoices import open_invoices
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
@@ -58,11 +59,8 @@ class AccountBalance(msgspec.Struct, frozen=True, kw_only=True):
     amount: Decimal
 
 
-def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthState, ...]:
-    """Return the months from the first to the last with usage or a settlement, oldest first.
-
-    `settled` are the latest settlements by month.
-    """
+def month_states(home: Home, settled: Mapping[str, SettledMonth]) -> tuple[MonthState, ...]:
+    """Return the months from the first to the last with usage or a settlement, oldest first."""
     with open_control(home) as control:
         books = Books(control)
         closed = {f"{days.begin:%Y-%m}" for days in books.closed_receipts()}
@@ -78,14 +76,14 @@ def month_states(home: Home, settled: Mapping[str, Settlement]) -> tuple[MonthSt
 
 def month_state(
     period: str,
-    settlement: Settlement | None,
+    settled: SettledMonth | None,
     claims: Sequence[tuple[Invoice, Decimal]],
     *,
     is_closed: bool,
 ) -> MonthState:
-    if settlement is None:
+    if settled is None:
         return MonthState(period=period, state=OPEN)
-    owed = tuple(_owed(period, settlement, claims))
+    owed = tuple(_owed(period, settled, claims))
     if not is_closed:
         return MonthState(period=period, state=SETTLED, owed=owed)
     # A month has come as far as the direction that has come least far.
@@ -95,11 +93,10 @@ def month_state(
 
 
 def _owed(
-    period: str, settlement: Settlement, claims: Sequence[tuple[Invoice, Decimal]]
+    period: str, settled: SettledMonth, claims: Sequence[tuple[Invoice, Decimal]]
 ) -> Iterator[MonthOwed]:
-    statement = statement_of(settlement)
-    for direction in statement.directions:
-        between = direction.payer, direction.payee
+    for payer, payee, total in settled.totals:
+        between = payer, payee
         claiming = [
             (invoice, unpaid)
             for invoice, unpaid in claims
@@ -108,13 +105,13 @@ def _owed(
         claimed = {term for invoice, _ in claiming for term in _terms_claimed(invoice, period)}
         unclaimed = [
             due.amount
-            for due in statement.dues
+            for due in settled.dues
             if (due.payer, due.payee) == between and due.term not in claimed
         ]
         yield MonthOwed(
-            payer=direction.payer,
-            payee=direction.payee,
-            amount=direction.total,
+            payer=payer,
+            payee=payee,
+            amount=total,
             unclaimed=exact_sum(unclaimed),
             invoices=tuple(invoice.id for invoice, _ in claiming),
             unpaid=tuple((unpaid, invoice.currency) for invoice, unpaid in claiming),

@@ -6,14 +6,29 @@ Nothing here counts usage, so that a page or a statement loads no engine.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+
+import msgspec
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month
 from clauseway.ledger import Settlement, Statement, statement_of
+from clauseway.ledger.dues import Due
+from clauseway.ledger.statement import digest_of
 from clauseway.storage.books.books import Books
 from clauseway.storage.lake.quarantine import waiting
 from clauseway.values import KnownAt
+
+
+class SettledMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """A settled month without its lines: the digest of its statement, the total of each direction
+    (payer, payee, USD), and the dues term by term."""
+
+    receipt: str
+    digest: str
+    totals: tuple[tuple[str, str, Decimal], ...]
+    dues: tuple[Due, ...]
 
 
 def statement(
@@ -31,20 +46,57 @@ def statement(
     return statement_of(settlement, party) if settlement else None
 
 
-def latest_settlements(home: Home) -> dict[str, Settlement]:
+def latest_settlements(home: Home, period: str = "") -> dict[str, Settlement]:
     """Return each settled month (`2026-05`) with its latest settlement, or the one with which it
-    was closed; oldest first."""
+    was closed; oldest first. With `period`, read only that month."""
     with _books(home) as books:
         return {
-            f"{days.begin:%Y-%m}": books.settlement(receipt)
-            for days, receipt in books.standing_receipts().items()
+            name: books.settlement(receipt)
+            for name, receipt in _receipts(books).items()
+            if period in ("", name)
         }
 
 
 def latest_receipts(home: Home) -> list[str]:
     """Return the receipts of `latest_settlements`."""
     with _books(home) as books:
-        return list(books.standing_receipts().values())
+        return list(_receipts(books).values())
+
+
+class SettledMonths:
+    """The settled months of a home, for pages: each settlement is read once, because it never
+    changes and may have many lines."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._read: dict[str, SettledMonth] = {}
+
+    def latest(self) -> dict[str, SettledMonth]:
+        """Return the months of `latest_settlements`, in the same order."""
+        read, months = self._read, dict[str, SettledMonth]()
+        with _books(self._home) as books:
+            for name, receipt in _receipts(books).items():
+                months[name] = read.get(receipt) or settled_month(books.settlement(receipt))
+        # Settlements that were replaced are forgotten.
+        self._read = {month.receipt: month for month in months.values()}
+        return months
+
+
+def settled_month(settlement: Settlement) -> SettledMonth:
+    """Return the sums of a settlement."""
+    stated = statement_of(settlement)
+    return SettledMonth(
+        receipt=settlement.receipt,
+        digest=digest_of(stated),
+        totals=tuple(
+            (direction.payer, direction.payee, direction.total) for direction in stated.directions
+        ),
+        dues=stated.dues,
+    )
+
+
+def _receipts(books: Books) -> dict[str, str]:
+    return {f"{days.begin:%Y-%m}": receipt for days, receipt in books.standing_receipts().items()}
 
 
 def settlement_of(home: Home, period: str) -> Settlement | None:

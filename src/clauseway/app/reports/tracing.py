@@ -136,16 +136,16 @@ class LineTrace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def trace_line(
-    home: Home, line: str, request: str = "", cent: int = 0, rows_max: int = 0
+    home: Home, line: str, request: str = "", cent: int = 0, rows_max: int = 0, *, period: str = ""
 ) -> LineTrace:
     """Return the evidence behind a line of the latest settlements. `line` is the beginning of its
-    id.
+    id; with `period`, it is looked for in that month alone.
 
     With `request` follow that request; with `cent` the request that brought the line to that cent.
     With `rows_max`, outline a line whose days have more records, unless a request is followed.
     Raise InvalidInput: no such line, request or cent, or usage without a price.
     """
-    traced = _find(home, line)
+    traced = _find(home, line, period)
     with open_lake(home) as lake:
         inputs = traced.settlement.inputs
         known_at = KnownAt.parse(inputs.known_at)
@@ -215,13 +215,15 @@ class DayRequests(msgspec.Struct, frozen=True, kw_only=True):
     requests: tuple[TracedRequest, ...]
 
 
-def requests_of_day(home: Home, line: str, day: date, skipped: int, most: int) -> DayRequests:
-    """Return at most `most` requests of a line's day. No other day is read.
+def requests_of_day(
+    home: Home, period: str, line: str, day: date, skipped: int, most: int
+) -> DayRequests:
+    """Return at most `most` requests of a day of a month's line. No other day is read.
 
     Raise NotTraced: no such line, or a day without a request of it. Raise InvalidInput: usage
     without a price.
     """
-    traced = _find(home, line)
+    traced = _find(home, line, period)
     with open_lake(home) as lake:
         inputs = traced.settlement.inputs
         prices = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
@@ -288,10 +290,10 @@ class _TracedLine(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
 
 
-def _find(home: Home, name: str) -> _TracedLine:
+def _find(home: Home, name: str, of_period: str = "") -> _TracedLine:
     every = [
         candidate
-        for period, settlement in latest_settlements(home).items()
+        for period, settlement in latest_settlements(home, of_period).items()
         for candidate in _lines(period, settlement, name.lower())
     ]
     if len(every) == 1:

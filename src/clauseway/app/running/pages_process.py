@@ -29,7 +29,7 @@ import uvicorn
 
 from clauseway.app.agreements.launch_lanes import launches_page
 from clauseway.app.agreements.rights_over_time import timeline_of_rights
-from clauseway.app.books.settled import latest_receipts, latest_settlements, now, statement
+from clauseway.app.books.settled import SettledMonths, latest_receipts, now, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.several import (
@@ -153,6 +153,7 @@ class HomePages:
         self._read_again = read_again
         self._gateway_url, self._snippets = gateway_url, snippets
         self._prices = LatestPrices(home)
+        self._months = SettledMonths(home)
         # The picture as last drawn, by the text and the number of facts it rests on.
         self._drawn: tuple[tuple[str, int], Timeline] | None = None
         # Amendments compared before, by their names, the text and the number of facts.
@@ -311,7 +312,9 @@ class HomePages:
             title=title_of(opened),
             as_of=today,
             known_at=str(known_at.to_the_second()),
-            screens=screen_summaries(self._home, opened, timeline, counts, today, down),
+            screens=screen_summaries(
+                self._home, opened, self._months.latest(), timeline, counts, today, down
+            ),
             timeline=timeline,
             counts=counts,
             gateway_url=self._gateway_url,
@@ -363,7 +366,7 @@ class HomePages:
 
     def _finance(self, growth: str, cap: str) -> FinanceContext:
         opened, known_at = self._up_to_now(), now()
-        settled = latest_settlements(self._home)
+        settled = self._months.latest()
         receipts = [each.receipt for each in settled.values()]
         ahead = self._ahead(opened, known_at, Supposed(growth.strip(), cap.strip()), receipts)
         today = day_of(self._clock())
@@ -400,7 +403,8 @@ class HomePages:
 
     def _auditor(self) -> AuditorContext:
         opened = self._up_to_now()
-        return auditor_page(self._home, opened, now(), open_alerts(self._home))
+        alerts = open_alerts(self._home)
+        return auditor_page(self._home, opened, self._months.latest(), now(), alerts)
 
     def _lawyer(self, asked: QuestionAsked) -> LawyerContext:
         opened = self._up_to_now()

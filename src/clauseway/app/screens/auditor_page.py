@@ -5,14 +5,14 @@ The screen itself reads records. A check settles again or reads every row, so ea
 page.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 
 from clauseway.app.agreements.passages import document_name
 from clauseway.app.books.audit_log import list_log, verify_books
 from clauseway.app.books.month_states import month_states
 from clauseway.app.books.register import ListedFact, list_facts
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import SettledMonth, settlement_of
 from clauseway.app.books.trusted_keys import (
     fingerprint,
     trusted_keys,
@@ -24,8 +24,6 @@ from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.amounts import cents
 from clauseway.app.reports.handed_statements import LineCheck, StatementVerification
 from clauseway.app.screens.next_commands import first_command
-from clauseway.ledger import statement_of
-from clauseway.ledger.statement import digest_of
 from clauseway.storage.control.audit import Logged
 from clauseway.values import KnownAt, counted
 from clauseway.web.auditor import (
@@ -48,10 +46,14 @@ _LOG_ROWS_MAX = 50
 
 
 def auditor_page(
-    home: Home, opened: Opened, known_at: KnownAt, alerts: tuple[Alert, ...]
+    home: Home,
+    opened: Opened,
+    settled: Mapping[str, SettledMonth],
+    known_at: KnownAt,
+    alerts: tuple[Alert, ...],
 ) -> AuditorContext:
     """Return the screen; months and the log come latest first."""
-    words, settled = Wording.of(each_of(opened)), latest_settlements(home)
+    words = Wording.of(each_of(opened))
     months = month_states(home, settled)
     states = {month.period: month.state for month in months}
     return AuditorContext(
@@ -60,11 +62,11 @@ def auditor_page(
             StatedMonth(
                 period=period,
                 state=states[period],
-                receipt=settlement.receipt,
-                digest=digest_of(statement_of(settlement)),
+                receipt=month.receipt,
+                digest=month.digest,
                 pack_command=f"clauseway statement pack {period}",
             )
-            for period, settlement in reversed(settled.items())
+            for period, month in reversed(settled.items())
         ),
         facts=tuple(_facts(opened, words, known_at)),
         log=tuple(_logged(words, row) for row in reversed(list_log(home, limit=_LOG_ROWS_MAX))),
@@ -126,7 +128,7 @@ def check_page(home: Home, opened: Opened, subject: str) -> CheckContext | None:
     not settled. Raise InvalidInput for an invalid month."""
     if subject == BOOKS:
         return _books(home)
-    if subject not in latest_settlements(home):
+    if settlement_of(home, subject) is None:
         return None
     done = import_module(_VERIFYING).verify_settled(home, subject, "")
     words = Wording.of(each_of(opened))

@@ -21,7 +21,7 @@ from clauseway.app.books.month_states import (
     balances,
     month_states,
 )
-from clauseway.app.books.settled import statement
+from clauseway.app.books.settled import SettledMonth, statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.several import Opened, each_of, title_of
@@ -31,7 +31,7 @@ from clauseway.app.reports.statements import statement_context
 from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
-from clauseway.ledger import Account, Settlement
+from clauseway.ledger import Account
 from clauseway.values import USD
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext
 from clauseway.web.finance import (
@@ -78,13 +78,12 @@ _DUE, _AWAITED, _LATER, _RUNNING, _DONE = range(5)
 def finance_page(
     home: Home,
     opened: Opened,
-    settled_months: Mapping[str, Settlement],
+    settled_months: Mapping[str, SettledMonth],
     forecast: ForecastContext,
     alerts: tuple[Alert, ...],
     today: date,
 ) -> FinanceContext:
-    """Return the screen; its months come in the order in which they need attention.
-    `settled_months` are the latest settlements by month."""
+    """Return the screen; its months come in the order in which they need attention."""
     words = Wording.of(each_of(opened))
     months = month_states(home, settled_months)
     settled = [month.period for month in months if month.state != OPEN]

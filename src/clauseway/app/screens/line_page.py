@@ -52,7 +52,11 @@ def line_page(
         )
     try:
         trace = tracing.trace_line(
-            home, line, request, rows_max=0 if records else records_max or RECORDS_MAX
+            home,
+            line,
+            request,
+            rows_max=0 if records else records_max or RECORDS_MAX,
+            period=period,
         )
     except tracing.NotTraced:
         return None
@@ -104,7 +108,7 @@ def day_requests_page(
     """
     on, first = parse_day(day, "the day"), _number(begin)
     try:
-        day_requests = tracing.requests_of_day(home, line, on, first - 1, REQUESTS_MAX)
+        day_requests = tracing.requests_of_day(home, period, line, on, first - 1, REQUESTS_MAX)
     except tracing.NotTraced:
         return None
     if (day_requests.period, day_requests.line.id) != (period, line):

@@ -1,10 +1,10 @@
 """A summary of each reader's screen, for the first page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from clauseway.app.books.month_states import MonthState, month_states
-from clauseway.app.books.settled import latest_settlements
+from clauseway.app.books.settled import SettledMonth
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.reports.amounts import cents
@@ -19,13 +19,13 @@ from clauseway.wording.names import Wording
 def screen_summaries(
     home: Home,
     opened: Opened,
+    settled: Mapping[str, SettledMonth],
     timeline: Timeline,
     counts: CountsContext,
     today: date,
     down: str,
 ) -> tuple[ScreenSummary, ...]:
     """Return a summary of each screen. `down` says why no gateway reports counts."""
-    settled = latest_settlements(home)
     months = month_states(home, settled)
     served = sum(cloud.served for cloud in counts.clouds)
     return (
