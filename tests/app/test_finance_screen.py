@@ -181,6 +181,23 @@ def test_a_sum_is_written_as_people_write_it(value: str, shown: str) -> None:
     assert round_in_words(value) == shown
 
 
+def test_a_long_statement_is_shown_in_part_with_the_way_to_all_of_it(
+    home: Home, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand lines would be a page of 11 MB."""
+    whole = client.get("/finance").text
+    lines = whole.count('<details class="line"')
+    monkeypatch.setattr(finance_page, "_LINES_MAX", 1)
+    part = client.get("/finance").text
+    sections = whole.count('<section class="ledger"')
+    assert sections < lines
+    assert part.count('<details class="line"') == part.count('<section class="ledger"') == sections
+    assert 'more in <a href="/statement/2026-05">the whole statement</a>' in part
+    assert "the whole statement" not in whole
+    subtotals = [re.findall('<div class="row subtotal">.*</div>', text) for text in (whole, part)]
+    assert subtotals[0] == subtotals[1]
+
+
 def test_totals_come_first_and_assumptions_in_words(client: TestClient) -> None:
     page = client.get("/finance").text
     statement = page[page.index('<article class="statement">') :]

@@ -130,7 +130,8 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     """One direction under one set of terms: who pays whom for the days `begin` ≤ day < `end`.
 
     `assumed` names the undisclosed figures behind it, with their values. `citations` are the
-    clauses of the heading, `ended_by` the clauses that ended the share.
+    clauses of the heading, `ended_by` the clauses that ended the share. `left_out` counts the lines
+    that are not among `lines`, because the whole statement has them.
     """
 
     heading: str
@@ -144,6 +145,7 @@ class StatementSection(msgspec.Struct, frozen=True, kw_only=True):
     assumed: str = ""
     citations: tuple[Citation, ...] = ()
     ended_by: tuple[Citation, ...] = ()
+    left_out: int = 0
 
 
 class FigureShown(msgspec.Struct, frozen=True, kw_only=True):

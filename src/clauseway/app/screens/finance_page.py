@@ -33,7 +33,7 @@ from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_comm
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account
 from clauseway.values import USD
-from clauseway.web.contexts import Alert, FigureShown, ForecastContext
+from clauseway.web.contexts import Alert, FigureShown, ForecastContext, StatementContext
 from clauseway.web.finance import (
     AssumptionChip,
     BalanceShown,
@@ -60,6 +60,8 @@ _JOURNALS = "clauseway.app.books.handing_over"
 _PACKING = "clauseway.app.reports.packing"
 # The libraries of an extra, by the format that they write.
 _LIBRARIES = {"pdf": "typst", "xlsx": "openpyxl"}
+# Lines that the screen shows of a section: more are not looked through by folding them open.
+_LINES_MAX = 200
 NEXT = {
     OPEN: SETTLE,
     SETTLED: "clauseway books close {period}",
@@ -89,7 +91,7 @@ def finance_page(
     settled = [month.period for month in months if month.state != OPEN]
     flags = assume_flags(home, opened) if len(settled) < len(months) else ""
     latest = statement(home, settled[-1]) if settled else None
-    shown = statement_context(latest, words.name) if latest else None
+    shown = _in_part(statement_context(latest, words.name)) if latest else None
     return FinanceContext(
         title=title_of(opened),
         months=tuple(
@@ -107,6 +109,19 @@ def finance_page(
         empty_command="" if months else first_command(home, opened, months),
         alerts=alerts,
     )
+
+
+def _in_part(statement: StatementContext) -> StatementContext:
+    """Return a statement of which long sections have their first lines alone."""
+    sections = tuple(
+        msgspec.structs.replace(
+            section,
+            lines=section.lines[:_LINES_MAX],
+            left_out=max(len(section.lines) - _LINES_MAX, 0),
+        )
+        for section in statement.sections
+    )
+    return msgspec.structs.replace(statement, sections=sections)
 
 
 def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]:
