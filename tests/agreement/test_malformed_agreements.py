@@ -138,6 +138,10 @@ unknown key in a carve-out
     A1.md:31 written: source: [T] ⏎ except: ⏎   - {segmnts: [trade]}
     told: A1.md:33 unknown key 'segmnts'
 
+a key of a part, beside it
+    A1.md:44 written: wholesale: true ⏎ base: {sellers: [maker]}
+    told: A1.md:44 'wholesale' has no place here
+
 unknown key in a base
     A1.md:44 written: base: {sellers: [maker], wholsale: true}
     told: A1.md:44 unknown key 'wholsale'
@@ -988,6 +992,7 @@ def test_every_problem_says_why_and_what_to_do(name: str) -> None:
 # what is written | what the problem says to do
 SUGGESTIONS = [
     ("A1.md", 15, "kind: ownrship", "Did you mean 'ownership'?"),
+    ("A1.md", 44, "wholesale: true\nbase: {sellers: [maker]}", "Write it in 'base'."),
     ("A1.md", 17, "product: [api]", "Did you mean 'products'?"),
     ("A1.md", 17, "products: [api.chatt]", "Did you mean 'api.chat'?"),
     ("A1.md", 17, "products: [zzz]", "Define it in agreement.md, or write one of: api, api.chat, chat-1."),

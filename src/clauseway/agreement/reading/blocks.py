@@ -102,13 +102,38 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, FieldInfo]:
     return {field.encode_name: field for field in msgspec.structs.fields(kind)}
 
 
-def _check_keys(kind: type, entry: YamlValue, keys: Iterable[str], mistakes: Mistakes) -> None:
+def _check_keys(
+    kind: type[msgspec.Struct], entry: YamlValue, keys: Iterable[str], mistakes: Mistakes
+) -> None:
     for key, member in entry.members.items():
         refusal = REFUSED.get(kind, {}).get(key)
-        if refusal is None:
-            mistakes.check_one_of(member.line, "key", key, set(keys))
-        else:
+        if refusal is not None:
             mistakes.add(member.line, f"{key!r} has no place here", refusal.why, refusal.remedy)
+        elif key not in keys and (part := _part_with(kind, key)):
+            why = f"it is a key of {part!r}"
+            mistakes.add(member.line, f"{key!r} has no place here", why, f"Write it in {part!r}.")
+        else:
+            mistakes.check_one_of(member.line, "key", key, set(keys))
+
+
+def _part_with(kind: type[msgspec.Struct], key: str) -> str:
+    """Return the part of a record, by its key, whose own key this is; empty if none has it."""
+    parts = (
+        name
+        for name, field in _fields(kind).items()
+        if field.type != Cited
+        and (part := _record_in(field.type)) is not None
+        and key in _fields(part)
+    )
+    return next(parts, "")
+
+
+def _record_in(kind: object) -> type[msgspec.Struct] | None:
+    """Return the record of a field that is one, or a list of such; None of any other field."""
+    for part in (kind, *get_args(kind)):
+        if isinstance(part, type) and issubclass(part, msgspec.Struct) and part is not Choice:
+            return part
+    return None
 
 
 def check_repeated(entry: YamlValue, key: str, mistakes: Mistakes) -> None:
