@@ -454,7 +454,7 @@ TAMPERED: list[tuple[Callable[[bytes], bytes], str]] = [
     (edited(set_amount), "line 2pa4zs7k: amount is stated as 0.15, found as 0.14"),
     (edited(drop_line), "line 2pa4zs7k: the line is stated as nothing, found as gpt-5.4 on aws, sold by openai: 0.14"),
     (edited(other_cap), "total: openai to microsoft is stated as 0.60, found as 0.24"),
-    (edited(other_batch), "1 batches of usage are not in this lake, the first gateway-9/1/0-1:5e."),
+    (edited(other_batch), "Not in this lake: 1 batch of usage, the first gateway-9/1/0-1:5e."),
     (edited(other_working), '"amount":"7.77"'),
     (lambda content: content.replace(b"  ", b" "), "The file says the same in other bytes"),
 ]

@@ -103,9 +103,7 @@ class Sharing:
         self.before = carried or Carried(until=share.begin, lines=(), ends=())
         assumptions = assumptions.of(share)
         self.counting = Counting(share, catalog, assumptions)
-        figures = ShareFigures(share, assumptions)
-        self.rate, self.scale, self.withholding = figures.rate, figures.scale, figures.withholding
-        self.cap, self.opening, self.limit = figures.cap, figures.opening, figures.limit
+        self.figures = ShareFigures(share, assumptions)
         self.needs_order: list[date] = []
         self.reached: CapReached | None = None
         self.lines: dict[_Key, _Line] = {}
@@ -116,7 +114,7 @@ class Sharing:
         self.swing: dict[date, tuple[Decimal, Decimal]] = {}
         self._count(revenue)
         self.top_ups = top_ups(
-            Interval(share.begin, share.end), figures.floors, self.days.end, self._share_until
+            Interval(share.begin, share.end), self.figures.floors, self.days.end, self._share_until
         )
 
     def _count(self, revenue: Sequence[RevenueLine]) -> None:
@@ -187,7 +185,7 @@ class Sharing:
             end=share.end,
             days=self.days,
             rate_name=share.rate,
-            rate=self.rate,
+            rate=self.figures.rate,
             base_before=before,
             base=exact_sum((after, before.copy_negate())),
             base_after=after,
@@ -199,10 +197,10 @@ class Sharing:
             citation=share.citation,
             ended_by=share.ended_by,
             event=share.event,
-            bands=self.scale.bands,
+            bands=self.figures.scale.bands,
             top_ups=tuple(top_up for top_up in self.top_ups if top_up.day in self.days),
             payment=share.payment,
-            withholding=self.withholding,
+            withholding=self.figures.withholding,
             late=share.late,
         )
 
@@ -224,7 +222,7 @@ class Sharing:
 
     def _share_until(self, until: date) -> Decimal:
         """Return the share of the base before `until`, rounded to cents, cap aside."""
-        return round_half_even(self.scale.gross(self._cumulative(until)))
+        return round_half_even(self.figures.scale.gross(self._cumulative(until)))
 
     def _due_until(self, until: date) -> Decimal:
         return self._due(
@@ -233,17 +231,17 @@ class Sharing:
         )
 
     def _clip(self, share: Decimal) -> Decimal:
-        return share if self.limit is None else min(share, self.limit)
+        return share if self.figures.limit is None else min(share, self.figures.limit)
 
     def _due(self, base: Decimal, added: Decimal) -> Decimal:
         """Return the share due on a cumulative base with its top-ups.
 
         It is rounded, then clipped, so it is never a cent above the cap.
         """
-        return self._clip(exact_sum((round_half_even(self.scale.gross(base)), added)))
+        return self._clip(exact_sum((round_half_even(self.figures.scale.gross(base)), added)))
 
     def _unrounded(self, base: Decimal, added: Decimal) -> Decimal:
-        return self._clip(exact_sum((self.scale.gross(base), added)))
+        return self._clip(exact_sum((self.figures.scale.gross(base), added)))
 
     def _move(self) -> dict[_Key, Decimal]:
         """Return how much each line moved the capped share within the period, unrounded, in order
@@ -284,13 +282,17 @@ class Sharing:
         # Within one band and below the cap throughout the day, each line moves by the one rate.
         fallen, risen = self.swing[day]
         low, high = exact_sum((base, fallen)), exact_sum((base, risen))
-        rate = self.scale.rate_between(low, high)
+        rate = self.figures.scale.rate_between(low, high)
         if rate is not None and (
-            self.limit is None or exact_sum((self.scale.gross(high), added)) <= self.limit
+            self.figures.limit is None
+            or exact_sum((self.figures.scale.gross(high), added)) <= self.figures.limit
         ):
             return {key: exact_product(rate, amount) for key, amount in of_day.items()}, base_after
         # At the cap throughout the day, nothing moves.
-        if self.limit is not None and exact_sum((self.scale.gross(low), added)) >= self.limit:
+        if (
+            self.figures.limit is not None
+            and exact_sum((self.figures.scale.gross(low), added)) >= self.figures.limit
+        ):
             return dict.fromkeys(of_day, _ZERO), base_after
         # A band begins or the cap falls within the day: split the day's total in proportion.
         if day in self.days:
@@ -330,7 +332,7 @@ class Sharing:
     ) -> None:
         """Remember since when the share due has equalled the cap; a credit that reopens the cap
         clears it."""
-        if self.limit is None or self._due(base, added) < self.limit:
+        if self.figures.limit is None or self._due(base, added) < self.figures.limit:
             self.reached = None
         elif self.reached is None:
             at = (
@@ -355,7 +357,7 @@ class Sharing:
             requests=working.requests,
             base=working.base,
             base_cumulative=working.base_cumulative,
-            rate=self.rate,
+            rate=self.figures.rate,
             amount=amount,
             citation=self.share.citation,
             adjusted=working.adjusted,
@@ -365,15 +367,15 @@ class Sharing:
     def _cap_state(
         self, due_before: Decimal, amount: Decimal, due_after: Decimal
     ) -> CapState | None:
-        if self.cap is None or self.limit is None:
+        if self.figures.cap is None or self.figures.limit is None:
             return None
         return CapState(
             name=self.share.cap,
-            cap=self.cap,
-            opening=self.opening,
+            cap=self.figures.cap,
+            opening=self.figures.opening,
             consumed_before=due_before,
             consumed=amount,
-            remaining=self.limit - due_after,
+            remaining=self.figures.limit - due_after,
             reached=self.reached,
         )
 

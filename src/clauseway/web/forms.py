@@ -16,7 +16,7 @@ _URLENCODED = "application/x-www-form-urlencoded"
 _DROPPED_BYTES_MAX = 64 << 20
 
 
-def check_names(
+def check_sent_names(
     sent: Iterable[str], known: Collection[str], repeatable: Collection[str], noun: str
 ) -> None:
     """Raise InvalidInput for a name that is unknown or repeated. `noun` says whether the names are
@@ -58,7 +58,7 @@ async def form_sent(
     except ValueError:
         why = f"it is not {_URLENCODED} in UTF-8, or has more than {_FIELDS_MAX} fields"
         raise _refusal("the form cannot be read", why, again) from None
-    check_names((name for name, _ in fields), known, (), "field")
+    check_sent_names((name for name, _ in fields), known, (), "field")
     return dict(fields)
 
 

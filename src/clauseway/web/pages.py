@@ -32,7 +32,7 @@ from clauseway.web import monitoring
 from clauseway.web.contexts import Unavailable
 from clauseway.web.drawing import environment
 from clauseway.web.engineer import MONITORING, MONITORING_FILES
-from clauseway.web.forms import check_names, form_sent
+from clauseway.web.forms import check_sent_names, form_sent
 from clauseway.web.openapi import pages_document
 from clauseway.web.page import Given, WebPage
 from clauseway.web.page_list import (
@@ -188,7 +188,9 @@ async def _query_sent(request: Request, page: WebPage[PageSource]) -> dict[str, 
     """Return the parameters of a page's address, and the fields of the form sent to it. Raise
     InvalidInput for one that the page does not take."""
     sent = request.query_params
-    check_names((name for name, _ in sent.multi_items()), page.query, page.repeatable, "parameter")
+    check_sent_names(
+        (name for name, _ in sent.multi_items()), page.query, page.repeatable, "parameter"
+    )
     query = {name: sent.getlist(name) for name in page.query}
     if request.method == "POST":
         form = await form_sent(request, _FORM_BYTES_MAX, page.form, page.command)
@@ -235,7 +237,7 @@ class _Pages:
 
         async def answer(request: Request) -> Response:
             try:
-                check_names(request.query_params, (), (), "parameter")
+                check_sent_names(request.query_params, (), (), "parameter")
             except InvalidInput as error:
                 return self._refusal(request, 400, error.problems[0])
             return await endpoint(request)

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clauseway.values import InvalidInput
-from clauseway.web.forms import check_names, form_sent, is_foreign
+from clauseway.web.forms import check_sent_names, form_sent, is_foreign
 from clauseway.wording.names import sentence
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
@@ -253,7 +253,7 @@ class SignIn:
         """Show the form; redirect to the next page if nobody has to sign in. Raise InvalidInput for
         a parameter that is unknown or repeated."""
         names = (name for name, _ in request.query_params.multi_items())
-        check_names(names, ("next",), (), "parameter")
+        check_sent_names(names, ("next",), (), "parameter")
         goes_to = within(request.query_params.get("next", ""))
         if not await self._readers.are_named():
             return RedirectResponse(goes_to, 303)

@@ -11,7 +11,7 @@ import msgspec
 
 from clauseway.app.customers.tenants import (
     UNNAMED,
-    check_names,
+    check_buyer_names,
     ensure_tenant,
     nearly_named,
     unnamed_remedy,
@@ -102,7 +102,7 @@ def create_key(
     seller, segment or role, for a name that is none and for a day that is over.
     """
     _check(catalog, organisation, seller, segment, role, expires)
-    check_names(home, organisation, project)
+    check_buyer_names(home, organisation, project)
     secret = _new_secret()
     key = ApiKey(
         digest=_digest(home.make(), secret),

@@ -201,7 +201,7 @@ def create_tenant(home: Home, organisation: str, project: str = "") -> TenantRow
 
     Raise InvalidInput where it is there already.
     """
-    check_names(home, organisation, project)
+    check_buyer_names(home, organisation, project)
     with open_control(home) as control:
         if project:
             check_known(control, organisation)
@@ -303,7 +303,7 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
         Tenants(control).remove(organisation, project)
 
 
-def check_names(home: Home, organisation: str, project: str) -> None:
+def check_buyer_names(home: Home, organisation: str, project: str) -> None:
     """Raise InvalidInput where a name is not valid. `acme/search` is project search of acme, so the
     name of a new organisation has no slash."""
     name_rule.check_names(

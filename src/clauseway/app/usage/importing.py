@@ -30,7 +30,13 @@ from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.exchange.usage.focus import BillNames
 from clauseway.exchange.usage.opentelemetry import Spans
 from clauseway.exchange.usage.reported_rows import Reported, keepable
-from clauseway.exchange.usage.usage_files import check_format, format_of, read_usage, spans_in
+from clauseway.exchange.usage.usage_files import (
+    check_format,
+    format_of,
+    read_usage,
+    spans_in,
+    unreadable,
+)
 from clauseway.metering import Bounds, Flaw, Used, examine
 from clauseway.metering.usage_rules import content_of, is_imported
 from clauseway.metering.usage_rules import fields as known_fields
@@ -563,7 +569,7 @@ def _hash_of(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "md5").hexdigest()
     except OSError as error:
-        raise InvalidInput(_unreadable(path, error.strerror or str(error))) from None
+        raise InvalidInput(unreadable(path, error)) from None
 
 
 def _product_named(name: str, products: frozenset[str]) -> str:
@@ -581,12 +587,6 @@ def _no_field(name: str, where: str) -> Problem:
         why="no row has it",
         where=where,
         remedy=f"One of {', '.join(known_fields())}.",
-    )
-
-
-def _unreadable(path: Path, why: str) -> Problem:
-    return Problem(
-        what="the file cannot be read", why=why, where=str(path), remedy="Give a readable file."
     )
 
 

@@ -14,6 +14,7 @@ import typer
 
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home, home_at
+from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.places import file_at
 from clauseway.app.opening.several import check_party
 from clauseway.app.reports.equivocation import VerifiedFile, equivocations
@@ -399,8 +400,10 @@ def _verified(home: Home, source: str, party: str) -> _Verified:
         done, stated = _loaded("verifying").verify_given(home, given), given.statement
     else:
         check_party(party, held_agreements(home.root))
-        done = _loaded("verifying").verify_settled(home, source, party)
         stated = statement(home, source, party)
+        if stated is None:
+            raise unsettled(source, "FILE|MONTH")
+        done = _loaded("verifying").verify_statement(home, stated)
 
     def show() -> None:
         print_verification(console(), done)

@@ -25,7 +25,7 @@ import msgspec
 from clauseway.catalog import Catalog
 from clauseway.catalog.cloud_names import CLOUD_NAMES
 from clauseway.exchange.cells import plain
-from clauseway.exchange.usage.parquet_rows import check_names, parquet_rows
+from clauseway.exchange.usage.parquet_rows import check_columns, parquet_rows
 from clauseway.exchange.usage.reported_rows import Reported, keepable
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import DEFAULT_TIER
@@ -201,7 +201,7 @@ def rows_of(
             names = list(reader.fieldnames or ())
         except csv.Error:
             names = []
-        check_names(path, names)
+        check_columns(path, names)
         _check(names, needed)
         while True:
             try:

@@ -16,7 +16,7 @@ from clauseway.values import InvalidInput
 _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 
 
-def check_names(path: Path, names: list[str]) -> None:
+def check_columns(path: Path, names: list[str]) -> None:
     """Raise InvalidInput if a column is there twice: a row would silently keep the last value."""
     if again := sorted({name for name in names if names.count(name) > 1}):
         raise InvalidInput.of(
@@ -39,7 +39,7 @@ def parquet_rows(
     """
     with others_parquet(path, WINDOW_ROWS) as file:
         names = file.schema.names
-        check_names(path, names)
+        check_columns(path, names)
         check(names)
         line = 0
         for batch in file.batches:

@@ -40,7 +40,7 @@ def format_of(path: Path) -> str:
         with path.open("rb") as file:
             beginning = file.read(_BEGINNING_BYTES)
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise InvalidInput(_unreadable(path, error)) from None
+        raise InvalidInput(unreadable(path, error)) from None
     # Every CloudEvent must have `specversion`; OTLP's JSON opens with the list of resources.
     if b'"specversion"' in beginning:
         return "cloudevents"
@@ -68,7 +68,7 @@ def spans_in(files: Iterable[tuple[Path, str]]) -> Spans:
     try:
         return Spans(paths)
     except OSError as error:
-        raise InvalidInput(_unreadable(Path(error.filename or paths[0]), error)) from None
+        raise InvalidInput(unreadable(Path(error.filename or paths[0]), error)) from None
 
 
 def read_usage(
@@ -104,7 +104,7 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
             what=message, why=why, where=str(path), line=1, remedy=remedy
         ) from None
     except (OSError, UnicodeDecodeError, pa.ArrowException) as error:
-        raise InvalidInput(_unreadable(path, error)) from None
+        raise InvalidInput(unreadable(path, error)) from None
 
 
 def _read_own(path: Path) -> Iterator[Reported]:
@@ -119,7 +119,7 @@ def _check_own(names: list[str]) -> None:
         raise pa.ArrowInvalid("it has no column request_id, as our own exports do")
 
 
-def _unreadable(path: Path, error: Exception) -> Problem:
+def unreadable(path: Path, error: Exception) -> Problem:
     why = (error.strerror if isinstance(error, OSError) else "") or str(error).splitlines()[0]
     return Problem(
         what="the file cannot be read", why=why, where=str(path), remedy="Give a readable file."
