@@ -58,4 +58,4 @@ def test_another_home_says_that_the_batches_are_not_there(home: Home, tmp_path: 
     theirs = Home(tmp_path / "theirs").make()
     settled_book.seal(theirs, settled_book.USED[:-1])
     told = answer("statement", "verify", str(may), home=theirs.root, code=2)["repeated"]
-    assert "batches of usage are not in this lake" in told["remarks"][0]
+    assert "Not in this lake: " in told["remarks"][0]

@@ -685,7 +685,7 @@ def test_a_limit_is_told_in_the_formats_own_words(clouds: Endpoints) -> None:
     try:
         asked = {"model": CLAUDE, "max_tokens": 100, "messages": ASKED}
         assert client(clouds).messages.create(**asked).content
-        with pytest.raises(anthropic.RateLimitError, match="1 requests a minute") as refused:
+        with pytest.raises(anthropic.RateLimitError, match="1 request a minute") as refused:
             client(clouds).messages.create(**asked)
     finally:
         clouds.rig.kill()

@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple, Protocol
 
+from clauseway.values import counted
+
 _PICODOLLARS = 10**12
 
 
@@ -65,7 +67,8 @@ class Shortage(NamedTuple):
         if self.kind == "budget":
             left_of = f"The budget of {_usd(self.limit)} of {self.whose} has {_usd(self.left)} left"
             return f"{left_of}; this request may cost up to {_usd(self.needed)}.{self._todo}"
-        left_of = f"The limit of {self.limit:,} {self.kind} a minute of {self.whose} has {self.left:,} left"
+        most = counted(self.limit, self.kind.removesuffix("s"))
+        left_of = f"The limit of {most} a minute of {self.whose} has {self.left:,} left"
         if self.kind == "requests":
             return f"{left_of}.{self._todo}"
         return f"{left_of}; this request may take up to {self.needed:,}.{self._todo}"
