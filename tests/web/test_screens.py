@@ -165,6 +165,22 @@ def test_a_file_that_is_chosen_is_sent_and_answered(
     judge(page, axe)
 
 
+def test_a_file_that_was_too_long_is_chosen_again_once_it_is_shorter(
+    served: Served, page: Page, tmp_path: Path
+) -> None:
+    """A browser tells no change where the file is chosen that a field still holds."""
+    chosen = tmp_path / "bill.csv"
+    chosen.write_bytes(b"x" * (5 << 20))
+    page.goto(f"{served.url}/finance/bill")
+    field = page.get_by_label("or choose a file")
+    field.set_input_files(chosen)
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert field.evaluate("field => field.files.length") == 0
+    chosen.write_text("{}")
+    field.set_input_files(chosen)
+    expect(page.locator("#compared-shown")).to_be_visible()
+
+
 def test_a_statement_and_its_signatures_are_chosen_as_files_at_once(
     served: Served, page: Page, axe: str, tmp_path: Path
 ) -> None:

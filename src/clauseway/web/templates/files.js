@@ -42,7 +42,11 @@
     take([...event.dataTransfer.files]);
   });
   const chosen = form.querySelector("input[type=file]");
-  chosen.addEventListener("change", () => take([...chosen.files]));
+  chosen.addEventListener("change", () => {
+    const files = [...chosen.files];
+    chosen.value = ""; // a browser tells no change where the same file, edited, is chosen again
+    take(files);
+  });
 
   // The result is in no cache, so that nobody sees it after a sign-out. Whoever comes back to it, or loads it again,
   // would see an error of the browser: the entry of its history keeps what was sent, and the page sends it again.
