@@ -105,13 +105,14 @@ def test_a_fault_of_the_machine_is_said_in_words(error: Exception, said: str, tm
     assert problem.why
 
 
-def test_a_home_that_was_moved_away_is_a_fault_of_the_machine(tmp_path: Path) -> None:
+@pytest.mark.parametrize("missing", ["home.id", "hash.key", "control.db"])
+def test_a_home_that_was_moved_away_is_a_fault_of_the_machine(tmp_path: Path, missing: str) -> None:
     home = tmp_path / "home"
     with pytest.raises(FileNotFoundError) as failed:
-        (home / "home.id").read_bytes()
+        (home / missing).read_bytes()
     problem = fault_of(failed.value, home)
     assert problem is not None
-    assert (problem.what, problem.where) == ("the home is gone", str(home / "home.id"))
+    assert (problem.what, problem.where) == ("the home is gone", str(home / missing))
     # Its mount point is left.
     home.mkdir()
     assert fault_of(failed.value, home) == problem

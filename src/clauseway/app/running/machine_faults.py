@@ -255,7 +255,9 @@ def _is_of_a_home_that_is_gone(cause: BaseException, home: Path) -> bool:
     home = home.absolute()
     missing = Path(os.fsdecode(cause.filename)).absolute()
     # A mount that ends leaves an empty folder. Without these files nobody serves a home.
-    if home.exists() and missing not in (Home(home).embedded_control, home / IDENTITY_FILE):
+    there = Home(home)
+    needed = (there.embedded_control, there.hash_key_path, home / IDENTITY_FILE)
+    if home.exists() and missing not in needed:
         return False
     return missing.is_relative_to(home)
 
