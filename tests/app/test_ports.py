@@ -122,8 +122,9 @@ def test_a_child_that_got_ready_while_its_parent_worked_is_not_given_up(
 
 STUBBORN = """import os, pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print({said!r}, end="", flush=True)
 pathlib.Path({pid!r}).write_text(str(os.getpid()))
+print({said!r}, end="", flush=True)
+pathlib.Path({pid!r}).with_suffix(".said").touch()
 time.sleep(600)
 """
 
@@ -146,13 +147,19 @@ def test_a_child_that_does_not_leave_in_time_is_killed(tmp_path: Path, monkeypat
     assert os.listdir("/proc/self/fd") == before
 
 
-@pytest.mark.parametrize("said", ["", "{", "not JSON\n"], ids=["nothing", "half a line", "another word"])
-def test_a_child_that_does_not_get_ready_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [("", "was not ready within"), ("{", "was not ready within"), ("no JSON\n", "instead of that it is ready")],
+    ids=["nothing", "half a line", "another word"],
+)
+def test_a_child_that_does_not_get_ready_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, why: str
+) -> None:
     pid = stubborn(tmp_path, monkeypatch, said)
     monkeypatch.setattr(processes, "READY_TIMEOUT_S", 0.2)
 
     def begun() -> None:
-        eventually(pid.exists)
+        eventually(pid.with_suffix(".said").exists)
 
     with pytest.raises(ChildFailed, match=why):
         start("a child", "stubborn_child", [], tmp_path / "log", meanwhile=begun)

@@ -167,6 +167,24 @@ def test_a_stop_while_the_follower_is_away_writes_everything_here(tmp_path: Path
     assert numbers_in(tmp_path / "gateway") == [1]
 
 
+def test_a_stop_while_it_connects_leaves_no_connection(tmp_path: Path, follower: FollowerHere) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+
+    async def scenario() -> CopiedJournal:
+        journal = CopiedJournal(tmp_path / "gateway", follower.port)
+        assert journal.copier._connecting is not None
+        await journal.writer.close()
+        return journal
+
+    stopped: list[CopiedJournal] = []
+
+    async def kept() -> None:
+        stopped.append(await scenario())
+
+    run(kept)
+    eventually(lambda: len(os.listdir("/proc/self/fd")) == before)
+
+
 def test_a_gateway_that_was_killed_goes_on_with_its_copy(tmp_path: Path, follower: FollowerHere) -> None:
     async def scenario() -> None:
         for boot in range(1, 6):
