@@ -216,6 +216,25 @@ def test_each_attempt_beside_a_fault_of_ours_has_a_record_of_its_own(tmp_path: P
         assert answer.headers["x-clauseway-attempts"] == "3"
 
 
+def test_an_attempt_that_fails_here_is_called_off_while_its_hedge_goes_on(rig: Rig, azure: Cloud) -> None:
+    hedged, is_closed = threading.Event(), list[bool]()
+
+    async def first(connection: Connection, request: Received) -> None:
+        await asyncio.to_thread(hedged.wait, PATIENCE_S)
+        await streaming(FAULT)(connection, request)
+
+    async def second(connection: Connection, request: Received) -> None:
+        hedged.set()
+        is_closed.append(await asyncio.to_thread(azure.left.wait, 5.0))
+        await well(connection, request)
+
+    azure.left.clear()
+    azure.behaviour, rig.clouds["openai"].behaviour = first, second
+    headers = AUTHORIZED | {"x-clauseway-hedge-ms": "50"}
+    answer = httpx.post(rig.url + CHAT, content=chat_body(stream=True), headers=headers, timeout=PATIENCE_S)
+    assert (answer.status_code, answer.headers["x-clauseway-cloud"], is_closed) == (200, "openai", [True])
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_lack_of_descriptors_is_no_fault_of_a_cloud(tmp_path: Path, host: str) -> None:
     with Rig(tmp_path) as rig:

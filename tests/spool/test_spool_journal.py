@@ -616,7 +616,7 @@ def test_records_whose_labels_were_lost_are_reported_not_guessed(tmp_path: Path)
     reasons = [damage.reason for damage in batch.damages]
     assert len(reasons) == 2
     assert reasons[1] == "the labels of 2 records were lost, and they with them", "an intent and a usage record"
-    assert batch.intents == batch.intent_frames == ()
+    assert (batch.intents, batch.intent_frames) == ((), ())
 
 
 def test_a_later_frame_has_the_labels_of_damaged_ones(tmp_path: Path) -> None:
