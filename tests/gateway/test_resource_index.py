@@ -356,7 +356,7 @@ def test_a_disk_that_reads_again_is_believed(tmp_path: Path) -> None:
     assert worker.index.unreadable is not None
     overwrite(path, sound)
     assert [worker.index.find(name) for name in names[::100]] == [row(name) for name in names[::100]]
-    assert worker.index.unreadable is None
+    eventually(lambda: worker.index.unreadable is None)
     worker.close()
 
 
