@@ -2,7 +2,7 @@
 that counts in a base."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from itertools import chain
@@ -92,34 +92,37 @@ def clipped(back: Iterable[SaleRecord], revenue: Iterable[RevenueLine]) -> list[
     return kept
 
 
-def left_of_sales(records: Iterable[SaleRecord]) -> list[SaleRecord]:
+def left_of_sales(records: Sequence[SaleRecord]) -> list[SaleRecord]:
     """Return the sales of a day without what is taken back of them, by event time and record id.
 
     A credit or dispute takes the latest sale of its seller, cloud and product at or before its own
     event time, then those before, then those after. Counted where it stands, it would move a cap
     or a band back on its own line, which other lines moved on meanwhile.
     """
+    taken = sorted(record for record in records if record.amount < 0)
     sales = sorted(record for record in records if record.amount >= 0)
+    if not taken:
+        return sales
     left = [sale.amount for sale in sales]
-    places: dict[tuple[date, str, str, str], list[int]] = {}
+    places: dict[tuple[str, str, str], list[int]] = {}
     for place, sale in enumerate(sales):
-        places.setdefault(_sales_of(sale), []).append(place)
+        places.setdefault((sale.seller, sale.cloud, sale.product), []).append(place)
     more = list[SaleRecord]()
-    for record in sorted(record for record in records if record.amount < 0):
+    for record in taken:
         amount = record.amount.copy_negate()
-        of_line = places.get(_sales_of(record), [])
+        of_line = places.get((record.seller, record.cloud, record.product), [])
         before = bisect_right(of_line, record.event_ns, key=lambda place: sales[place].event_ns)
         for number in chain(reversed(range(before)), range(before, len(of_line))):
             if not amount:
                 break
             place = of_line[number]
-            taken = min(amount, left[place])
-            left[place] = exact_sum((left[place], taken.copy_negate()))
-            amount = exact_sum((amount, taken.copy_negate()))
+            part = min(amount, left[place])
+            left[place] = exact_sum((left[place], part.copy_negate()))
+            amount = exact_sum((amount, part.copy_negate()))
         if amount:
             more.append(msgspec.structs.replace(record, amount=amount.copy_negate()))
     kept = [
-        msgspec.structs.replace(sale, amount=amount)
+        sale if amount == sale.amount else msgspec.structs.replace(sale, amount=amount)
         for sale, amount in zip(sales, left, strict=True)
         if amount
     ]
