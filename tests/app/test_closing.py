@@ -24,6 +24,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
 from clauseway.app.reports.equivocation import VerifiedFile, equivocations
+from clauseway.app.reports.handed_statements import HandedStatement
+from clauseway.app.reports.packing import pack_month
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.journals.journal_tables import lines_table
@@ -357,6 +359,9 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     assert verify_statement(home, statement_of(restated, "microsoft")).same
     forged = msgspec.structs.replace(restated, receipt=closed.receipt)
     assert not verify_statement(home, statement_of(forged)).same
+    restated_file = HandedStatement(format="json", content=canonical_bytes(again), statement=again)
+    with pytest.raises(InvalidInput, match="restates a closed month"):
+        pack_month(home, "2026-04", tmp_path / "april.pack", given=restated_file)
     # It stands beside the statement that it restates; another one that restates the same does not.
     first = statement(home, "2026-04")
     assert first is not None

@@ -182,6 +182,14 @@ def pack_month(
                 f"it is not one of {period} as JSON",
                 str(beside_of or period),
             )
+        # A pack has what was settled before its month, and a restatement was settled after it.
+        if stated.is_restatement:
+            raise InvalidInput.of(
+                what="the statement cannot be packed",
+                why="it restates a closed month, which only the home that settled it can repeat",
+                where=str(beside_of or period),
+                remedy=f"Pack the month as it was closed: clauseway statement pack {period}.",
+            )
         # Only a statement that this home can repeat is packed.
         settled_ns = Books(lake.control).settled_ns(stated.receipt)
         if settled_ns is None:
