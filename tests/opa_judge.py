@@ -42,7 +42,7 @@ def program() -> Path:
 
 
 def complaints(module: str) -> str:
-    """Return what `opa check --strict` and `opa fmt` say against a module: nothing, if it is well formed and laid out."""
+    """Return what `opa check --strict` and `opa fmt` say against a module: nothing, if both accept it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "partnership.rego"
         path.write_text(module)
