@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from clauseway.app.usage.usage_journals import register_spool
 from clauseway.storage.lake import compaction
 from clauseway.storage.lake.file_list import files_of
 from clauseway.values import exact_sum
+from database_connections import queries_asked
 from in_process import answer, run
 from metered_months import assumed
 
@@ -78,6 +80,19 @@ def test_a_settlement_says_that_usage_is_dated_after_today(home: Home) -> None:
     assert done.returncode == 0
     assert "Usage is dated up to 2030-03-01, ahead of this machine's clock: " in done.stderr
     assert "`clauseway doctor` says what to do." in done.stderr
+
+
+def test_what_is_read_of_a_journal_does_not_grow_with_the_number_of_others(home: Home) -> None:
+    """Every machine that ever served leaves its journal, and each page of a request seals first."""
+    for number in range(3):
+        gateway(home, range(10 * number, 10 * number + 10), boot=7 + number, name=f"gateway-{number}")
+    seal(home)
+    tables = ("spools", "losses", "one_copy")
+    with ExitStack() as meanwhile:
+        of_spools, of_losses, of_copies = (meanwhile.enter_context(queries_asked(table)) for table in tables)
+        assert seal(home).usage == 0
+    of_all = [query for query in of_spools if "WHERE" not in query]
+    assert (len(of_all), len(of_losses), len(of_copies)) == (1, 1, 0)
 
 
 def test_a_journal_that_is_made_while_others_are_looked_for_is_not_missing(

@@ -145,7 +145,11 @@ class Losses:
             return [_spool(row) for row in connection.execute(_SPOOLS)]
 
     def spool(self, spool: str) -> Spool | None:
-        return next((registered for registered in self.spools() if registered.spool == spool), None)
+        """Return a registered spool; None where it is not registered."""
+        named = select(schema.spools).where(schema.spools.c.spool == spool)
+        with self._control.reading() as connection:
+            row = connection.execute(named).one_or_none()
+        return None if row is None else _spool(row)
 
     def register(self, spool: Spool) -> Spool:
         """Register a spool that is about to be written, or was found; return it as it is registered
