@@ -21,8 +21,11 @@ from clauseway.app.books.bookkeeping import Sold, VoucherDraft, credit, dispute,
 from clauseway.app.books.settling import books_locked
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.tracing import disputed_days
+from clauseway.app.usage.sealing import open_lake
 from clauseway.pricing import PriceTable
-from clauseway.values import InvalidInput
+from clauseway.storage.usage.priced import revenue
+from clauseway.values import Interval, InvalidInput, day_after
+from database_connections import queries_asked
 
 PRICES = open_prices(settled_book.KNOWN)
 THIRD = date(2026, 5, 3)
@@ -63,6 +66,14 @@ def test_a_request_and_its_day_are_one_charge(home: Home, first: Sold, amount: s
         assert take(home, "then", then) == D(left)
     with pytest.raises(InvalidInput, match="more than is left"):
         take(home, "again", then)
+
+
+def test_the_charges_of_a_day_are_read_once(home: Home) -> None:
+    with open_lake(home) as lake, queries_asked("lake_files") as of_reading:
+        revenue(lake, PRICES, Interval(THIRD, day_after(THIRD)), product=DAY.product)
+    with queries_asked("lake_files") as asked:
+        take(home, "first", DAY)
+    assert [query for query in asked if "lake_files.first_day <" in query] == of_reading
 
 
 def test_a_request_that_was_charged_on_two_clouds_is_taken_back_on_each(home: Home) -> None:

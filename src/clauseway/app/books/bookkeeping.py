@@ -158,11 +158,11 @@ def dispute_days(
         opened: list[Dispute] = []
         for identity, sold in claims.items():
             try:
-                sale, charged = _day(lake, table, sold)
+                sale = _day(lake, table, sold)
             except UnknownPrice as error:
                 raise unpriced(error) from None
             # Credits, and other disputes of the day, have taken their part already.
-            left = left_of_day(vouchers, identity, sale, charged)
+            left = left_of_day(vouchers, identity, sale, sale.amount)
             if left > 0:
                 dated = _dated_after_sale(books, identity, day, sale)
                 of = msgspec.structs.replace(sale, amount=left)
@@ -354,8 +354,12 @@ def _taken_back(lake: Lake, books: Books, prices: PriceTable, draft: VoucherDraf
     """Return the sale that is taken back, with its event time and the amount taken back of it."""
     sold = draft.sold
     try:
-        sale, charged = _request(lake, prices, sold) if sold.request else _day(lake, prices, sold)
-        day_charged = _charged_on(lake, prices, sale)
+        if sold.request:
+            sale, charged = _request(lake, prices, sold)
+            day_charged = _charged_on(lake, prices, sale)
+        else:
+            sale = _day(lake, prices, sold)
+            charged = day_charged = sale.amount
     except UnknownPrice as error:
         raise unpriced(error) from None
     return taken_back(
@@ -400,8 +404,8 @@ def _request(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Deci
     return msgspec.structs.replace(sales[-1], amount=charged), charged
 
 
-def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]:
-    """Return a day's sales as one sale to take back, and what they were charged."""
+def _day(lake: Lake, prices: PriceTable, sold: Sold) -> Reversed:
+    """Return a day's sales as one sale to take back, with what they were charged."""
     if sold.day is None or not (sold.seller and sold.cloud and sold.product):
         remedy = "Write --request ID, or --sold-on, --seller, --cloud and --product."
         raise refused("no sale is named", "a charge is taken back where it was made", remedy)
@@ -414,8 +418,7 @@ def _day(lake: Lake, prices: PriceTable, sold: Sold) -> tuple[Reversed, Decimal]
         product=sold.product,
         amount=Decimal(0),
     )
-    charged = _charged_on(lake, prices, sale)
-    return msgspec.structs.replace(sale, amount=charged), charged
+    return msgspec.structs.replace(sale, amount=_charged_on(lake, prices, sale))
 
 
 def _charged_on(lake: Lake, prices: PriceTable, sale: Reversed) -> Decimal:
