@@ -5,7 +5,7 @@ The screen itself reads records. A check settles again or reads every row, so ea
 page.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from importlib import import_module
 
 from clauseway.app.agreements.passages import document_name
@@ -48,7 +48,7 @@ _LOG_ROWS_MAX = 50
 def auditor_page(
     home: Home,
     opened: Opened,
-    settled: Mapping[str, SettledMonth],
+    settled: dict[str, SettledMonth],
     known_at: KnownAt,
     alerts: tuple[Alert, ...],
 ) -> AuditorContext:
