@@ -54,9 +54,17 @@ def test_examples_in_help_are_whole_lines(path: str) -> None:
     assert [line for line in examples if f"    {line}" not in shown] == []
 
 
+@pytest.mark.parametrize("path", ["export parquet", "export focus-invoices"])
+def test_an_export_of_several_files_asks_for_a_folder(path: str) -> None:
+    assert "--out FOLDER" in run(*path.split(), "--help").stdout
+
+
 @pytest.mark.parametrize("group", sorted({path.rpartition(" ")[0] for path in TREE} - {""}))
 def test_a_group_lists_each_command_with_a_whole_sentence(group: str) -> None:
-    listed = run(*group.split(), "--help", columns=60).stdout.partition("\nCommands:\n")[2]
+    shown = run(*group.split(), "--help", columns=60).stdout
+    above, _, listed = shown.partition("\nCommands:\n")
+    said = above.partition("\nOptions:\n")[0].splitlines()[1:]
+    assert any(said), "it says what it is about"
     assert "..." not in listed
     for path in TREE:
         if path.rpartition(" ")[0] == group:

@@ -176,7 +176,7 @@ def event(
         typer.Option("--until", help="Its last day. Left out: it goes on until what ends it."),
     ] = "",
 ) -> int:
-    """An event that the agreement defines took place: a notice, a breach, a cure, a consent.
+    """Record that an event took place that the agreement defines: a notice, a breach, a cure, a consent.
 
     \b
     The vendor gave notice:

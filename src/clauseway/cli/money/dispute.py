@@ -13,7 +13,11 @@ from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.credit import Which, book
 from clauseway.cli.money.invoice import Dated, dated
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Charges in dispute: out of the base, and with it of the cap, until the dispute ends.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command("open")

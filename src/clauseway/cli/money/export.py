@@ -60,6 +60,17 @@ class _Books(msgspec.Struct, frozen=True, kw_only=True):
         return part
 
 
+class _BooksInFiles(_Books, frozen=True, kw_only=True):
+    """The flags of an export of several files."""
+
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder to write the files into; it has to be named.", metavar="FOLDER"
+        ),
+    ] = None
+
+
 def journal_in(export: Export) -> Callable[..., int]:
     """Return the command that writes the journal in the format of its record."""
 
@@ -118,9 +129,9 @@ def focus(
 
 
 @by_one_connection
-@options.taking(_Books)
+@options.taking(_BooksInFiles)
 def focus_invoices(
-    books: _Books,
+    books: _BooksInFiles,
     form: Annotated[str, typer.Option("--format", help="csv or parquet.")] = "csv",
 ) -> int:
     """Write invoices in FOCUS 1.4: invoice_detail (a row a line) and the charges behind it,
@@ -150,8 +161,8 @@ def focus_invoices(
     return report_rows(written, books.as_json)
 
 
-@options.taking(_Books)
-def parquet(books: _Books) -> int:
+@options.taking(_BooksInFiles)
+def parquet(books: _BooksInFiles) -> int:
     """Write journal.parquet (a row a posting) and lines.parquet (a row a statement line) into a
     folder.
 
