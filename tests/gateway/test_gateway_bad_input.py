@@ -227,7 +227,9 @@ def test_an_answer_to_head_has_no_body(rig: Rig, azure: Cloud, path: str, status
 
 
 def test_a_body_that_is_too_large(rig: Rig, azure: Cloud) -> None:
-    check(rig.exchange(sent("content-length: 60000000", body=b"{")), 413, "body_too_large")
+    answer = rig.exchange(sent("content-length: 60000000", body=b"{"))
+    check(answer, 413, "body_too_large")
+    assert b"A body may have at most 52,428,800 bytes." in answer
 
 
 def resident_mb(rig: Rig) -> int:

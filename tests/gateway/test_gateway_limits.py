@@ -132,7 +132,7 @@ def test_an_answer_without_end_is_no_answer(rig: Rig) -> None:
     answer = rig.post()
     rig.clouds["azure"].behaviour = well
     assert answer.status_code == 502
-    assert "more than 100000 bytes" in answer.json()["error"]["message"]
+    assert "more than 100,000 bytes" in answer.json()["error"]["message"]
 
 
 # Both arrive in one read, with their end.
@@ -148,7 +148,7 @@ def test_an_answer_that_comes_at_once_is_held_to_the_limit_too(rig: Rig, text_by
     answer = rig.post()
     rig.clouds["azure"].behaviour = well
     assert answer.status_code == status
-    assert status == 200 or "more than 100000 bytes" in answer.json()["error"]["message"]
+    assert status == 200 or "more than 100,000 bytes" in answer.json()["error"]["message"]
 
 
 def test_every_limit_has_its_reason_and_its_bounds() -> None:

@@ -215,7 +215,8 @@ class ClientConnection(asyncio.Protocol):
         self._shared.busy_polling.bytes_came()
         if len(data) > _HEADS_MOSTLY and self._is_too_long(data):
             self._refuse(
-                errors.HEAD_TOO_LARGE, f"A head may have {self._shared.limits.head_bytes} bytes."
+                errors.HEAD_TOO_LARGE,
+                f"A head may have at most {self._shared.limits.head_bytes:,} bytes.",
             )
             return
         completed, pieces = self._completed, len(self._incoming.pieces)
@@ -415,7 +416,7 @@ class ClientConnection(asyncio.Protocol):
             if self._barren_bytes > _BARREN_BYTES_MAX:
                 self._refuse(
                     errors.HEAD_TOO_LARGE,
-                    f"Extensions and trailers of a body may have {_BARREN_BYTES_MAX} bytes.",
+                    f"Extensions and trailers of a body may have at most {_BARREN_BYTES_MAX:,} bytes.",
                 )
         elif incoming.begun:
             if self._completed != completed:
@@ -425,7 +426,8 @@ class ClientConnection(asyncio.Protocol):
             self._head_bytes += count
             if self._head_bytes > shared.limits.head_bytes:
                 self._refuse(
-                    errors.HEAD_TOO_LARGE, f"A head may have {shared.limits.head_bytes} bytes."
+                    errors.HEAD_TOO_LARGE,
+                    f"A head may have at most {shared.limits.head_bytes:,} bytes.",
                 )
 
     def timer_fired(self) -> None:
@@ -590,7 +592,7 @@ class ClientConnection(asyncio.Protocol):
         length = incoming.length
         count = int(length) if len(length) > 3 else 0  # no limit is below a thousand
         if count > limit:
-            self._refuse(errors.BODY_TOO_LARGE, f"A body may have {limit} bytes.")
+            self._refuse(errors.BODY_TOO_LARGE, f"A body may have at most {limit:,} bytes.")
         elif incoming.expect and not _expects_continue(incoming.expect):
             self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
         elif (count or incoming.coded or length.strip(b"0")) and not self._router.wants_body(
@@ -621,7 +623,8 @@ class ClientConnection(asyncio.Protocol):
         incoming.received += len(body)
         if incoming.received > self._shared.limits.body_bytes:
             self._refuse(
-                errors.BODY_TOO_LARGE, f"A body may have {self._shared.limits.body_bytes} bytes."
+                errors.BODY_TOO_LARGE,
+                f"A body may have at most {self._shared.limits.body_bytes:,} bytes.",
             )
         else:
             self._count_bytes(incoming, len(body))

@@ -262,7 +262,7 @@ class WebSocketSession(asyncio.Protocol):
             return
         message.length += count
         if message.length > shared.limits.body_bytes:
-            reason = f"A message may have {shared.limits.body_bytes} bytes."
+            reason = f"A message may have at most {shared.limits.body_bytes:,} bytes."
             self._close(CloseReason.MESSAGE_TOO_BIG, reason)
             return
         if message.refused is None:
@@ -381,7 +381,7 @@ class WebSocketSession(asyncio.Protocol):
             # Prepared input makes a body longer than its message.
             self._count_bytes(message, max(0, len(turn.body) - message.bytes_in_flight))
             if len(turn.body) > shared.limits.body_bytes:
-                most = f"A body may have {shared.limits.body_bytes} bytes."
+                most = f"A body may have at most {shared.limits.body_bytes:,} bytes."
                 raise Refused(errors.BODY_TOO_LARGE, most)
             outcome = self._router.route(incoming, self)
             if not isinstance(outcome, bytes):

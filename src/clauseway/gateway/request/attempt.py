@@ -442,7 +442,7 @@ class Attempt(Receiver):
             if self._may_refuse_us:
                 self._handle_refusal(b"".join(self._buffered), is_whole=False)
             else:
-                self._fail(Failure(f"answered more than {limit} bytes", self.status))
+                self._fail(Failure(f"answered more than {limit:,} bytes", self.status))
 
     def _may_be_long(self, body: bytes) -> bool:
         """Return whether a body would have been passed on in pieces if it had come in pieces."""
@@ -470,7 +470,7 @@ class Attempt(Receiver):
         """Report a whole body: an answer, a refusal, or a failure of the cloud."""
         limit = self._owner.shared.limits.answer_bytes
         if len(body) > limit and not self._may_refuse_us and not self._may_be_long(body):
-            self._fail(Failure(f"answered more than {limit} bytes", self.status))
+            self._fail(Failure(f"answered more than {limit:,} bytes", self.status))
             return
         # Nobody may write the mark (RFC 8259, 8.1), and many clients cannot read it.
         if body.startswith(_MARKED_OBJECT) and not self._owner.request.operation.is_file_content:

@@ -158,12 +158,12 @@ class InFlight:
         limit = limits.bytes_in_flight_per_key
         if use.bytes + count > limit and use.bytes > own:
             self._short(_BYTES, f"key {use.key}")
-            message = f"Requests and answers of this key may have {limit:,} bytes at once."
+            message = f"Requests and answers of this key may have at most {limit:,} bytes at once."
             raise Refused(KEY_IN_FLIGHT, message, headers=_AGAIN)
         limit = limits.bytes_in_flight
         if self.bytes + count > limit and self.bytes > own:
             self._short(_BYTES, "the process")
-            message = f"All requests and answers together may have {limit:,} bytes at once."
+            message = f"All requests and answers together may have at most {limit:,} bytes at once."
             raise Refused(TOO_MUCH_IN_FLIGHT, message, headers=_AGAIN)
         self.add(use, count)
 
