@@ -377,7 +377,7 @@ BUGS = (
     Bug(
         name="a share is not clipped at its cap",
         place="clauseway.ledger.sharing:Sharing._clip",
-        piece="return share if self.limit is None else min(share, self.limit)",
+        piece="return share if self.figures.limit is None else min(share, self.figures.limit)",
         instead="return share",
         law=CAPPED,
         seed=9,
