@@ -425,6 +425,8 @@ def test_a_home_is_looked_at_and_restored(walk: Walk, tmp_path: Path, monkeypatc
     monkeypatch.setenv("CLAUSEWAY_HOME", str(root))
     settled_book.make(root)
     (tmp_path / "backups").mkdir()
+    # By all that is known now, as it is settled again below.
+    run("settle", "--period", "2026-05", home=root)
     before = run("statement", "--period", "2026-05", "--json", home=root).stdout
     place, month = {"/mnt/backups": "backups"}, {"2026-10": "2026-05"}
     walk(heading, "clauseway home backup", place)

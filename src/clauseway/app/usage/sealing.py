@@ -323,10 +323,8 @@ def _released(released: int, segments: Iterable[_Segment]) -> int:
     return released
 
 
-def _record_new(losses: Losses, lost: Sequence[Loss]) -> None:
+def _record_new(losses: Losses, lost: Iterable[Loss]) -> None:
     """Record the losses that are not recorded yet."""
-    if not lost:
-        return
     recorded = {_key(loss) for loss in losses.all()}
     losses.record([loss for loss in lost if _key(loss) not in recorded])
 

@@ -52,9 +52,6 @@ def one_copy_periods(control: Control, known_at: KnownAt) -> list[OneCopyPeriod]
 
 def record_one_copy(control: Control, seen: Iterable[OneCopyPeriod]) -> None:
     """Record the periods that are new, and those that have ended since they were recorded."""
-    seen = list(seen)
-    if not seen:
-        return
     known = {(row.name, row.until_ns) for row in one_copy_periods(control, KnownAt.everything())}
     new = [period for period in seen if (period.name, period.until_ns) not in known]
     if new:
