@@ -167,8 +167,9 @@ WORDS = set(
 """,
     )
 )
-# Flags of more than one kind of value: a day or a year; a party or an address; tokens a minute or of each unit.
-OF_TWO_KINDS = {"--from", "--until", "--to", "--tokens", "--agreement", "--period"}
+# Flags of more than one kind of value: a day or a year; a party or an address; tokens a minute or of each unit; a
+# file, or a folder for several.
+OF_TWO_KINDS = {"--from", "--until", "--to", "--tokens", "--agreement", "--period", "--out"}
 
 
 def values() -> dict[str, set[str]]:
