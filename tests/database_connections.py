@@ -1,6 +1,6 @@
 """Connections that are made to control databases, and queries that they are asked, while something is read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, event
@@ -15,11 +15,8 @@ def connections_made() -> Iterator[list[object]]:
     def note(connection: object, _record: object) -> None:
         made.append(connection)
 
-    event.listen(Pool, "connect", note)
-    try:
+    with _listener(Pool, "connect", note):
         yield made
-    finally:
-        event.remove(Pool, "connect", note)
 
 
 @contextmanager
@@ -31,8 +28,15 @@ def queries_asked(table: str) -> Iterator[list[str]]:
         if f"FROM {table}" in query:
             asked.append(query)
 
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
+    with _listener(Engine, "before_cursor_execute", note):
         yield asked
+
+
+@contextmanager
+def _listener(target: type, name: str, note: Callable[..., None]) -> Iterator[None]:
+    """Call `note` at each event of that name meanwhile."""
+    event.listen(target, name, note)
+    try:
+        yield
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(target, name, note)

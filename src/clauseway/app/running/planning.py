@@ -413,12 +413,12 @@ def served_outcomes(unstated: str) -> frozenset[Outcome]:
     return frozenset({Outcome.PERMITTED} | also)
 
 
-# Seller, product, cloud, region and segment.
-# The tiers that a request may ask for and that cost otherwise; messages are asked for with `speed`.
+# The tiers that a request may ask for and that have other prices; a message asks with `speed`.
 _TIERS, _TIERS_OF_MESSAGES = ("flex", "priority"), ("fast",)
 _SURFACES_OF_MESSAGES = frozenset(
     {"anthropic", "azure-messages", "bedrock-messages", "vertex-messages"}
 )
+# Seller, product, cloud, region and segment.
 _Sale: TypeAlias = tuple[str, str, str, str, str]
 
 
