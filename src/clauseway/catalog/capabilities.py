@@ -74,6 +74,8 @@ CAPABILITY_OF_TIER: Mapping[str, Capability] = {
     **dict.fromkeys(("priority", "fast", "ultrafast"), Capability.PRIORITY),
 }
 
+# Those that take messages, in Anthropic's format.
+SURFACES_OF_MESSAGES = ("anthropic", "azure-messages", "bedrock-messages", "vertex-messages")
 # The surfaces that the matrix knows. A server of one's own has its own entries, in its deployment.
 SURFACES = (
     "openai",
@@ -85,10 +87,7 @@ SURFACES = (
     "vertex-chat",
     "oci",
     "compatible",
-    "anthropic",
-    "azure-messages",
-    "bedrock-messages",
-    "vertex-messages",
+    *SURFACES_OF_MESSAGES,
 )
 _COLUMNS = ("surface", "product", "capability", "has", "from", "until", "source")
 _VERSION_COLUMNS = ("surface", "capability", "preview", "stable", "source")

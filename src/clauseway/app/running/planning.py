@@ -34,7 +34,7 @@ from clauseway.app.opening.offerings import (
 from clauseway.app.opening.plan_prices import NEEDS_PRICE, bound_ns, plan_prices
 from clauseway.app.opening.products import snapshot_of
 from clauseway.app.opening.several import Opened, each_of, first_clouds, text_hash
-from clauseway.catalog import CAPABILITY_OF_TIER, ELSEWHERE, Models
+from clauseway.catalog import CAPABILITY_OF_TIER, ELSEWHERE, SURFACES_OF_MESSAGES, Models
 from clauseway.catalog import Retirement as Ended
 from clauseway.decisions import (
     AskedAgreement,
@@ -209,7 +209,7 @@ def tiers_at_plain_prices(
     plain = prices.row(sale, day).prices
     return [
         tier
-        for tier in (_TIERS_OF_MESSAGES if surface in _SURFACES_OF_MESSAGES else _TIERS)
+        for tier in (_TIERS_OF_MESSAGES if surface in SURFACES_OF_MESSAGES else _TIERS)
         if CAPABILITY_OF_TIER[tier] not in lacking
         and prices.row(msgspec.structs.replace(sale, tier=tier), day).prices == plain
     ]
@@ -415,9 +415,6 @@ def served_outcomes(unstated: str) -> frozenset[Outcome]:
 
 # The tiers that a request may ask for and that have other prices; a message asks with `speed`.
 _TIERS, _TIERS_OF_MESSAGES = ("flex", "priority"), ("fast",)
-_SURFACES_OF_MESSAGES = frozenset(
-    {"anthropic", "azure-messages", "bedrock-messages", "vertex-messages"}
-)
 # Seller, product, cloud, region and segment.
 _Sale: TypeAlias = tuple[str, str, str, str, str]
 
