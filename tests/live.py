@@ -19,7 +19,7 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running.doctor import Check, Patient, examine, target_of
 from clauseway.gateway.clouds import DIALECTS, Call
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
-from clauseway.gateway.clouds.reported_units import responses_usage_in, units_of, units_of_responses, usage_in
+from clauseway.gateway.clouds.reports import chat_report_in, responses_report_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan.settings import TlsSettings
 from clauseway.pricing import PriceTable
@@ -217,12 +217,7 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
     except (OSError, http.client.HTTPException, InvalidInput) as error:
         yield Check(deployment=written.name, what="request", ok=False, found=str(error), remedy="See above.")
         return
-    if by_chat:
-        chat = usage_in(answered.body)
-        units = units_of(chat) if chat is not None else None
-    else:
-        responses = responses_usage_in(answered.body)
-        units = units_of_responses(responses) if responses is not None else None
+    units, _ = (chat_report_in if by_chat else responses_report_in)(answered.body)
     told = ", ".join(f"{unit.column} {count}" for unit, count in units) if units else answered.said
     found = f"{answered.status} in {answered.duration_ms} ms, {answered.request_id or 'no request id'}: {told}"
     well = answered.status == 200 and units is not None

@@ -14,7 +14,7 @@ from clauseway.app.opening.probing import CloudAnswer, answer_to, connected
 from clauseway.app.running.doctor import harmless
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
-from clauseway.gateway.clouds.reported_units import responses_usage_in, usage_in
+from clauseway.gateway.clouds.reports import chat_report_in, responses_report_in
 from clauseway.gateway.credentials import fetch
 from clauseway.gateway.plan import Auth, Target
 from clauseway.gateway.plan.settings import TlsSettings
@@ -230,13 +230,13 @@ def test_every_way_in_opens(way: Way, ports: dict[str, int], tmp_path: Path) -> 
         messages = [{"role": "user", "content": "Which cloud is this?"}]
         chat = asked(target, credential, CHAT_COMPLETIONS, {"model": way.model, "messages": messages})
         assert chat.status == 200, chat.said
-        assert usage_in(chat.body) is not None
+        assert chat_report_in(chat.body)[0] is not None
         assert chat.request_id or way.dialect == "vertex", "Google names no request"
     if "responses" not in lacking:
         body = {"model": way.model, "input": "Which cloud is this?"}
         response = asked(target, credential, RESPONSES, body)
         assert response.status == 200, response.said
-        assert responses_usage_in(response.body) is not None
+        assert responses_report_in(response.body)[0] is not None
         if "responses.retrieve" not in lacking:
             path = f"/responses/{json.loads(response.body)['id']}".encode()
             again = asked(target, credential, Call(b"GET", path + b"?include[]=reasoning.encrypted_content", b""), None)

@@ -64,13 +64,22 @@ COMPACTION = {
 }
 COMPACTED = {**KEPT, "iterations": [COMPACTION, {"type": "message", **KEPT}]}
 EMBEDDED = {"prompt_tokens": 8, "total_tokens": 8}
+READERS: dict[str, Reader] = {
+    "chat": reports.chat_report_in,
+    "responses": reports.responses_report_in,
+    "batch": reports.batch_report_in,
+    "embeddings": reports.embeddings_report_in,
+    "images": reports.images_report_in,
+    "transcription": reports.audio_report_in,
+    "speech": reports.speech_report_in,
+    "message": reports.messages_report_in,
+}
 
 
 def units(name: str, report: object, **members: object) -> dict[str, int] | None:
     """The units of an answer of this kind, by column."""
-    read, units_of = getattr(reported_units, f"{name}_usage_in"), getattr(reported_units, f"units_of_{name}")
-    found = read(json.dumps({**members, "usage": report}).encode())
-    return None if found is None else {unit.column: count for unit, count in units_of(found)}
+    found, _ = READERS[name](json.dumps({**members, "usage": report}).encode())
+    return None if found is None else {unit.column: count for unit, count in found}
 
 
 @pytest.mark.parametrize(
@@ -170,9 +179,8 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
     }
     if total is not None:
         report["total_tokens"] = total
-    found = reported_units.usage_in(json.dumps({"usage": report}).encode())
-    assert found is not None
-    counted = dict(reported_units.units_of(found) or ())
+    found, _ = reports.chat_report_in(json.dumps({"usage": report}).encode())
+    counted = dict(found or ())
     assert counted == {Unit.INPUT_TOKENS: prompt, Unit.OUTPUT_TOKENS: output, Unit.REASONING_TOKENS: reasoning}
     assert problems_of(counted) == []
 
@@ -195,9 +203,8 @@ CACHED_ELSEWHERE: list[tuple[dict[str, Any], int | None]] = [
 @pytest.mark.parametrize(("said", "cached"), CACHED_ELSEWHERE)
 def test_what_was_cached_is_read_where_other_servers_write_it(said: dict[str, Any], cached: int | None) -> None:
     report = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, **said}
-    found = reported_units.usage_in(json.dumps({"usage": report}).encode())
-    assert found is not None
-    counted = dict(reported_units.units_of(found) or ())
+    found, _ = reports.chat_report_in(json.dumps({"usage": report}).encode())
+    counted = dict(found or ())
     assert counted.get(Unit.CACHED_INPUT_TOKENS) == cached
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (19, 13)
     assert problems_of(counted) == []
@@ -256,9 +263,8 @@ def test_what_was_thought_counts_as_output_where_the_total_alone_holds_it(
     prompt: int, completion: int, total: float, details: dict[str, Any], output: int
 ) -> None:
     report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **details}
-    found = reported_units.usage_in(json.dumps({"usage": report}).encode())
-    assert found is not None
-    counted = dict(reported_units.units_of(found) or ())
+    found, _ = reports.chat_report_in(json.dumps({"usage": report}).encode())
+    counted = dict(found or ())
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (prompt, output)
     assert problems_of(counted) == []
 
@@ -362,11 +368,10 @@ def test_a_stream_of_messages_tells_its_searches_at_the_end() -> None:
 
 def test_a_streams_last_event_carries_the_response() -> None:
     event = {"type": "response.completed", "sequence_number": 9, "response": {"id": "resp_1", "usage": RESPONSE}}
-    found = reported_units.responses_usage_in(json.dumps(event).encode())
-    assert found is not None
-    assert (found.usage.input_tokens, found.usage.output_tokens) == (75, 1186)
+    found, _ = reports.responses_report_in(json.dumps(event).encode())
+    assert {unit.column: count for unit, count in found or ()} == units("responses", RESPONSE)
     begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
-    assert reported_units.responses_usage_in(json.dumps(begun).encode()) is None
+    assert reports.responses_report_in(json.dumps(begun).encode()) == (None, "")
 
 
 # What a chat reports | input and output as metered; None: no report
@@ -390,13 +395,14 @@ UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
 @pytest.mark.parametrize(("report", "expected"), UNUSUAL)
 def test_counts_that_are_written_otherwise(report: dict[str, object], expected: tuple[int, int] | None) -> None:
     chunk = json.dumps({"choices": [], "usage": report}).encode()
-    found = reported_units.usage_in(chunk)
-    assert (found if found is None else (found.prompt_tokens, found.completion_tokens)) == expected
+    found, _ = reports.chat_report_in(chunk)
+    wholes = dict(found or ())
+    assert (found and (wholes[Unit.INPUT_TOKENS], wholes[Unit.OUTPUT_TOKENS])) == expected
     stream = EventStream(strip_usage=True)
     content = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
     event = b"data: %b\n\n" % chunk
     assert stream.feed(content + event) == (content if expected else content + event)
-    assert stream.usage == found
+    assert stream.units == found
 
 
 # A report with a part that is no count | the same without the part
@@ -442,9 +448,7 @@ def test_a_part_that_is_no_count_is_left_out(name: str, part: dict[str, Any], wi
 def test_a_chat_whose_parts_are_no_counts_is_metered_by_its_wholes() -> None:
     report = {"prompt_tokens": 32, "completion_tokens": 8, "total_tokens": "40"}
     details = {"prompt_tokens_details": {"cached_tokens": "4", "audio_tokens": 2}, "completion_tokens_details": 7}
-    found = reported_units.usage_in(json.dumps({"usage": {**report, **details}}).encode())
-    assert found is not None
-    assert {unit.column: count for unit, count in reported_units.units_of(found) or ()} == {
+    assert units("chat", {**report, **details}) == {
         "input_tokens": 32,
         "audio_input_tokens": 2,
         "output_tokens": 8,
@@ -460,9 +464,8 @@ def test_a_response_whose_searches_are_no_count_is_metered_by_its_tokens() -> No
 def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     assert units("responses", {"input_tokens": 32.0, "output_tokens": 8}) == {"input_tokens": 32, "output_tokens": 8}
     event = {"response": {"usage": {"input_tokens": 32.0, "output_tokens": None, "total_tokens": 40}}}
-    read = reported_units.responses_usage_in(json.dumps(event).encode())
-    assert read is not None
-    assert (read.usage.input_tokens, read.usage.output_tokens) == (32, 8)
+    read, _ = reports.responses_report_in(json.dumps(event).encode())
+    assert read == ((Unit.INPUT_TOKENS, 32), (Unit.OUTPUT_TOKENS, 8))
     for name in ("images", "speech", "message"):
         found = units(name, {"input_tokens": 32.0, "output_tokens": 8.0})
         assert found is not None
@@ -507,7 +510,13 @@ def test_a_stream_counts_on_and_never_back_to_nothing(strip: bool, last: dict[st
 
 @pytest.mark.parametrize("members", [{"usage": [1]}, {"response": "x"}, {"message": "x"}, {"usage": {"speed": 5}}])
 def test_the_tier_is_read_beside_what_cannot_be(members: dict[str, object]) -> None:
-    assert reports.tier_in(json.dumps({"service_tier": "flex", **members}).encode()) == "flex"
+    for name in READERS.keys() - {"message"}:
+        assert READERS[name](json.dumps({"service_tier": "flex", **members}).encode())[1] == "flex", name
+
+
+def test_the_tier_of_a_message_is_read_beside_what_cannot_be() -> None:
+    usage = {"service_tier": "priority", "speed": 5, "output_tokens": "many"}
+    assert READERS["message"](json.dumps({"usage": usage}).encode()) == (None, "priority")
 
 
 def test_a_stream_of_messages_reads_whole_numbers_with_a_point() -> None:
@@ -551,29 +560,29 @@ def test_what_cannot_be_is_no_report(name: str, report: object) -> None:
 MOST = UNITS_PER_REQUEST_MAX
 # Each kind of answer | a report | whether it is believed: sealing would hold back what is not
 BOUNDS: list[tuple[Reader, dict[str, object], bool]] = [
-    (reports.chat_units_in, {"prompt_tokens": MOST, "completion_tokens": MOST}, True),
-    (reports.chat_units_in, {"prompt_tokens": MOST + 1, "completion_tokens": 1}, False),
-    (reports.chat_units_in, {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": MOST + 3}, False),
-    (reports.responses_units_in, {"input_tokens": 1, "output_tokens": MOST + 1}, False),
-    (reports.batch_units_in, {"input_tokens": 1 << 32, "output_tokens": MOST + 1}, True),
-    (reports.embeddings_units_in, {"prompt_tokens": MOST + 1}, False),
-    (reports.images_units_in, {"input_tokens": MOST + 1, "output_tokens": 1}, False),
-    (reports.speech_units_in, {"input_tokens": 1, "output_tokens": MOST + 1}, False),
-    (reports.audio_units_in, {"type": "tokens", "input_tokens": MOST + 1, "output_tokens": 1}, False),
-    (reports.audio_units_in, {"type": "duration", "seconds": 200_000}, True),
-    (reports.audio_units_in, {"type": "duration", "seconds": 200_000.001}, False),
-    (reports.messages_units_in, {"input_tokens": MOST, "output_tokens": 1, "cache_read_input_tokens": 0}, True),
-    (reports.messages_units_in, {"input_tokens": MOST, "output_tokens": 1, "cache_read_input_tokens": 1}, False),
+    (reports.chat_report_in, {"prompt_tokens": MOST, "completion_tokens": MOST}, True),
+    (reports.chat_report_in, {"prompt_tokens": MOST + 1, "completion_tokens": 1}, False),
+    (reports.chat_report_in, {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": MOST + 3}, False),
+    (reports.responses_report_in, {"input_tokens": 1, "output_tokens": MOST + 1}, False),
+    (reports.batch_report_in, {"input_tokens": 1 << 32, "output_tokens": MOST + 1}, True),
+    (reports.embeddings_report_in, {"prompt_tokens": MOST + 1}, False),
+    (reports.images_report_in, {"input_tokens": MOST + 1, "output_tokens": 1}, False),
+    (reports.speech_report_in, {"input_tokens": 1, "output_tokens": MOST + 1}, False),
+    (reports.audio_report_in, {"type": "tokens", "input_tokens": MOST + 1, "output_tokens": 1}, False),
+    (reports.audio_report_in, {"type": "duration", "seconds": 200_000}, True),
+    (reports.audio_report_in, {"type": "duration", "seconds": 200_000.001}, False),
+    (reports.messages_report_in, {"input_tokens": MOST, "output_tokens": 1, "cache_read_input_tokens": 0}, True),
+    (reports.messages_report_in, {"input_tokens": MOST, "output_tokens": 1, "cache_read_input_tokens": 1}, False),
 ]
 
 
-@pytest.mark.parametrize(("units_in", "report", "is_believed"), BOUNDS)
+@pytest.mark.parametrize(("report_in", "report", "is_believed"), BOUNDS)
 def test_more_than_a_request_can_use_is_no_report(
-    units_in: Reader, report: dict[str, object], is_believed: bool
+    report_in: Reader, report: dict[str, object], is_believed: bool
 ) -> None:
-    found = units_in(json.dumps({"usage": report}).encode())
+    found, _ = report_in(json.dumps({"usage": report}).encode())
     assert (found is not None) == is_believed
-    if found is not None and units_in is not reports.batch_units_in:
+    if found is not None and report_in is not reports.batch_report_in:
         assert flaws_of_units(dict(found)) == ()
 
 
@@ -592,14 +601,8 @@ def test_a_stream_reports_no_more_than_a_request_can_use(over: int) -> None:
 
 @pytest.mark.parametrize("answer", [b"", b"WEBVTT\n\n", b"[1]", b'{"usage":', b"\xff\xfe", b"[" * 5000])
 def test_what_is_no_answer_holds_no_report(answer: bytes) -> None:
-    for read in (
-        reported_units.responses_usage_in,
-        reported_units.embeddings_usage_in,
-        reported_units.images_usage_in,
-        reported_units.transcription_usage_in,
-        reported_units.usage_in,
-    ):
-        assert read(answer) is None
+    for read in READERS.values():
+        assert read(answer) == (None, "")
 
 
 def test_time_is_exact() -> None:

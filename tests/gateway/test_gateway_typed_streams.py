@@ -10,7 +10,7 @@ from gateway_rig import compact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.clouds.reports import Reader, audio_units_in, images_units_in, responses_units_in
+from clauseway.gateway.clouds.reports import Reader, Report, audio_report_in, images_report_in, responses_report_in
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire import event_streams
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
@@ -45,12 +45,13 @@ def test_a_byte_order_mark_hides_no_event(cut_at: list[int]) -> None:
         assert (out, stream.last) == (events, COMPLETED)
 
 
-def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> None:
+def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> Report:
     """Read an event that reports no usage."""
+    return None, ""
 
 
-def fed(data: bytes, cut_at: list[int] = [], units_in: Reader = responses_units_in) -> tuple[bytes, TypedStream]:  # noqa: B006
-    stream = TypedStream(units_in)
+def fed(data: bytes, cut_at: list[int] = [], report_in: Reader = responses_report_in) -> tuple[bytes, TypedStream]:  # noqa: B006
+    stream = TypedStream(report_in)
     bounds = [0, *sorted(cut % (len(data) + 1) for cut in cut_at), len(data)]
     return b"".join(stream.feed(data[begin:end]) for begin, end in itertools.pairwise(bounds)), stream
 
@@ -191,35 +192,35 @@ def test_a_stream_is_whole_however_it_is_written(data: bytes, cut_at: list[int])
 ENDS: list[tuple[str, Reader, dict[str, Any], dict[Unit, int]]] = [
     (
         "image_generation.completed",
-        images_units_in,
+        images_report_in,
         {"input_tokens": 5, "output_tokens": 7},
         {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7},
     ),
     (
         "image_edit.completed",
-        images_units_in,
+        images_report_in,
         {"input_tokens": 5, "output_tokens": 7},
         {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7},
     ),
     (
         "speech.audio.done",
-        audio_units_in,
+        audio_report_in,
         {"type": "tokens", "input_tokens": 5, "output_tokens": 7},
         {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7},
     ),
     (
         "transcript.text.done",
-        audio_units_in,
+        audio_report_in,
         {"type": "duration", "seconds": 1.5},
         {Unit.AUDIO_INPUT_MILLISECONDS: 1500},
     ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "units_in", "usage", "units"), ENDS, ids=[case[0] for case in ENDS])
-def test_other_streams_end(kind: str, units_in: Reader, usage: dict[str, Any], units: dict[Unit, int]) -> None:
+@pytest.mark.parametrize(("kind", "report_in", "usage", "units"), ENDS, ids=[case[0] for case in ENDS])
+def test_other_streams_end(kind: str, report_in: Reader, usage: dict[str, Any], units: dict[Unit, int]) -> None:
     last = event(kind, usage=usage)
-    out, stream = fed(event("x.delta", delta="a") + last, units_in=units_in)
+    out, stream = fed(event("x.delta", delta="a") + last, report_in=report_in)
     assert (stream.last, stream.done, dict(stream.units or ())) == (last, True, units)
     assert out
 
@@ -276,7 +277,7 @@ def test_a_stream_ends_with_its_last_picture_and_meters_each(
     asked: int, events: tuple[bytes, ...], last: bytes, units: dict[Unit, int], cut_at: list[int]
 ) -> None:
     data = b"".join(events)
-    stream = TypedStream(images_units_in, token_bytes=1000, comes_anew=True, pictures=asked)
+    stream = TypedStream(images_report_in, token_bytes=1000, comes_anew=True, pictures=asked)
     bounds = [0, *sorted(cut % (len(data) + 1) for cut in cut_at), len(data)]
     out = b"".join(stream.feed(data[begin:end]) for begin, end in itertools.pairwise(bounds))
     out += stream.close()
@@ -285,7 +286,7 @@ def test_a_stream_ends_with_its_last_picture_and_meters_each(
 
 
 def test_a_stream_that_breaks_off_between_pictures_keeps_the_usage_of_the_first() -> None:
-    stream = TypedStream(images_units_in, token_bytes=1000, comes_anew=True, pictures=2)
+    stream = TypedStream(images_report_in, token_bytes=1000, comes_anew=True, pictures=2)
     assert stream.feed(drawn(5, 7) + PARTIAL) == drawn(5, 7) + PARTIAL
     assert (stream.done, dict(stream.units or ())) == (False, {Unit.INPUT_TOKENS: 5, Unit.OUTPUT_TOKENS: 7})
 
@@ -349,7 +350,7 @@ def test_a_broken_stream_says_so_in_the_next_number() -> None:
 
 
 def test_an_endless_event_is_refused() -> None:
-    stream = TypedStream(responses_units_in)
+    stream = TypedStream(responses_report_in)
     assert stream.feed(b"x" * (32 << 20)) == b""
     with pytest.raises(BadStream, match="longer than"):
         stream.feed(b"x")

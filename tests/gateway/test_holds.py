@@ -14,7 +14,7 @@ from test_resource_index import row
 
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LocalLeaseServer
-from clauseway.gateway.clouds.reports import responses_units_in
+from clauseway.gateway.clouds.reports import responses_report_in
 from clauseway.gateway.request.holds import _LOOKED_AT_MAX, _STREAMS_MAX, Holds, Reservation
 from clauseway.gateway.request.resource_index import Hold, ResourceIndex
 from clauseway.gateway.wire.typed_streams import TypedStream
@@ -281,7 +281,7 @@ def test_of_cancelled_responses_the_latest_are_known(stage: Stage) -> None:
 
 
 def test_of_streams_in_the_background_the_latest_are_counted(stage: Stage) -> None:
-    stream = TypedStream(responses_units_in, (), runs_on=True)
+    stream = TypedStream(responses_report_in, (), runs_on=True)
     stream.feed(typed("response.output_text.delta", 0, delta="word"))
     for number in range(_STREAMS_MAX + 1):
         stage.holds.note_stream(f"resp_{number}", stream)

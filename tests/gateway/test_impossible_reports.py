@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import (
     Reader,
-    audio_units_in,
-    chat_units_in,
-    images_units_in,
-    messages_units_in,
-    responses_units_in,
+    audio_report_in,
+    chat_report_in,
+    images_report_in,
+    messages_report_in,
+    responses_report_in,
 )
 from clauseway.gateway.plan import Prices
 from clauseway.gateway.routing.unit_rates import TokenRates
@@ -28,11 +28,11 @@ from clauseway.metering.units import CONTAINED_IN
 from clauseway.sandbox.surfaces import aws_frames
 
 READERS: dict[str, Reader] = {
-    "chat": chat_units_in,
-    "responses": responses_units_in,
-    "images": images_units_in,
-    "transcription": audio_units_in,
-    "message": messages_units_in,
+    "chat": chat_report_in,
+    "responses": responses_report_in,
+    "images": images_report_in,
+    "transcription": audio_report_in,
+    "message": messages_report_in,
 }
 CHAT = {"prompt_tokens": 21, "completion_tokens": 8}
 TYPED = {"input_tokens": 21, "output_tokens": 8}
@@ -73,7 +73,7 @@ def test_parts_larger_than_their_whole_are_left_out(kind: str, report: dict[str,
     wholes = {Unit.INPUT_TOKENS: 21 + written, Unit.OUTPUT_TOKENS: 8}
     if written:
         wholes[Unit.CACHE_WRITE_TOKENS] = written
-    counted = READERS[kind](json.dumps({"usage": report}).encode())
+    counted, _ = READERS[kind](json.dumps({"usage": report}).encode())
     assert counted is not None
     assert dict(counted) == wholes
     assert in_stream(kind, report) == [counted] * len(streams(kind))
@@ -130,7 +130,7 @@ def test_what_was_cached_counts_beside_the_prompt_if_the_total_says_so(
         "total_tokens": total,
         "prompt_tokens_details": {"cached_tokens": cached, "cache_write_tokens": written},
     }
-    counted = chat_units_in(json.dumps({"usage": report}).encode())
+    counted, _ = chat_report_in(json.dumps({"usage": report}).encode())
     assert counted is not None
     assert dict(counted)[Unit.INPUT_TOKENS] == tokens_in
 
@@ -150,7 +150,7 @@ def test_sound_that_was_read_from_the_cache_is_reported_twice_and_metered_as_sou
     cached: int, written: int, sound: int, metered: int
 ) -> None:
     details = {"cached_tokens": cached, "cache_write_tokens": written, "audio_tokens": sound}
-    counted = chat_units_in(json.dumps({"usage": {**CHAT, "prompt_tokens_details": details}}).encode())
+    counted, _ = chat_report_in(json.dumps({"usage": {**CHAT, "prompt_tokens_details": details}}).encode())
     assert counted is not None
     assert dict(counted) == {
         Unit.INPUT_TOKENS: 21,
@@ -215,7 +215,7 @@ PRICED = st.fixed_dictionaries(
 @given(data=st.data(), prices=PRICED)
 def test_no_report_is_charged_less_than_its_parts(kind: str, data: st.DataObject, prices: dict[Unit, int]) -> None:
     report = data.draw(REPORTS[kind])
-    counted = READERS[kind](json.dumps({"usage": report}).encode())
+    counted, _ = READERS[kind](json.dumps({"usage": report}).encode())
     assert in_stream(kind, report) == [counted] * len(streams(kind))
     if counted is None:
         return

@@ -15,7 +15,7 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, PRODUCT, Connection, Received, R
 from recorded import IDENTIFIER, Exchange, exchanges
 from test_resource_index import ACME, Index, row
 
-from clauseway.gateway.clouds.reports import responses_units_in
+from clauseway.gateway.clouds.reports import responses_report_in
 from clauseway.gateway.plan import Epoch, Route
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings
@@ -280,7 +280,7 @@ def test_streams_pass_whatever_the_reads_are(strip: bool) -> None:
             continue
         for pieces in (1, 3, 40, len(exchange.answer)):
             chat = exchange.path.startswith(("/chat", "/completions"))
-            stream = EventStream(strip_usage=strip) if chat else TypedStream(responses_units_in)
+            stream = EventStream(strip_usage=strip) if chat else TypedStream(responses_report_in)
             size = len(exchange.answer)
             cuts = range(size + 1) if pieces == size else [0, *sorted(cut.choices(range(size), k=pieces)), size]
             out = b"".join(stream.feed(exchange.answer[at:end]) for at, end in itertools.pairwise(cuts))

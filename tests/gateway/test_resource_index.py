@@ -20,7 +20,7 @@ from test_allowances import Scripted, budget, limit, opened, reserved
 from awaiting import eventually
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer
-from clauseway.gateway.clouds.reports import responses_units_in
+from clauseway.gateway.clouds.reports import responses_report_in
 from clauseway.gateway.request import resource_index
 from clauseway.gateway.request.holds import Holds, Reservation
 from clauseway.gateway.request.resource_index import Hold, IndexedResource, ListQuery, ResourceIndex
@@ -279,7 +279,7 @@ def test_a_batch_is_charged_where_its_reservation_lies(worker: Index, granted: b
 def test_of_a_stream_that_is_over_its_count_alone_is_held(worker: Index) -> None:
     """A stream holds what it read, a whole response at times, and its response may be metered by another worker."""
     holds = Holds(worker.loop, Allowances(LocalLeaseServer()), worker.index)
-    streams = [TypedStream(responses_units_in, (), runs_on=True) for _ in range(2)]
+    streams = [TypedStream(responses_report_in, (), runs_on=True) for _ in range(2)]
     for stream, count in zip(streams, (3, 2), strict=True):
         holds.note_stream("resp_1", stream)
         for number in range(count):

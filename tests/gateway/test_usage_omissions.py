@@ -13,15 +13,14 @@ from gateway_rig import PATIENCE_S, Connection, Received, Rig, chunk_event, cont
 from awaiting import eventually
 from clauseway.gateway.clouds.reports import (
     Reader,
-    audio_units_in,
-    batch_units_in,
-    chat_units_in,
-    embeddings_units_in,
-    images_units_in,
-    messages_units_in,
-    responses_units_in,
-    speech_units_in,
-    tier_in,
+    audio_report_in,
+    batch_report_in,
+    chat_report_in,
+    embeddings_report_in,
+    images_report_in,
+    messages_report_in,
+    responses_report_in,
+    speech_report_in,
 )
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.plan.settings import Settings, Telemetry
@@ -35,89 +34,98 @@ TOO_MANY = UNITS_PER_REQUEST_MAX + 1
 
 # Reader | an answer | the parts of its report that are left out
 ANSWERS: list[tuple[Reader, dict[str, Any], list[str]]] = [
-    (chat_units_in, {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": 4}}}, []),
-    (chat_units_in, {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": "4"}}}, ["cached_tokens"]),
-    (chat_units_in, {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": 4.0}}}, []),
-    (chat_units_in, {"usage": {**CHAT, "completion_tokens_details": 7}}, ["completion_tokens_details"]),
+    (chat_report_in, {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": 4}}}, []),
+    (chat_report_in, {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": "4"}}}, ["cached_tokens"]),
+    (chat_report_in, {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": 4.0}}}, []),
+    (chat_report_in, {"usage": {**CHAT, "completion_tokens_details": 7}}, ["completion_tokens_details"]),
     (
-        chat_units_in,
+        chat_report_in,
         {"usage": {**CHAT, "prompt_tokens_details": {"cached_tokens": 22}}},
         ["cached_input_tokens"],
     ),
     (
-        chat_units_in,
+        chat_report_in,
         {"usage": {**CHAT, "completion_tokens_details": {"reasoning_tokens": 1, "audio_tokens": 9}}},
         ["reasoning_tokens", "audio_output_tokens"],
     ),
-    (chat_units_in, {"usage": {**CHAT, "cached_tokens": 22}}, ["cached_input_tokens"]),
-    (chat_units_in, {"usage": {**CHAT, "prompt_tokens": TOO_MANY}}, ["usage"]),
-    (chat_units_in, {"usage": {**CHAT, "total_tokens": TOO_MANY + 30}}, ["usage"]),
-    (chat_units_in, {"usage": {"prompt_tokens": "21", "completion_tokens": 8}}, ["usage"]),
-    (chat_units_in, {"usage": None}, []),
-    (chat_units_in, {}, []),
+    (chat_report_in, {"usage": {**CHAT, "cached_tokens": 22}}, ["cached_input_tokens"]),
+    (chat_report_in, {"usage": {**CHAT, "prompt_tokens": TOO_MANY}}, ["usage"]),
+    (chat_report_in, {"usage": {**CHAT, "total_tokens": TOO_MANY + 30}}, ["usage"]),
+    (chat_report_in, {"usage": {"prompt_tokens": "21", "completion_tokens": 8}}, ["usage"]),
+    (chat_report_in, {"usage": None}, []),
+    (chat_report_in, {}, []),
     (
-        responses_units_in,
+        responses_report_in,
         {"usage": TYPED, "tool_usage": {"web_search": {"num_requests": "3"}}},
         ["num_requests"],
     ),
     (
-        responses_units_in,
+        responses_report_in,
         {"usage": {**TYPED, "input_tokens_details": {"cached_tokens": 22}}},
         ["cached_input_tokens"],
     ),
     (
-        responses_units_in,
+        responses_report_in,
         {"usage": {**TYPED, "output_tokens_details": {"reasoning_tokens": 9}}},
         ["reasoning_tokens"],
     ),
     (
-        images_units_in,
+        images_report_in,
         {"usage": {**TYPED, "output_tokens_details": {"image_tokens": 9}}},
         ["image_output_tokens"],
     ),
     (
-        responses_units_in,
+        responses_report_in,
         {"usage": TYPED, "tool_usage": {"image_gen": {**TYPED, "output_tokens_details": {"image_tokens": 9}}}},
         ["image_tool_image_output_tokens"],
     ),
-    (responses_units_in, {"usage": TYPED, "tool_usage": {"image_gen": {"output_tokens": "1056"}}}, ["output_tokens"]),
-    (embeddings_units_in, {"usage": {"prompt_tokens": TOO_MANY}}, ["usage"]),
-    (speech_units_in, {"usage": {"input_tokens": 14}}, ["usage"]),
+    (responses_report_in, {"usage": TYPED, "tool_usage": {"image_gen": {"output_tokens": "1056"}}}, ["output_tokens"]),
+    (embeddings_report_in, {"usage": {"prompt_tokens": TOO_MANY}}, ["usage"]),
+    (speech_report_in, {"usage": {"input_tokens": 14}}, ["usage"]),
     (
-        audio_units_in,
+        audio_report_in,
         {"usage": {"type": "tokens", **TYPED, "input_token_details": {"audio_tokens": 22}}},
         ["audio_input_tokens"],
     ),
-    (audio_units_in, {"usage": {"type": "duration", "seconds": "NaN"}}, ["usage"]),
-    (messages_units_in, {"usage": {**TYPED, "cache_read_input_tokens": TOO_MANY - 1}}, ["usage"]),
-    (messages_units_in, {"usage": {**TYPED, "iterations": [7]}}, ["iterations"]),
-    (batch_units_in, {"usage": {"input_tokens": 1 << 40, "output_tokens": 8}}, ["usage"]),
+    (audio_report_in, {"usage": {"type": "duration", "seconds": "NaN"}}, ["usage"]),
+    (messages_report_in, {"usage": {**TYPED, "cache_read_input_tokens": TOO_MANY - 1}}, ["usage"]),
+    (messages_report_in, {"usage": {**TYPED, "iterations": [7]}}, ["iterations"]),
+    (batch_report_in, {"usage": {"input_tokens": 1 << 40, "output_tokens": 8}}, ["usage"]),
 ]
 
 
-@pytest.mark.parametrize(("units_in", "answer", "parts"), ANSWERS)
-def test_what_is_left_out_is_counted_by_its_name(units_in: Reader, answer: dict[str, Any], parts: list[str]) -> None:
+@pytest.mark.parametrize(("report_in", "answer", "parts"), ANSWERS)
+def test_what_is_left_out_is_counted_by_its_name(report_in: Reader, answer: dict[str, Any], parts: list[str]) -> None:
     omissions: Omissions = {}
-    units_in(json.dumps(answer).encode(), omissions)
+    report_in(json.dumps(answer).encode(), omissions)
     assert omissions == dict.fromkeys(parts, 1)
 
 
-# An answer | its tier here | the parts that are left out. `scale` and `reserved` are paid ahead.
-TIERS_TOLD: list[tuple[dict[str, Any], str, list[str]]] = [
-    ({"service_tier": "priority"}, "priority", []),
-    ({"service_tier": "auto"}, "", []),
-    ({"service_tier": "scale"}, "", ["service_tier"]),
-    ({"response": {"service_tier": "reserved"}}, "", ["service_tier"]),
-    ({"usage": {"service_tier": "standard"}}, "default", []),
-    ({"usage": {"service_tier": "a-tier-of-next-year"}}, "", ["service_tier"]),
-    ({}, "", []),
+# An answer of a kind | its tier here | the parts that are left out. `scale` and `reserved` are paid ahead.
+TIERS_TOLD: list[tuple[Reader, dict[str, Any], str, list[str]]] = [
+    (chat_report_in, {"service_tier": "priority"}, "priority", []),
+    (chat_report_in, {"service_tier": "fast"}, "priority", []),
+    (chat_report_in, {"service_tier": "auto"}, "", []),
+    (chat_report_in, {"service_tier": "standard"}, "", []),
+    (chat_report_in, {"service_tier": "scale"}, "", ["service_tier"]),
+    (chat_report_in, {"service_tier": 7, "usage": CHAT}, "", ["service_tier"]),
+    (chat_report_in, {}, "", []),
+    (responses_report_in, {"service_tier": "flex"}, "flex", []),
+    (responses_report_in, {"response": {"service_tier": "flex"}}, "flex", []),
+    (responses_report_in, {"response": {"service_tier": "reserved"}}, "", ["service_tier"]),
+    (messages_report_in, {"usage": {"service_tier": "standard"}}, "default", []),
+    (messages_report_in, {"usage": {"service_tier": "priority", "speed": "fast"}}, "fast", []),
+    (messages_report_in, {"usage": {"service_tier": "a-tier-of-next-year"}}, "", ["service_tier"]),
+    (messages_report_in, {}, "", []),
 ]
 
 
-@pytest.mark.parametrize(("answer", "tier", "parts"), TIERS_TOLD)
-def test_a_tier_without_a_name_here_is_counted(answer: dict[str, Any], tier: str, parts: list[str]) -> None:
+@pytest.mark.parametrize(("report_in", "answer", "tier", "parts"), TIERS_TOLD)
+def test_a_tier_without_a_name_here_is_counted(
+    report_in: Reader, answer: dict[str, Any], tier: str, parts: list[str]
+) -> None:
     omissions: Omissions = {}
-    assert tier_in(json.dumps(answer).encode(), omissions) == tier
+    assert report_in(json.dumps(answer).encode(), omissions)[1] == tier
     assert omissions == dict.fromkeys(parts, 1)
 
 

@@ -822,18 +822,18 @@ def _clouds_answers(_: Path) -> Iterator[Opened]:
     streams: list[Callable[[], Any]] = [
         lambda: EventStream(strip_usage=True),
         lambda: EventStream(strip_usage=False),
-        lambda: TypedStream(reports.responses_units_in),
+        lambda: TypedStream(reports.responses_report_in),
         MessageStream,
         FramedMessageStream,
     ]
     readers: list[reports.Reader] = [
-        reports.chat_units_in,
-        reports.responses_units_in,
-        reports.embeddings_units_in,
-        reports.images_units_in,
-        reports.messages_units_in,
-        reports.speech_units_in,
-        reports.audio_units_in,
+        reports.chat_report_in,
+        reports.responses_report_in,
+        reports.embeddings_report_in,
+        reports.images_report_in,
+        reports.messages_report_in,
+        reports.speech_report_in,
+        reports.audio_report_in,
     ]
     valid = [b"w" + ANSWER, b"0" + chat, b"1" + chat, b"2" + typed, b"3" + messages, b"4" + framed]
 
@@ -844,9 +844,8 @@ def _clouds_answers(_: Path) -> Iterator[Opened]:
     def read(content: bytes) -> object:
         kind, rest = content[:1], content[1:]
         if kind == b"w":
-            for units_in in readers:
-                units_in(rest, {})
-            reports.tier_in(rest)
+            for report_in in readers:
+                report_in(rest, {})
             _ = CloudAnswer(status=400, body=rest, request_id="", duration_ms=1).said
             expiry_s(f"a.{base64.urlsafe_b64encode(rest).decode()}.b")
             return [is_answer(rest) for is_answer in IS_ANSWER.values()]

@@ -12,14 +12,14 @@ out.
 INVARIANT: `metering.problems_of` finds no problem in the units that are returned here. A part
 larger than its whole would give a charge below zero, and sealing would hold the record back.
 
-    chat completions        ChatUsage            usage_in                units_of
-    responses               ResponsesReport      responses_usage_in      units_of_responses
-    batches                 ResponsesReport      batch_usage_in          units_of_responses
-    embeddings              EmbeddingsUsage      embeddings_usage_in     units_of_embeddings
-    images                  ImagesUsage          images_usage_in         units_of_images
-    audio, transcribed      TranscriptionUsage   transcription_usage_in  units_of_transcription
-    audio, spoken (events)  SpeechUsage          speech_usage_in         units_of_speech
-    messages                MessageUsage         message_usage_in        units_of_message
+    chat completions        ChatUsage            units_of
+    responses               ResponsesReport      units_of_responses
+    batches                 BatchUsage           units_of_batch
+    embeddings              EmbeddingsUsage      units_of_embeddings
+    images                  ImagesUsage          units_of_images
+    audio, transcribed      TranscriptionUsage   units_of_transcription
+    audio, spoken (events)  SpeechUsage          units_of_speech
+    messages                MessageUsage         units_of_message
 """
 
 from decimal import ROUND_CEILING
@@ -27,36 +27,25 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds.unusual_counts import (
-    Omissions,
-    answer_with_counts,
-    note_omission,
-    usage_with_counts,
-)
+from clauseway.gateway.clouds.unusual_counts import Omissions, note_omission
 from clauseway.gateway.clouds.usage_reports import (
     COUNT_MAX,
-    Answered,
-    Batched,
+    BatchUsage,
     CacheWritten,
     ChatUsage,
-    DrawnReport,
-    Embedded,
     EmbeddingsUsage,
     HeardInDetail,
     ImageDetails,
     ImagesUsage,
     ImageToolUsage,
-    Messaged,
     MessageUsage,
     Output,
     PromptDetails,
     Responded,
     ResponsesReport,
     SpeechUsage,
-    Spoken,
     TimeHeard,
     ToolUsage,
-    Transcribed,
     TranscriptionUsage,
     WebSearchUsage,
 )
@@ -84,28 +73,11 @@ _TOOL_INPUT: Final = Unit.IMAGE_TOOL_INPUT_TOKENS
 _TOOL_IMAGE_INPUT: Final = Unit.IMAGE_TOOL_IMAGE_INPUT_TOKENS
 _TOOL_OUTPUT: Final = Unit.IMAGE_TOOL_OUTPUT_TOKENS
 _TOOL_IMAGE_OUTPUT: Final = Unit.IMAGE_TOOL_IMAGE_OUTPUT_TOKENS
-_decode_answer: Final = msgspec.json.Decoder(Answered).decode
-_decode_response: Final = msgspec.json.Decoder(Responded).decode
 _decode_output: Final = msgspec.json.Decoder(Output).decode
 _SEARCH_CALL: Final = b'"web_search_call"'
-_decode_batch: Final = msgspec.json.Decoder(Batched).decode
-_decode_embeddings: Final = msgspec.json.Decoder(Embedded).decode
-_decode_images: Final = msgspec.json.Decoder(DrawnReport).decode
-_decode_transcription: Final = msgspec.json.Decoder(Transcribed).decode
 _decode_heard: Final = msgspec.json.Decoder(HeardInDetail).decode
-_decode_speech: Final = msgspec.json.Decoder(Spoken).decode
-_decode_message: Final = msgspec.json.Decoder(Messaged).decode
 _BESIDE_MAX: Final = 1 << 32  # a total beyond it is no count, and tells nothing
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
-
-
-def usage_in(answer: bytes, omissions: Omissions | None = None) -> ChatUsage | None:
-    """The report in a JSON answer or chunk, None where there is none or it is no possible
-    report."""
-    try:
-        return _decode_answer(answer).usage
-    except NOT_JSON:
-        return usage_with_counts(Answered, answer, omissions)
 
 
 def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | None:
@@ -245,16 +217,10 @@ def _thought_beside(usage: ChatUsage, tokens_in: int) -> int:
     return int(thought)
 
 
-def responses_usage_in(answer: bytes, omissions: Omissions | None = None) -> ResponsesReport | None:
-    """The report in a response or in an event that carries one, None where there is none."""
-    try:
-        responded = _decode_response(answer)
-    except NOT_JSON:
-        unusual = answer_with_counts(Responded, answer, omissions)
-        if unusual is None:
-            return None
-        responded = unusual
-    response = responded if responded.response is None else responded.response
+def responses_report_of(responded: Responded, answer: bytes) -> ResponsesReport | None:
+    """Return the report of a response, or of an event that carries one, that `answer` was decoded to;
+    None if there is none."""
+    response = responded.response or responded
     if response.usage is None:
         return None
     tools = response.tool_usage
@@ -274,13 +240,8 @@ def _searches_in(answer: bytes) -> ToolUsage | None:
     return ToolUsage(web_search=WebSearchUsage(sum([item.is_search for item in items])))
 
 
-def batch_usage_in(answer: bytes, omissions: Omissions | None = None) -> ResponsesReport | None:
-    """Return the sum that a batch reports; None if it reports none."""
-    try:
-        usage = _decode_batch(answer).usage
-    except NOT_JSON:
-        usage = usage_with_counts(Batched, answer, omissions)
-    return ResponsesReport(usage, None) if usage is not None else None
+def units_of_batch(usage: BatchUsage, omissions: Omissions | None = None) -> Units:
+    return units_of_responses(ResponsesReport(usage, None), omissions)
 
 
 def units_of_responses(report: ResponsesReport, omissions: Omissions | None = None) -> Units:
@@ -338,27 +299,8 @@ def _add_with_images(
             _add_part(units, unit, details.image_tokens, count, omissions)
 
 
-def embeddings_usage_in(
-    answer: bytes, omissions: Omissions | None = None
-) -> EmbeddingsUsage | None:
-    """Return the usage that an answer with embeddings reports; None if it reports none."""
-    try:
-        return _decode_embeddings(answer).usage
-    except NOT_JSON:
-        return usage_with_counts(Embedded, answer, omissions)
-
-
 def units_of_embeddings(usage: EmbeddingsUsage, _omissions: Omissions | None = None) -> Units:
     return ((_INPUT, usage.prompt_tokens),)
-
-
-def images_usage_in(answer: bytes, omissions: Omissions | None = None) -> ImagesUsage | None:
-    """The report in an answer with images, or in a stream's last event, None where there is
-    none."""
-    try:
-        return _decode_images(answer).usage
-    except NOT_JSON:
-        return usage_with_counts(DrawnReport, answer, omissions)
 
 
 def units_of_images(usage: ImagesUsage, omissions: Omissions | None = None) -> Units:
@@ -370,17 +312,6 @@ def units_of_images(usage: ImagesUsage, omissions: Omissions | None = None) -> U
     if drawn is not None:
         _add_part(units, _IMAGE_OUTPUT, drawn.image_tokens, usage.output_tokens, omissions)
     return tuple(units)
-
-
-def transcription_usage_in(
-    answer: bytes, omissions: Omissions | None = None
-) -> TranscriptionUsage | None:
-    """The report in a transcription, or in a stream's last event, None where there is none."""
-    try:
-        return _decode_transcription(answer).usage
-    except NOT_JSON:
-        unusual = answer_with_counts(Transcribed, answer, omissions)
-        return unusual.usage if unusual is not None else None
 
 
 def units_of_transcription(usage: TranscriptionUsage, omissions: Omissions | None = None) -> Units:
@@ -405,14 +336,6 @@ def time_heard_in(answer: bytes) -> Units | None:
     return units_of_transcription(TimeHeard(heard.duration))
 
 
-def speech_usage_in(event: bytes, omissions: Omissions | None = None) -> SpeechUsage | None:
-    """The report in the event that ends speech, None where there is none."""
-    try:
-        return _decode_speech(event).usage
-    except NOT_JSON:
-        return usage_with_counts(Spoken, event, omissions)
-
-
 def units_of_speech(usage: SpeechUsage, _omissions: Omissions | None = None) -> Units:
     """All that comes out is audio."""
     return (
@@ -420,15 +343,6 @@ def units_of_speech(usage: SpeechUsage, _omissions: Omissions | None = None) -> 
         (_OUTPUT, usage.output_tokens),
         (_AUDIO_OUTPUT, usage.output_tokens),
     )
-
-
-def message_usage_in(answer: bytes, omissions: Omissions | None = None) -> MessageUsage | None:
-    """The report in a message, None where there is none, or it lacks the input or the output."""
-    try:
-        usage = _decode_message(answer).usage
-    except NOT_JSON:
-        usage = usage_with_counts(Messaged, answer, omissions)
-    return usage if usage is not None and usage.is_whole else None
 
 
 def units_of_message(usage: MessageUsage, omissions: Omissions | None = None) -> Units | None:

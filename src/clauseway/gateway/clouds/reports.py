@@ -1,6 +1,10 @@
-"""How each operation's answer, or the event that ends its stream, reports usage in our units."""
+"""How each operation's answer, or the event that ends its stream, reports usage in our units, and the
+service tier in which the request was served.
 
-import re
+Both are read in one pass: what a cloud says of the tier, which it may choose unasked, costs nothing to
+look for.
+"""
+
 from collections.abc import Callable
 from typing import Final, Protocol, TypeVar
 
@@ -13,91 +17,145 @@ from clauseway.gateway.clouds.unusual_counts import (
     answer_with_counts,
     note_omission,
 )
-from clauseway.gateway.clouds.usage_reports import TierReport
+from clauseway.gateway.clouds.usage_reports import (
+    Answered,
+    Batched,
+    DrawnReport,
+    Embedded,
+    Messaged,
+    MessageUsage,
+    Responded,
+    Spoken,
+    Transcribed,
+)
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
 
-_Report = TypeVar("_Report")
+# The units, None where an answer reports none, and the tier, empty where it says none that we know.
+Report = tuple[Units | None, str]
+_Answer = TypeVar("_Answer")
+_Usage = TypeVar("_Usage")
+_Reported = TypeVar("_Reported", covariant=True)
+_NO_REPORT: Final[Report] = (None, "")
+_NOTHING_USED: Final[Report] = ((), "")
 
 
 class Reader(Protocol):
-    """Returns the units that an answer reports, None if it reports none, and counts the parts of
-    the report that are left out."""
+    """Returns what an answer reports, and counts the parts of the report that are left out."""
 
-    def __call__(self, answer: bytes, omissions: Omissions | None = None, /) -> Units | None: ...
+    def __call__(self, answer: bytes, omissions: Omissions | None = None, /) -> Report: ...
+
+
+class _Reporting(Protocol[_Reported]):
+    """An answer that may report usage, and the tier."""
+
+    @property
+    def usage(self) -> _Reported | None: ...
+    @property
+    def service_tier(self) -> str | None: ...
+
+
+def _answers_in(
+    kind: type[_Answer],
+) -> Callable[[bytes, Omissions | None], _Answer | None]:
+    """Return what decodes an answer of a kind: None if it is none."""
+    decode = msgspec.json.Decoder(kind).decode
+
+    def answer_in(answer: bytes, omissions: Omissions | None) -> _Answer | None:
+        try:
+            return decode(answer)
+        except NOT_JSON:
+            return answer_with_counts(kind, answer, omissions)
+
+    return answer_in
 
 
 def _reader(
-    find: Callable[[bytes, Omissions | None], _Report | None],
-    units_of: Callable[[_Report, Omissions | None], Units | None],
+    kind: type[_Reporting[_Usage]], units_of: Callable[[_Usage, Omissions | None], Units | None]
 ) -> Reader:
-    def units_in(answer: bytes, omissions: Omissions | None = None, /) -> Units | None:
-        report = find(answer, omissions)
-        return units_of(report, omissions) if report is not None else None
+    answer_in = _answers_in(kind)
 
-    return units_in
+    def report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+        answered = answer_in(answer, omissions)
+        if answered is None:
+            return _NO_REPORT
+        usage = answered.usage
+        units = units_of(usage, omissions) if usage is not None else None
+        return units, tier_of(answered.service_tier, omissions)
 
-
-chat_units_in: Final = _reader(reported_units.usage_in, reported_units.units_of)
-responses_units_in: Final = _reader(
-    reported_units.responses_usage_in, reported_units.units_of_responses
-)
-embeddings_units_in: Final = _reader(
-    reported_units.embeddings_usage_in, reported_units.units_of_embeddings
-)
-images_units_in: Final = _reader(reported_units.images_usage_in, reported_units.units_of_images)
-messages_units_in: Final = _reader(reported_units.message_usage_in, reported_units.units_of_message)
-speech_units_in: Final = _reader(reported_units.speech_usage_in, reported_units.units_of_speech)
-batch_units_in: Final = _reader(reported_units.batch_usage_in, reported_units.units_of_responses)
+    return report_in
 
 
-def audio_units_in(answer: bytes, omissions: Omissions | None = None, /) -> Units | None:
-    """Of a transcription or translation: tokens, or the audio's length."""
-    report = reported_units.transcription_usage_in(answer, omissions)
-    return reported_units.units_of_transcription(report, omissions) if report is not None else None
+chat_answer_in: Final = _answers_in(Answered)
+_response_in: Final = _answers_in(Responded)
+_message_in: Final = _answers_in(Messaged)
+_transcription_in: Final = _answers_in(Transcribed)
+chat_report_in: Final = _reader(Answered, reported_units.units_of)
+batch_report_in: Final = _reader(Batched, reported_units.units_of_batch)
+embeddings_report_in: Final = _reader(Embedded, reported_units.units_of_embeddings)
+images_report_in: Final = _reader(DrawnReport, reported_units.units_of_images)
+speech_report_in: Final = _reader(Spoken, reported_units.units_of_speech)
 
 
-_decode_tier: Final = msgspec.json.Decoder(TierReport).decode
+def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+    """Read a response, or an event that carries one."""
+    responded = _response_in(answer, omissions)
+    if responded is None:
+        return _NO_REPORT
+    report = reported_units.responses_report_of(responded, answer)
+    units = reported_units.units_of_responses(report, omissions) if report is not None else None
+    response = responded.response or responded
+    return units, tier_of(responded.service_tier or response.service_tier, omissions)
 
 
-_TIERS_OF_MESSAGES: Final = {"standard": "default", "priority": "priority", "batch": "batch"}
+def messages_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+    """Read a message. One that lacks its input or its output reports no usage."""
+    answered = _message_in(answer, omissions)
+    if answered is None or answered.usage is None:
+        return _NO_REPORT
+    usage = answered.usage
+    units = reported_units.units_of_message(usage, omissions) if usage.is_whole else None
+    return units, tier_of_message(usage, omissions)
+
+
+def audio_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+    """Read a transcription or translation: tokens, or the audio's length."""
+    heard = _transcription_in(answer, omissions)
+    if heard is None:
+        return _NO_REPORT
+    usage = heard.usage
+    units = reported_units.units_of_transcription(usage, omissions) if usage is not None else None
+    return units, tier_of(heard.service_tier, omissions)
+
+
+def no_report_in(_answer: bytes, _omissions: Omissions | None = None, /) -> Report:
+    """For operations that use nothing that is priced."""
+    return _NOTHING_USED
+
+
+_TIERS_OF_MESSAGES: Final = {"standard": "default"}
 # The words of tiers that say nothing of the price: of a response that is not made yet, and what
 # Anthropic calls the default.
 _WITHOUT_TIER: Final = ("auto", "standard")
-_TIER_NAME: Final = b'"service_tier"'
-_OTHER_TIER: Final = re.compile(rb'"service_tier"(?!\s*:\s*(?:"(?:default|auto|standard)"|null\b))')
 
 
-def names_another_tier(answer: bytes) -> bool:
-    """Return whether an answer may name another service tier than the default one, which a cloud may
-    choose without being asked. Looking costs far less than reading."""
-    at = answer.find(_TIER_NAME)
-    return at >= 0 and _OTHER_TIER.search(answer, at) is not None
-
-
-def tier_in(answer: bytes, omissions: Omissions | None = None) -> str:
-    """The service tier in which a request was served, by the cloud's word; empty where it says none
-    that we know. One that we do not know is counted among the omissions."""
-    try:
-        answered = _decode_tier(answer)
-    except NOT_JSON:
-        unusual = answer_with_counts(TierReport, answer)
-        if unusual is None:
-            return ""
-        answered = unusual
-    carried = answered.response or answered.message or answered
-    tier = answered.service_tier or carried.service_tier
-    if tier == "fast":
-        tier = "priority"  # two words of OpenAI for one tier
-    if tier is None and carried.usage is not None:
-        report = carried.usage
-        tier = report.speed if report.speed == "fast" else report.service_tier
-        tier = _TIERS_OF_MESSAGES.get(tier or "", tier)
-    if tier and tier not in TIERS and tier not in _WITHOUT_TIER:
+def tier_of(word: str | None, omissions: Omissions | None = None) -> str:
+    """Return the tier that a cloud's word names; empty where it names none that we know, which is
+    counted among the omissions."""
+    if not word:
+        return ""
+    tier = "priority" if word == "fast" else word  # two words of OpenAI for one tier
+    if tier in TIERS:
+        return tier
+    if tier not in _WITHOUT_TIER:
         note_omission(omissions, "service_tier")
-    return tier if tier in TIERS else ""
+    return ""
 
 
-def no_units_in(_answer: bytes, _omissions: Omissions | None = None) -> Units:
-    """For operations that use nothing that is priced."""
-    return ()
+def tier_of_message(usage: MessageUsage, omissions: Omissions | None = None) -> str:
+    """Return the tier of a message, which Anthropic's format has within its usage: a word of its own
+    for the default, and the speed."""
+    if usage.speed == "fast":
+        return "fast"
+    word = usage.service_tier
+    return tier_of(_TIERS_OF_MESSAGES.get(word or "", word), omissions)

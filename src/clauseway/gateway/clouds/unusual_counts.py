@@ -7,7 +7,7 @@ out, as if it had not been reported; without a whole that is one, the report is 
 omissions, and are counted by the names of what is left out.
 """
 
-from typing import Protocol, TypeVar, get_args, get_origin
+from typing import TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -17,31 +17,15 @@ from clauseway.values import NOT_JSON
 # How often each part of usage reports was left out, by its name.
 Omissions = dict[str, int]
 _Answer = TypeVar("_Answer")
-_Usage = TypeVar("_Usage", covariant=True)
 # A report without its input is none; one whose output is null has the rest of the total, or nothing.
 # OpenAI leaves the output of an empty text out of the report: then the total has to tell it.
 _INPUT_AND_OUTPUT = (("prompt_tokens", "completion_tokens"), ("input_tokens", "output_tokens"))
-
-
-class _Reporting(Protocol[_Usage]):
-    """An answer that may report usage."""
-
-    @property
-    def usage(self) -> _Usage | None: ...
 
 
 def note_omission(omissions: Omissions | None, part: str) -> None:
     """Count that a part of a report was left out."""
     if omissions is not None:
         omissions[part] = omissions.get(part, 0) + 1
-
-
-def usage_with_counts(
-    kind: type[_Reporting[_Usage]], answer: bytes, omissions: Omissions | None
-) -> _Usage | None:
-    """Return the usage that an answer of a kind reports; None if it reports none."""
-    read = answer_with_counts(kind, answer, omissions)
-    return None if read is None else read.usage
 
 
 def answer_with_counts(

@@ -24,6 +24,12 @@ SEARCHES_MAX: Final = 1 << 20
 _Searches = Annotated[int, msgspec.Meta(ge=0, le=SEARCHES_MAX)]
 
 
+class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An answer, or an event that ends a stream, with the service tier in which it was served."""
+
+    service_tier: str | None = None
+
+
 class PromptDetails(msgspec.Struct, frozen=True, gc=False):
     cached_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
@@ -51,7 +57,7 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     prompt_cache_hit_tokens: _Count | None = None
 
 
-class Answered(msgspec.Struct, frozen=True, gc=False):
+class Answered(Served, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
@@ -125,7 +131,7 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     response: "Output | None" = None
 
 
-class Response(msgspec.Struct, frozen=True, gc=False):
+class Response(Served, frozen=True, gc=False):
     usage: ResponsesUsage | None = None
     tool_usage: ToolUsage | None = None
 
@@ -161,7 +167,7 @@ class BatchUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: BatchOutputDetails | None = None
 
 
-class Batched(msgspec.Struct, frozen=True, gc=False):
+class Batched(Served, frozen=True, gc=False):
     usage: BatchUsage | None = None
 
 
@@ -169,7 +175,7 @@ class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens: _Count
 
 
-class Embedded(msgspec.Struct, frozen=True, gc=False):
+class Embedded(Served, frozen=True, gc=False):
     usage: EmbeddingsUsage | None = None
 
 
@@ -182,7 +188,7 @@ class ImagesUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: ImageDetails | None = None
 
 
-class DrawnReport(msgspec.Struct, frozen=True, gc=False):
+class DrawnReport(Served, frozen=True, gc=False):
     usage: ImagesUsage | None = None
 
 
@@ -227,7 +233,7 @@ def _check_length(seconds: Decimal) -> None:
 TranscriptionUsage = TokensHeard | TimeHeard
 
 
-class Transcribed(msgspec.Struct, frozen=True, gc=False):
+class Transcribed(Served, frozen=True, gc=False):
     usage: TranscriptionUsage | None = None
 
 
@@ -239,7 +245,7 @@ class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: _Count
 
 
-class Spoken(msgspec.Struct, frozen=True, gc=False):
+class Spoken(Served, frozen=True, gc=False):
     usage: SpeechUsage | None = None
 
 
@@ -287,6 +293,8 @@ class MessageUsage(MessageTokens, frozen=True, gc=False):
     output_tokens_details: ThinkingDetails | None = None
     iterations: list[Iteration] | None = None
     server_tool_use: ServerToolUse | None = None
+    service_tier: str | None = None
+    speed: str | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -296,19 +304,3 @@ class MessageUsage(MessageTokens, frozen=True, gc=False):
 
 class Messaged(msgspec.Struct, frozen=True, gc=False):
     usage: MessageUsage | None = None
-
-
-class TierOfUsage(msgspec.Struct, frozen=True, gc=False):
-    """The tier and the speed of a message, which Anthropic's format has within its usage."""
-
-    service_tier: str | None = None
-    speed: str | None = None
-
-
-class TierReport(msgspec.Struct, frozen=True, gc=False):
-    """An answer, or an event that carries one, with the tier in which it was served."""
-
-    service_tier: str | None = None
-    response: "TierReport | None" = None
-    message: "TierReport | None" = None
-    usage: TierOfUsage | None = None

@@ -19,7 +19,6 @@ from typing import Final
 
 from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units, time_heard_in
-from clauseway.gateway.clouds.reports import names_another_tier, tier_in
 from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,
@@ -54,7 +53,7 @@ from clauseway.gateway.wire.whole_answers import (
     without_names_in_failure,
 )
 from clauseway.metering import Status, Unit
-from clauseway.metering.endpoints import ENDPOINT_NAMES, TIERS
+from clauseway.metering.endpoints import DEFAULT_TIER, ENDPOINT_NAMES, TIERS
 from clauseway.spool import SCARCE, pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
@@ -134,8 +133,9 @@ class Attempt(Receiver):
     charged = 0
     is_estimated = False  # because the cloud reported no usage
     _tokens = 0
-    _answer_body = b""  # a whole answer, until its usage is recorded
+    # What a whole answer reports.
     _reported_units: Units | None = None
+    _reported_tier = ""
     sent = False  # the request was handed to a connection
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""  # the cloud's own identifier of the request
@@ -401,7 +401,7 @@ class Attempt(Receiver):
         request = self._owner.request
         operation, target = request.operation, self.candidate.target
         self.stream = operation.stream(
-            request.properties, operation.units_in, target.destination, target.health.omissions
+            request.properties, operation.report_in, target.destination, target.health.omissions
         )
         if not is_announced:
             self.head = _with_content_type(self.head, b"text/event-stream; charset=utf-8")
@@ -480,7 +480,8 @@ class Attempt(Receiver):
             return
         operation, target = self._owner.request.operation, self.candidate.target
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
-        units = self._reported_units = operation.units_in(body, target.health.omissions)
+        units, self._reported_tier = operation.report_in(body, target.health.omissions)
+        self._reported_units = units
         # A body with usage and without an error is an answer; any other is examined, which is slower.
         is_plain = bool(units) and REPORTED_ERROR.search(body) is None
         if is_plain or operation.is_answer(body) or is_announced(operation.name, self.head, body):
@@ -509,7 +510,6 @@ class Attempt(Receiver):
     def _report_answer(self, body: bytes) -> None:
         """Hand a whole answer to the lifecycle, which passes it on."""
         self.health.succeeded()
-        self._answer_body = body
         self._owner.answered(self, body)
 
     def _report_refusal(self, body: bytes) -> None:
@@ -979,15 +979,11 @@ class Attempt(Receiver):
         recorded_units: tuple[tuple[int, int], ...] = units
         if units:
             tokens = tokens_of(units)
-            report = self.stream.report if self.stream is not None else self._answer_body
-            # A price of the tier may become known later: the record keeps what the cloud says.
-            if (
-                target.has_varying_prices
-                or owner.request.needs.tier
-                or resource is not None
-                or names_another_tier(report)
-            ):
-                charge, recorded_units = self._charge_as_served(units, resource, report)
+            tier = self._tier_as_served(resource)
+            if target.has_varying_prices or tier:
+                charge = self._charge_as_served(units, resource, tier)
+                # The journal keeps the tier among the units.
+                recorded_units = (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
             else:
                 charge = target.charge(units)
             # The counters leave estimates and broken answers out.
@@ -1022,7 +1018,7 @@ class Attempt(Receiver):
             ruling,
         )
         self.over = True
-        self.units, self.charged, self._answer_body = units, charge, b""
+        self.units, self.charged = units, charge
         return charge
 
     def _teach_target(
@@ -1041,21 +1037,23 @@ class Attempt(Receiver):
             owner.shared.wheel.now_s,
         )
 
-    def _charge_as_served(
-        self, units: Units, resource: IndexedResource | None, report: bytes
-    ) -> tuple[int, tuple[tuple[int, int], ...]]:
-        """Return the charge of the units, and the units with the service tier that the cloud reports:
-        not always the tier that the client asked for. Of a resource, who made it had asked."""
-        owner, target, tier = self._owner, self.candidate.target, ""
+    def _tier_as_served(self, resource: IndexedResource | None) -> str:
+        """Return the service tier that the cloud reports, which is not always the tier that the client
+        asked for; empty where it is the default, and nobody asked and no price depends on it. Of a
+        resource, who made it had asked. A price of another tier may become known later: the record
+        keeps what the cloud says."""
+        tier = self.stream.tier if self.stream is not None else self._reported_tier
+        if tier != DEFAULT_TIER or self.candidate.target.tiered or resource is not None:
+            return tier
+        return tier if self._owner.request.needs.tier else ""
+
+    def _charge_as_served(self, units: Units, resource: IndexedResource | None, tier: str) -> int:
+        """Return the charge of the units in the tier in which they were served."""
+        owner = self._owner
         buyer, endpoint = owner.customer.buyer, owner.request.operation.name
         if resource is not None:
             buyer, endpoint = resource.buyer, ENDPOINT_NAMES[resource.endpoint]
-        is_asked = bool(owner.request.needs.tier) or resource is not None
-        if report and (target.tiered or is_asked or names_another_tier(report)):
-            tier = tier_in(report, target.health.omissions)
-        charge = target.charge_of(units, endpoint, tier, buyer, owner.event_ns)
-        # The journal keeps the tier among the units.
-        return charge, (*units, (TIER_CODE, TIERS.index(tier))) if tier else units
+        return self.candidate.target.charge_of(units, endpoint, tier, buyer, owner.event_ns)
 
 
 def _with_content_type(head: bytes, content_type: bytes) -> bytes:

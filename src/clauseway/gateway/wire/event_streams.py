@@ -46,10 +46,11 @@ class Stream(Protocol):
     events: int
     last: bytes
     resource: StatefulResource | None
-    report: bytes
 
     @property
     def units(self) -> Units | None: ...
+    @property
+    def tier(self) -> str: ...
     @property
     def input_units(self) -> Units: ...
     def feed(self, data: bytes) -> bytes: ...
@@ -72,7 +73,7 @@ class StreamWays(Protocol):
 
 
 def chat_stream(
-    properties: RequestProperties, _units_in: Reader, ways: StreamWays, omissions: Omissions
+    properties: RequestProperties, _report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     strip_usage = ways.takes_usage_option and not properties.wants_usage
     return EventStream(
@@ -81,7 +82,7 @@ def chat_stream(
 
 
 def stored_chat_stream(
-    properties: RequestProperties, _units_in: Reader, ways: StreamWays, omissions: Omissions
+    properties: RequestProperties, _report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     """Return the stream of a completion that is stored, or has sound: their identifiers are
     noted."""
@@ -92,17 +93,17 @@ def stored_chat_stream(
 
 
 def typed_stream(
-    properties: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+    properties: RequestProperties, report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
-    return TypedStream(units_in, ways.account_names, runs_on=properties.later, omissions=omissions)
+    return TypedStream(report_in, ways.account_names, runs_on=properties.later, omissions=omissions)
 
 
 def picture_stream(
-    properties: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+    properties: RequestProperties, report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     """Return the stream of pictures. Each comes anew with each of its events, a little further."""
     return TypedStream(
-        units_in,
+        report_in,
         ways.account_names,
         token_bytes=PICTURE_BYTES,
         comes_anew=True,
@@ -112,32 +113,32 @@ def picture_stream(
 
 
 def sound_stream(
-    _asked: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+    _asked: RequestProperties, report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     """Return the stream of speech, in pieces."""
     return TypedStream(
-        units_in, ways.account_names, token_bytes=_SOUND_BASE64_BYTES, omissions=omissions
+        report_in, ways.account_names, token_bytes=_SOUND_BASE64_BYTES, omissions=omissions
     )
 
 
 def transcript_stream(
-    _asked: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+    _asked: RequestProperties, report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     """Return the stream of a transcript. vLLM's comes in chunks, like a chat's."""
-    return TypedStream(units_in, ways.account_names, may_end_as_chat=True, omissions=omissions)
+    return TypedStream(report_in, ways.account_names, may_end_as_chat=True, omissions=omissions)
 
 
 def stored_response_stream(
-    _asked: RequestProperties, units_in: Reader, ways: StreamWays, omissions: Omissions
+    _asked: RequestProperties, report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     """Return the stream of a response that was stored before."""
     return TypedStream(
-        units_in, ways.account_names, is_of_stored=True, runs_on=True, omissions=omissions
+        report_in, ways.account_names, is_of_stored=True, runs_on=True, omissions=omissions
     )
 
 
 def message_stream(
-    _asked: RequestProperties, _units_in: Reader, ways: StreamWays, omissions: Omissions
+    _asked: RequestProperties, _report_in: Reader, ways: StreamWays, omissions: Omissions
 ) -> Stream:
     kind = FramedMessageStream if ways.framed else MessageStream
     return kind(ways.account_names, omissions)

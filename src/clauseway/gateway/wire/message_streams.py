@@ -13,7 +13,7 @@ import msgspec
 
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
 from clauseway.gateway.clouds.reported_units import Units, units_of_message
-from clauseway.gateway.clouds.reports import no_units_in
+from clauseway.gateway.clouds.reports import no_report_in, tier_of_message
 from clauseway.gateway.clouds.unusual_counts import Omissions, answer_with_counts
 from clauseway.gateway.clouds.usage_reports import Messaged, MessageUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
@@ -66,7 +66,7 @@ class MessageStream(TypedStream):
     def __init__(
         self, account_names: tuple[str, ...] = (), omissions: Omissions | None = None
     ) -> None:
-        super().__init__(no_units_in, account_names, omissions=omissions)
+        super().__init__(no_report_in, account_names, omissions=omissions)
         self._usage: MessageUsage | None = None
 
     @property
@@ -99,7 +99,9 @@ class MessageStream(TypedStream):
         if kind in ("message_start", "message_delta") and b'"container"' in data:
             self._note_container(data)
         if kind == "message_start" and decoded.message is not None:
-            self._usage, self.report = decoded.message.usage, data
+            self._usage = decoded.message.usage
+            if self._usage is not None:
+                self.tier = tier_of_message(self._usage, self._omissions)
         elif kind == "message_delta" and decoded.usage is not None:
             if self.units is not None and decoded.usage.output_tokens == 0:
                 return event  # a report without output, behind one with output

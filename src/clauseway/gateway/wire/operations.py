@@ -20,15 +20,15 @@ from clauseway.gateway.clouds.dialect import Call
 from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.clouds.reports import (
     Reader,
-    audio_units_in,
-    batch_units_in,
-    chat_units_in,
-    embeddings_units_in,
-    images_units_in,
-    messages_units_in,
-    no_units_in,
-    responses_units_in,
-    speech_units_in,
+    audio_report_in,
+    batch_report_in,
+    chat_report_in,
+    embeddings_report_in,
+    images_report_in,
+    messages_report_in,
+    no_report_in,
+    responses_report_in,
+    speech_report_in,
 )
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.batch_files import Upload, decode_batching, decode_upload
@@ -112,7 +112,7 @@ class Operation(NamedTuple):
     path: bytes
     decode: Decode | None
     splice: Splice
-    units_in: Reader
+    report_in: Reader
     stream: OpenStream
     is_answer: IsAnswer
     state: State
@@ -127,7 +127,7 @@ class Operation(NamedTuple):
     @property
     def metered(self) -> bool:
         """Return whether a request is metered; reading an existing resource is not."""
-        return self.units_in is not no_units_in and self.state in (State.NONE, State.ISSUES)
+        return self.report_in is not no_report_in and self.state in (State.NONE, State.ISSUES)
 
     def tokens_answered(self, count: int) -> int:
         """Estimate the tokens in `count` bytes of an answer, rounded up."""
@@ -304,16 +304,16 @@ def _of_resource(
     state: State = State.NAMES,
     decode: Decode | None = None,
 ) -> Operation:
-    units_in: Reader = no_units_in
+    report_in: Reader = no_report_in
     if name in _TELLS_END:
-        units_in = batch_units_in if name.startswith("batches.") else responses_units_in
+        report_in = batch_report_in if name.startswith("batches.") else responses_report_in
     return _operation(
         name,
         method,
         path,
         decode,
         same_body,
-        units_in,
+        report_in,
         stream=stored_response_stream,
         state=state,
         costs_nothing=True,
@@ -326,7 +326,7 @@ def _operation(
     path: bytes,
     decode: Decode | None,
     splice: Splice,
-    units_in: Reader,
+    report_in: Reader,
     *,
     stream: OpenStream = typed_stream,
     state: State = State.NONE,
@@ -344,7 +344,7 @@ def _operation(
         path=path,
         decode=decode,
         splice=splice,
-        units_in=units_in,
+        report_in=report_in,
         stream=stream,
         is_answer=IS_ANSWER[name],
         state=state,
@@ -364,7 +364,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/chat/completions",
         decode_chat,
         chat_body,
-        chat_units_in,
+        chat_report_in,
         stream=chat_stream,
     ),
     _operation(
@@ -373,21 +373,21 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/responses",
         decode_responses,
         json_body,
-        responses_units_in,
+        responses_report_in,
         state=State.ISSUES,
     ),
     _of_resource("responses.retrieve", _GET, b"/responses/%b"),
     _of_resource("responses.delete", _DELETE, b"/responses/%b"),
     _of_resource("responses.cancel", _POST, b"/responses/%b/cancel"),
     _of_resource("responses.input_items", _GET, b"/responses/%b/input_items"),
-    _operation("embeddings", _POST, b"/embeddings", decode_plain, json_body, embeddings_units_in),
+    _operation("embeddings", _POST, b"/embeddings", decode_plain, json_body, embeddings_report_in),
     _operation(
         "images.generations",
         _POST,
         b"/images/generations",
         decode_drawing,
         json_body,
-        images_units_in,
+        images_report_in,
         stream=picture_stream,
         output_token_bytes=PICTURE_BYTES,
     ),
@@ -397,7 +397,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/images/edits",
         decode_edit,
         edited_body,
-        images_units_in,
+        images_report_in,
         stream=picture_stream,
         input_token_bytes=PICTURE_BYTES,
         output_token_bytes=PICTURE_BYTES,
@@ -408,7 +408,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/images/variations",
         decode_variation,
         form_body,
-        images_units_in,
+        images_report_in,
         input_token_bytes=PICTURE_BYTES,
         output_token_bytes=PICTURE_BYTES,
     ),
@@ -418,7 +418,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/audio/speech",
         decode_plain,
         json_body,
-        speech_units_in,
+        speech_report_in,
         stream=sound_stream,
         output_token_bytes=SOUND_BYTES,
     ),
@@ -428,7 +428,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/audio/transcriptions",
         decode_sound,
         form_body,
-        audio_units_in,
+        audio_report_in,
         stream=transcript_stream,
         input_token_bytes=SOUND_BYTES,
     ),
@@ -438,7 +438,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/audio/translations",
         decode_sound,
         form_body,
-        audio_units_in,
+        audio_report_in,
         stream=transcript_stream,
         input_token_bytes=SOUND_BYTES,
     ),
@@ -448,7 +448,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/moderations",
         decode_moderation,
         json_body,
-        no_units_in,
+        no_report_in,
         costs_nothing=True,
     ),
     _operation(
@@ -457,7 +457,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/files",
         decode_upload,
         _file_body,
-        no_units_in,
+        no_report_in,
         state=State.ISSUES,
         costs_nothing=True,
     ),
@@ -471,7 +471,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/batches",
         decode_batching,
         same_body,
-        no_units_in,
+        no_report_in,
         state=State.ISSUES,
         costs_nothing=True,
     ),
@@ -484,7 +484,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/responses/input_tokens",
         decode_responses,
         json_body,
-        no_units_in,
+        no_report_in,
         costs_nothing=True,
     ),
     _operation(
@@ -493,7 +493,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/responses/compact",
         decode_responses,
         json_body,
-        responses_units_in,
+        responses_report_in,
     ),
     # Conversations lie on one account like files: no model is named, and nothing is used until a
     # response goes on from one.
@@ -513,7 +513,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/completions",
         decode_completion,
         chat_body,
-        chat_units_in,
+        chat_report_in,
         stream=chat_stream,
     ),
     _of_resource("chat.list", _GET, b"/chat/completions", State.LISTS),
@@ -528,7 +528,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/messages",
         decode_messages,
         json_body,
-        messages_units_in,
+        messages_report_in,
         stream=message_stream,
         shape_error=in_message_shape,
         may_name_parts=True,
@@ -539,7 +539,7 @@ OPERATIONS: tuple[Operation, ...] = (
         b"/messages/count_tokens",
         decode_messages,
         json_body,
-        no_units_in,
+        no_report_in,
         costs_nothing=True,
         shape_error=in_message_shape,
     ),

@@ -40,6 +40,7 @@ class _Choices(msgspec.Struct, frozen=True, gc=False):
 
 class Chunk(_Choices, frozen=True, gc=False):
     usage: ChatUsage | None = None
+    service_tier: str | None = None
 
 
 class _Reporting(msgspec.Struct, frozen=True, gc=False):

@@ -24,7 +24,8 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.clouds.reported_units import Units, units_of, usage_in
+from clauseway.gateway.clouds.reported_units import Units, units_of
+from clauseway.gateway.clouds.reports import chat_answer_in, tier_of
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.clouds.usage_reports import ChatUsage
 from clauseway.gateway.wire.bodies.members import decode_members
@@ -92,7 +93,7 @@ class EventStream:
         self.failed = False
         self.error = b""
         self.usage: ChatUsage | None = None
-        self.report = b""
+        self._tier_word: str | None = None
         self.events = 0
         self.resource: StatefulResource | None = None
 
@@ -101,6 +102,12 @@ class EventStream:
         """Return the units of the latest report, and count what is left out of it: to be asked once,
         at the end."""
         return units_of(self.usage, self._omissions) if self.usage is not None else None
+
+    @property
+    def tier(self) -> str:
+        """Return the service tier that the latest report stands beside: to be asked once, at the
+        end."""
+        return tier_of(self._tier_word, self._omissions)
 
     @property
     def input_units(self) -> Units:
@@ -217,16 +224,18 @@ class EventStream:
         if _USAGE.search(block) is not None:
             for event in events_in(block[_begin_of(block, block.find(_NAME)) :]):
                 data = data_of(event)
-                usage = usage_in(data, self._omissions) or usage_within(data)
+                answered = chat_answer_in(data, self._omissions)
+                usage = answered.usage if answered is not None else None
+                usage = usage or usage_within(data)
                 if usage is not None:
-                    self._note_usage(usage, data)
+                    self._note_usage(usage, answered.service_tier if answered is not None else None)
         return block
 
-    def _note_usage(self, usage: ChatUsage, data: bytes) -> None:
-        """Note the latest report: each counts all until then. One without output, behind one with
-        output, has lost count."""
+    def _note_usage(self, usage: ChatUsage, tier: str | None) -> None:
+        """Note the latest report, and the tier beside it: each counts all until then. One without
+        output, behind one with output, has lost count."""
         if self.usage is None or usage.completion_tokens or not self.usage.completion_tokens:
-            self.usage, self.report = usage, data
+            self.usage, self._tier_word = usage, tier
 
     def _without_usage(self, block: bytes) -> bytes:
         if block.find(_NAME) < 0:
@@ -256,12 +265,12 @@ class EventStream:
         except NOT_JSON:
             return self._event_without_unusual_usage(event, data)
         if chunk.usage is not None:
-            self._note_usage(chunk.usage, data)
+            self._note_usage(chunk.usage, chunk.service_tier)
             # Only we asked for it: this event exists for its usage.
             return event if chunk.choices or "error" in members else b""
         usage = usage_within(data)
         if usage is not None:
-            self._note_usage(usage, data)
+            self._note_usage(usage, chunk.service_tier)
         if "usage" not in members:
             return event
         del members["usage"]
@@ -270,10 +279,10 @@ class EventStream:
     def _event_without_unusual_usage(self, event: bytes, data: bytes) -> bytes:
         """Return an event whose usage may be written in an unusual way: as it is, or nothing where
         it was sent for the usage alone."""
-        usage = usage_in(data, self._omissions)
-        if usage is None:
+        answered = chat_answer_in(data, self._omissions)
+        if answered is None or answered.usage is None:
             return event
-        self._note_usage(usage, data)
+        self._note_usage(answered.usage, answered.service_tier)
         try:
             members = decode_members(data)
             choices = msgspec.json.decode(members.get("choices", b"[]"))

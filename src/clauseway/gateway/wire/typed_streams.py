@@ -91,10 +91,10 @@ class TypedStream:
         "_pictures",
         "_pictures_asked",
         "_pictures_tokens",
+        "_report_in",
         "_runs_on",
         "_sequence",
         "_token_bytes",
-        "_units_in",
         "done",
         "error",
         "events",
@@ -102,14 +102,14 @@ class TypedStream:
         "has_content",
         "has_output",
         "last",
-        "report",
         "resource",
+        "tier",
         "units",
     )
 
     def __init__(
         self,
-        units_in: Reader,
+        report_in: Reader,
         account_names: tuple[str, ...] = (),
         *,
         is_of_stored: bool = False,
@@ -131,7 +131,7 @@ class TypedStream:
         self._pictures = 0
         self._pictures_tokens = 0
         self.has_output = False
-        self._units_in = units_in
+        self._report_in = report_in
         self._account_names = account_names
         self._carry = b""
         self._before_content = b""
@@ -143,7 +143,7 @@ class TypedStream:
         self.events = 0
         self.last = b""
         self.units: Units | None = None
-        self.report = b""
+        self.tier = ""
         self.resource: StatefulResource | None = None
 
     @property
@@ -271,7 +271,7 @@ class TypedStream:
             self.resource = resource_in(bytes(decoded.response)) or self.resource
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
-            self.units, self.report = self._units_in(data, self._omissions), data
+            self.units, self.tier = self._report_in(data, self._omissions)
             if self.units is None and self._token_bytes:
                 self._count(data)
             # A response that failed before its output, and reports nothing, used nothing.
@@ -307,9 +307,9 @@ class TypedStream:
         self._count(data)
         self._pictures += 1
         self._pictures_tokens = self.events
-        units = self._units_in(data, self._omissions)
+        units, tier = self._report_in(data, self._omissions)
         if units is not None:
-            self.units, self.report = _sum_of(self.units or (), units), data
+            self.units, self.tier = _sum_of(self.units or (), units), tier
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
         """Note an error that the cloud reports, and return its event for the client."""
@@ -321,9 +321,9 @@ class TypedStream:
 
     def _note_usage(self, data: bytes) -> None:
         """Note the usage that an event reports, if it reports any."""
-        units = self._units_in(data, self._omissions)
+        units, tier = self._report_in(data, self._omissions)
         if units:
-            self.units, self.report = units, data
+            self.units, self.tier = units, tier
 
     def _without_names(self, event: bytes) -> bytes:
         """Return the event of an error without the names of our account."""
