@@ -437,12 +437,25 @@ def test_a_collector_that_is_called(
     assert problems(tmp_path, text) == [(2, what)]
 
 
-def test_a_variable_that_switches_half_of_what_is_exported_off_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+# It would switch half of what is exported off, or name a protocol in which nothing is sent.
+@pytest.mark.parametrize(
+    ("variable", "value", "is_problem"),
+    [
+        ("OTEL_SDK_DISABLED", "True", True),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", True),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json", True),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf", False),
+    ],
+)
+def test_a_variable_that_changes_what_is_exported_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, is_problem: bool
 ) -> None:
-    monkeypatch.setenv("OTEL_SDK_DISABLED", "True")
+    monkeypatch.setenv(variable, value)
     text = f'[telemetry]\notlp_endpoint = "http://127.0.0.1:4318"\n{DEPLOYMENT}'
-    assert problems(tmp_path, text) == [(2, "telemetry.otlp_endpoint with OTEL_SDK_DISABLED=True")]
+    if not is_problem:
+        assert read_configuration(write(tmp_path, text), CATALOG).telemetry.otlp_endpoint
+        return
+    assert problems(tmp_path, text) == [(2, f"telemetry.otlp_endpoint with {variable}={value}")]
 
 
 # A variable's value · the number of the header that the exporter's library would leave out; 0: of none

@@ -1,5 +1,6 @@
 """Spans and metrics as a collector receives them: over OTLP, decoded by OpenTelemetry's own messages."""
 
+import contextlib
 import http.server
 import threading
 from collections.abc import Iterator
@@ -9,10 +10,14 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
-from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, status
+import requests
+from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, closed_port, status
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -20,6 +25,7 @@ from awaiting import eventually
 from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.gateway.plan import Epoch, Plan, Route
 from clauseway.gateway.plan.settings import Settings, Telemetry
+from clauseway.gateway.process.collector_session import CollectorSession
 from clauseway.gateway.process.telemetry import _formerly_too, _parent
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -27,14 +33,17 @@ STATE = "ot=th:c;rv:abcdefabcdefab,vendor=1"
 
 
 class Collector(http.server.ThreadingHTTPServer):
-    """Keeps what is sent to it, and answers `status`."""
+    """Keeps what is sent to it, and answers `status`, with `headers` and a `body`; metrics by `metrics_status`
+    where that is set."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.bodies: list[tuple[str, bytes]] = []
-        self.status = 200
+        self.status, self.metrics_status = 200, 0
+        self.headers: dict[str, str] = {}
+        self.body = b""
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -68,9 +77,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.bodies.append((self.path, body))
-        self.send_response(self.server.status)
-        self.send_header("content-length", "0")
+        server = self.server
+        self.send_response((server.metrics_status if self.path == "/v1/metrics" else 0) or server.status)
+        for name, value in {**server.headers, "content-length": str(len(server.body))}.items():
+            self.send_header(name, value)
         self.end_headers()
+        self.wfile.write(server.body)
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass
@@ -286,10 +298,47 @@ def test_a_collector_that_takes_nothing_costs_nobody_anything_but_spans(tmp_path
 
         # Those beyond the queue and those that were refused: all twelve.
         eventually(lambda: dropped() == 12)
-        eventually(lambda: "telemetry not taken" in rig.errors())
+        eventually(lambda: '"signal":"spans","why":"answered 400","dropped":' in rig.errors())
         collector.status = 200
         assert ask(rig).status_code == 200
         eventually(lambda: "telemetry taken again" in rig.errors())
-        rig.stop()
+        collector.status, collector.metrics_status = 400, 404
+        assert ask(rig).status_code == 200
+        eventually(lambda: dropped() == 13)
+        assert ask(rig).status_code == 200
+        rig.stop()  # what has gathered is exported
+        assert '"signal":"metrics","why":"answered 404"' in rig.errors()
+        assert '"dropped":14' in rig.errors(), "what is lost last is told too"
         assert all(line.startswith("{") for line in rig.errors().splitlines()), "the SDK's own log is not ours"
         collector.shutdown()
+
+
+REJECTED = ExportTraceServiceResponse(partial_success={"rejected_spans": 2, "error_message": "too old"})
+# What a collector answers · why its gateway says that not all was taken, and how many spans were not
+ANSWERS = [
+    (200, {}, b"", "", 0),
+    (202, {}, b"OK", "", 0),
+    (200, {}, REJECTED.SerializeToString(), "rejected 2: too old", 2),
+    (301, {"location": "/elsewhere"}, b"", "answered 301, which leads to another address", 0),
+    (404, {}, b"no such path", "answered 404", 0),
+    (503, {"retry-after": "1"}, b"", "answered 503", 0),
+]
+
+
+@pytest.mark.parametrize(("status_code", "headers", "body", "why", "rejected"), ANSWERS)
+def test_what_a_collector_answers_is_read(
+    status_code: int, headers: dict[str, str], body: bytes, why: str, rejected: int
+) -> None:
+    collector = Collector()
+    collector.status, collector.headers, collector.body = status_code, headers, body
+    with CollectorSession() as session, contextlib.suppress(requests.RequestException):
+        session.post(f"{collector.url}/v1/traces", data=b"", allow_redirects=False)
+    assert (session.problem, session.rejected) == (why, rejected)
+    collector.shutdown()
+
+
+def test_a_collector_that_is_not_there_is_told() -> None:
+    with closed_port() as port, CollectorSession() as session:
+        with pytest.raises(requests.RequestException):
+            session.post(f"http://127.0.0.1:{port}/v1/traces", data=b"")
+        assert session.problem == "Connection refused"

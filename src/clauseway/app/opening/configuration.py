@@ -79,6 +79,10 @@ _COLLECTOR_HEADER = re.compile(
     r"[ \t]*[\w!#$%&'*+.^`|~-]+[ \t]*=[ \t]*[ !#-+\--:<-\[\]-~]*", re.ASCII
 )
 _COLLECTOR_OFF = "OTEL_SDK_DISABLED"
+_COLLECTOR_PROTOCOLS = tuple(
+    f"OTEL_EXPORTER_OTLP_{kind}PROTOCOL" for kind in ("", "TRACES_", "METRICS_")
+)
+_PROTOCOL = "http/protobuf"
 _MODEL_CHARACTERS_MAX = 2_048  # the longest are AWS's, of an inference profile
 _NAME_BYTES_MAX = 255  # of a file or a folder, on every usual file system
 # Keys of [gateway]: a part, and the whole that it is a part of.
@@ -698,6 +702,7 @@ def _check_collector(file: TomlFile, telemetry: Telemetry, *, secrets: bool) -> 
         )
     if secrets and telemetry.otlp_endpoint:
         _check_collector_headers(file)
+        _check_collector_protocol(file)
     sent = ""
     if "@" in telemetry.otlp_endpoint:
         sent = "a credential is"
@@ -727,6 +732,19 @@ def _check_collector_headers(file: TomlFile) -> None:
                     "the collector would not get it",
                     "Write NAME=VALUE, a comma before the next; in a value %2C for a comma, %22 for a quote.",
                 )
+
+
+def _check_collector_protocol(file: TomlFile) -> None:
+    """Report a protocol of the environment in which nothing would be sent."""
+    for variable in _COLLECTOR_PROTOCOLS:
+        protocol = os.environ.get(variable, "").strip()
+        if protocol not in ("", _PROTOCOL):
+            file.problem(
+                ("telemetry", "otlp_endpoint"),
+                f"telemetry.otlp_endpoint with {variable}={protocol}",
+                f"spans and metrics are sent by {_PROTOCOL} alone",
+                f"Unset {variable}, and name where the collector takes OTLP over HTTP: mostly port 4318.",
+            )
 
 
 def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Catalog) -> None:

@@ -25,7 +25,11 @@ from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.metrics import Histogram
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    MetricExportResult,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -43,6 +47,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
+from clauseway.gateway.process.collector_session import CollectorSession, own_unless_given
 from clauseway.gateway.process.logs import LogQueue, model_of
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
@@ -55,6 +60,10 @@ _EVERY_S = 1.0
 _EXPORT_S = 5.0  # a collector that takes longer is down; meanwhile the queue fills
 _METRICS_EVERY_MS = 10_000
 _CLOSE_S = 3.0
+_UNKNOWN = "its library does not say why"
+_STOPPED = "the gateway stopped before the collector took all"
+_GRPC_PORT = ":4317"
+_GRPC_HINT = "; port 4317 is mostly for OTLP over gRPC, 4318 for OTLP over HTTP"
 _BATCH_MAX = 500
 _TRACE_CONTEXT = TraceContextTextMapPropagator()
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
@@ -129,9 +138,8 @@ class _Finished(NamedTuple):
 
 
 class TelemetryWatcher:
-    """A `shared.Watcher`. It makes spans of a `share` of the requests. `dropped` counts requests that
-    no collector took in time. `knows` tells the names of the present plan's models, because clients
-    may write anything there."""
+    """A `shared.Watcher`. It makes spans of a `share` of the requests. `knows` tells the names of the
+    present plan's models, because clients may write anything there."""
 
     def __init__(
         self,
@@ -147,10 +155,12 @@ class TelemetryWatcher:
         self._loop, self._lines, self._knows = loop, lines, knows
         self._named_as = _formerly_too if settings.former_names else _as_it_is
         self._queue: deque[_Finished] = deque()
-        self.dropped = 0
-        self._taken = True
+        # Each is changed by one thread only.
+        self._beyond_queue = self._not_taken = self._under_way = self._dropped_told = 0
         self._closing = threading.Event()
         root = settings.otlp_endpoint.rstrip("/")
+        self._spans_session = CollectorSession()
+        self._spans_signal = _Signal("spans", self._tell)
         self._resource = Resource.create(
             {
                 "service.name": settings.service_name,
@@ -159,11 +169,15 @@ class TelemetryWatcher:
             }
         )
         self._scope = InstrumentationScope("clauseway.gateway", VERSION)
-        self._exporter = OTLPSpanExporter(endpoint=f"{root}/v1/traces", timeout=_EXPORT_S)
+        self._exporter = OTLPSpanExporter(
+            endpoint=f"{root}/v1/traces",
+            timeout=_EXPORT_S,
+            session=own_unless_given(self._spans_session),
+        )
         self._meters = MeterProvider(
             [
                 PeriodicExportingMetricReader(
-                    OTLPMetricExporter(endpoint=f"{root}/v1/metrics", timeout=_EXPORT_S),
+                    _MetricExporter(f"{root}/v1/metrics", _Signal("metrics", self._tell)),
                     export_interval_millis=_METRICS_EVERY_MS,
                 )
             ],
@@ -189,22 +203,30 @@ class TelemetryWatcher:
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
+    @property
+    def dropped(self) -> int:
+        """Return how many requests no collector took in time."""
+        return self._beyond_queue + self._not_taken
+
     # -- on the loop
 
     def finished(
         self, number: int, explanation: RequestExplanation, duration_us: int, forwarded: bytes
     ) -> None:
         if len(self._queue) >= self._settings.queue:
-            self.dropped += 1
+            self._beyond_queue += 1
         else:
             self._queue.append(
                 _Finished(number, explanation, time.time_ns(), duration_us, forwarded)
             )
 
     def close(self) -> None:
-        """Export what has gathered, for some seconds at most. Blocks."""
+        """Export what has gathered, for some seconds at most; say if not all was taken. Blocks."""
         self._closing.set()
         self._thread.join(_CLOSE_S)
+        self._not_taken += len(self._queue) + self._under_way
+        if self.dropped != self._dropped_told:
+            self._log("telemetry not taken", signal="spans", why=_STOPPED)
 
     # -- in the thread
 
@@ -218,23 +240,41 @@ class TelemetryWatcher:
     def _export_all(self) -> None:
         while self._queue:
             batch = [self._queue.popleft() for _ in range(min(len(self._queue), _BATCH_MAX))]
+            self._under_way = len(batch)
             spans = [span for finished in batch for span in self._spans(finished)]
-            if spans and self._exporter.export(spans) is not SpanExportResult.SUCCESS:
-                self.dropped += len(batch)
-                self._report(taken=False)
-            elif spans:
-                self._report(taken=True)
+            if spans:
+                self._export(spans, len(batch))
+            self._under_way = 0
 
-    def _report(self, *, taken: bool) -> None:
-        if taken == self._taken:
-            return
-        self._taken = taken
-        event = "telemetry taken again" if taken else "telemetry not taken"
+    def _export(self, spans: list[ReadableSpan], requests: int) -> None:
+        """Export the spans of some requests; count what is not taken of them."""
+        session = self._spans_session
+        session.begin()
+        if self._exporter.export(spans) is SpanExportResult.SUCCESS:
+            self._not_taken += min(session.rejected, requests)
+            self._spans_signal.note(session.problem)
+        else:
+            self._not_taken += requests
+            self._spans_signal.note(session.problem or _UNKNOWN)
+
+    def _tell(self, signal: str, why: str) -> None:
+        """Say that a signal is not taken and why; that it is taken again, if `why` is empty."""
+        if why:
+            hint = _GRPC_HINT if self._settings.otlp_endpoint.endswith(_GRPC_PORT) else ""
+            self._log("telemetry not taken", signal=signal, why=why + hint)
+        else:
+            self._log("telemetry taken again", signal=signal)
+
+    def _log(self, event: str, **facts: object) -> None:
+        """Have the loop write a line; called in other threads."""
         endpoint = self._settings.otlp_endpoint.rpartition("@")[2]
+
+        def write() -> None:
+            self._dropped_told = self.dropped
+            self._lines.event(event, endpoint=endpoint, **facts, dropped=self._dropped_told)
+
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads on
-            self._loop.call_soon_threadsafe(
-                lambda: self._lines.event(event, endpoint=endpoint, dropped=self.dropped)
-            )
+            self._loop.call_soon_threadsafe(write)
 
     def _spans(self, finished: _Finished) -> Iterator[ReadableSpan]:
         """Record the metrics of a request, and yield its spans if it is sampled: the request's own
@@ -369,6 +409,40 @@ class TelemetryWatcher:
             end_time=end_ns,
             instrumentation_scope=self._scope,
         )
+
+
+class _Signal:
+    """Spans or metrics: tells when the collector begins to take none, and when it takes them again."""
+
+    def __init__(self, name: str, tell: Callable[[str, str], None]) -> None:
+        self._name, self._tell = name, tell
+        self._taken = True
+
+    def note(self, problem: str) -> None:
+        """Note an export; `problem` is empty if the collector took it."""
+        if bool(problem) == self._taken:
+            self._taken = not problem
+            self._tell(self._name, problem)
+
+
+class _MetricExporter(OTLPMetricExporter):
+    """The SDK's exporter, which says what becomes of each export. Metrics are sums: those that were
+    not taken are in the next export."""
+
+    def __init__(self, endpoint: str, signal: _Signal) -> None:
+        self._session, self._signal = CollectorSession(), signal
+        super().__init__(
+            endpoint=endpoint, timeout=_EXPORT_S, session=own_unless_given(self._session)
+        )
+
+    def export(
+        self, metrics_data: MetricsData, timeout_millis: float | None = 10_000, **kwargs: object
+    ) -> MetricExportResult:
+        self._session.begin()
+        result = super().export(metrics_data, timeout_millis, **kwargs)
+        taken = result is MetricExportResult.SUCCESS
+        self._signal.note(self._session.problem or ("" if taken else _UNKNOWN))
+        return result
 
 
 def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
