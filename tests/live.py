@@ -217,7 +217,7 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
     except (OSError, http.client.HTTPException, InvalidInput) as error:
         yield Check(deployment=written.name, what="request", ok=False, found=str(error), remedy="See above.")
         return
-    units, _ = (chat_report_in if by_chat else responses_report_in)(answered.body)
+    units = (chat_report_in if by_chat else responses_report_in)(answered.body).units
     told = ", ".join(f"{unit.column} {count}" for unit, count in units) if units else answered.said
     found = f"{answered.status} in {answered.duration_ms} ms, {answered.request_id or 'no request id'}: {told}"
     well = answered.status == 200 and units is not None

@@ -78,7 +78,7 @@ READERS: dict[str, Reader] = {
 
 def units(name: str, report: object, **members: object) -> dict[str, int] | None:
     """The units of an answer of this kind, by column."""
-    found, _ = READERS[name](json.dumps({**members, "usage": report}).encode())
+    found = READERS[name](json.dumps({**members, "usage": report}).encode()).units
     return None if found is None else {unit.column: count for unit, count in found}
 
 
@@ -179,7 +179,7 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
     }
     if total is not None:
         report["total_tokens"] = total
-    found, _ = reports.chat_report_in(json.dumps({"usage": report}).encode())
+    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
     counted = dict(found or ())
     assert counted == {Unit.INPUT_TOKENS: prompt, Unit.OUTPUT_TOKENS: output, Unit.REASONING_TOKENS: reasoning}
     assert problems_of(counted) == []
@@ -203,7 +203,7 @@ CACHED_ELSEWHERE: list[tuple[dict[str, Any], int | None]] = [
 @pytest.mark.parametrize(("said", "cached"), CACHED_ELSEWHERE)
 def test_what_was_cached_is_read_where_other_servers_write_it(said: dict[str, Any], cached: int | None) -> None:
     report = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, **said}
-    found, _ = reports.chat_report_in(json.dumps({"usage": report}).encode())
+    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
     counted = dict(found or ())
     assert counted.get(Unit.CACHED_INPUT_TOKENS) == cached
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (19, 13)
@@ -263,7 +263,7 @@ def test_what_was_thought_counts_as_output_where_the_total_alone_holds_it(
     prompt: int, completion: int, total: float, details: dict[str, Any], output: int
 ) -> None:
     report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **details}
-    found, _ = reports.chat_report_in(json.dumps({"usage": report}).encode())
+    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
     counted = dict(found or ())
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (prompt, output)
     assert problems_of(counted) == []
@@ -368,10 +368,10 @@ def test_a_stream_of_messages_tells_its_searches_at_the_end() -> None:
 
 def test_a_streams_last_event_carries_the_response() -> None:
     event = {"type": "response.completed", "sequence_number": 9, "response": {"id": "resp_1", "usage": RESPONSE}}
-    found, _ = reports.responses_report_in(json.dumps(event).encode())
+    found = reports.responses_report_in(json.dumps(event).encode()).units
     assert {unit.column: count for unit, count in found or ()} == units("responses", RESPONSE)
     begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
-    assert reports.responses_report_in(json.dumps(begun).encode()) == (None, "")
+    assert reports.responses_report_in(json.dumps(begun).encode()).units is None
 
 
 # What a chat reports | input and output as metered; None: no report
@@ -395,7 +395,7 @@ UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
 @pytest.mark.parametrize(("report", "expected"), UNUSUAL)
 def test_counts_that_are_written_otherwise(report: dict[str, object], expected: tuple[int, int] | None) -> None:
     chunk = json.dumps({"choices": [], "usage": report}).encode()
-    found, _ = reports.chat_report_in(chunk)
+    found = reports.chat_report_in(chunk).units
     wholes = dict(found or ())
     assert (found and (wholes[Unit.INPUT_TOKENS], wholes[Unit.OUTPUT_TOKENS])) == expected
     stream = EventStream(strip_usage=True)
@@ -464,7 +464,7 @@ def test_a_response_whose_searches_are_no_count_is_metered_by_its_tokens() -> No
 def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     assert units("responses", {"input_tokens": 32.0, "output_tokens": 8}) == {"input_tokens": 32, "output_tokens": 8}
     event = {"response": {"usage": {"input_tokens": 32.0, "output_tokens": None, "total_tokens": 40}}}
-    read, _ = reports.responses_report_in(json.dumps(event).encode())
+    read = reports.responses_report_in(json.dumps(event).encode()).units
     assert read == ((Unit.INPUT_TOKENS, 32), (Unit.OUTPUT_TOKENS, 8))
     for name in ("images", "speech", "message"):
         found = units(name, {"input_tokens": 32.0, "output_tokens": 8.0})
@@ -511,12 +511,13 @@ def test_a_stream_counts_on_and_never_back_to_nothing(strip: bool, last: dict[st
 @pytest.mark.parametrize("members", [{"usage": [1]}, {"response": "x"}, {"message": "x"}, {"usage": {"speed": 5}}])
 def test_the_tier_is_read_beside_what_cannot_be(members: dict[str, object]) -> None:
     for name in READERS.keys() - {"message"}:
-        assert READERS[name](json.dumps({"service_tier": "flex", **members}).encode())[1] == "flex", name
+        assert READERS[name](json.dumps({"service_tier": "flex", **members}).encode()).tier == "flex", name
 
 
 def test_the_tier_of_a_message_is_read_beside_what_cannot_be() -> None:
     usage = {"service_tier": "priority", "speed": 5, "output_tokens": "many"}
-    assert READERS["message"](json.dumps({"usage": usage}).encode()) == (None, "priority")
+    report = READERS["message"](json.dumps({"usage": usage}).encode())
+    assert (report.units, report.tier) == (None, "priority")
 
 
 def test_a_stream_of_messages_reads_whole_numbers_with_a_point() -> None:
@@ -580,7 +581,7 @@ BOUNDS: list[tuple[Reader, dict[str, object], bool]] = [
 def test_more_than_a_request_can_use_is_no_report(
     report_in: Reader, report: dict[str, object], is_believed: bool
 ) -> None:
-    found, _ = report_in(json.dumps({"usage": report}).encode())
+    found = report_in(json.dumps({"usage": report}).encode()).units
     assert (found is not None) == is_believed
     if found is not None and report_in is not reports.batch_report_in:
         assert flaws_of_units(dict(found)) == ()
@@ -602,7 +603,8 @@ def test_a_stream_reports_no_more_than_a_request_can_use(over: int) -> None:
 @pytest.mark.parametrize("answer", [b"", b"WEBVTT\n\n", b"[1]", b'{"usage":', b"\xff\xfe", b"[" * 5000])
 def test_what_is_no_answer_holds_no_report(answer: bytes) -> None:
     for read in READERS.values():
-        assert read(answer) == (None, "")
+        report = read(answer)
+        assert (report.units, report.tier, report.model) == (None, "", "")
 
 
 def test_time_is_exact() -> None:

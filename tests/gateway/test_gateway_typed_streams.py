@@ -47,7 +47,7 @@ def test_a_byte_order_mark_hides_no_event(cut_at: list[int]) -> None:
 
 def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> Report:
     """Read an event that reports no usage."""
-    return None, ""
+    return Report(None)
 
 
 def fed(data: bytes, cut_at: list[int] = [], report_in: Reader = responses_report_in) -> tuple[bytes, TypedStream]:  # noqa: B006

@@ -11,7 +11,23 @@ import httpx
 import msgspec
 import pytest
 import requests
-from gateway_rig import AUTHORIZED, MODEL, NAME_THERE, PATIENCE_S, PRODUCT, Rig, closed_port, status
+from gateway_rig import (
+    AUTHORIZED,
+    DONE_EVENT,
+    MODEL,
+    NAME_THERE,
+    PATIENCE_S,
+    PRODUCT,
+    USAGE,
+    Connection,
+    Received,
+    Rig,
+    chunk_event,
+    closed_port,
+    content_events,
+    cut,
+    status,
+)
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -189,6 +205,47 @@ def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
     (request,) = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_SERVER]
     assert request["clauseway.request.id"].startswith("req_")
     assert (request["clauseway.attempts"], request["clauseway.decision"]) == (2, "permitted-1")
+
+
+async def stream_of_another_name(connection: Connection, _: Received) -> None:
+    """A stream whose chunks name the model as the cloud does."""
+    connection.begin_stream()
+    events = [*content_events(with_nulls=True), chunk_event([], model="gpt-5.4-of-june", usage=USAGE), DONE_EVENT]
+    connection.piece(b"".join(events))
+    connection.end_stream()
+
+
+def test_streams_broken_answers_and_conversations_say_what_they_are(tmp_path: Path) -> None:
+    collector = Collector()
+    with Rig(tmp_path) as rig:
+        cloud = rig.cloud("azure", stream_of_another_name)
+        rig.start(exporting(rig.plan(), collector.url, former_names=False))
+        assert rig.post(stream=True).status_code == 200
+        cloud.behaviour = cut
+        assert b"stream broke" in rig.post(stream=True).content
+        cloud.behaviour = status(400)
+        conversation = httpx.post(f"{rig.url}/v1/conversations", json={}, headers=AUTHORIZED, timeout=PATIENCE_S)
+        assert conversation.status_code == 400
+        eventually(lambda: len(collector.spans()) == 6)
+        rig.stop()
+    read, asked, broken, failed, kept, asked_to_keep = [attributes(span.attributes) for span in collector.spans()]
+    # What is asked for as a stream, and which model the cloud says has answered.
+    for span in (read, asked):
+        assert (span["gen_ai.request.stream"], span["gen_ai.response.model"]) == (True, "gpt-5.4-of-june")
+    assert 0 < read["gen_ai.response.time_to_first_chunk"] < PATIENCE_S
+    # What broke off failed for no status, and was used.
+    assert (broken["error.type"], broken["clauseway.outcome"]) == ("broken_answer", "broke off its answer")
+    assert broken["gen_ai.usage.output_tokens"] == 4
+    assert (failed["error.type"], failed["gen_ai.request.stream"]) == ("502", True)
+    # No model works for a conversation as such.
+    for span in (kept, asked_to_keep):
+        assert {"gen_ai.request.model", "gen_ai.response.model", "gen_ai.request.stream"}.isdisjoint(span)
+    metrics = collector.metrics()
+    assert [point.count for point in metrics["gen_ai.client.operation.time_to_first_chunk"]] == [1]
+    tokens = metrics["gen_ai.client.token.usage"]
+    assert sum(point.sum for point in tokens if attributes(point.attributes)["gen_ai.token.type"] == "output") == 12
+    assert not any("error.type" in attributes(point.attributes) for point in tokens)
+    collector.shutdown()
 
 
 def test_what_the_conventions_called_otherwise_before_has_that_name_too(collected: Collector) -> None:

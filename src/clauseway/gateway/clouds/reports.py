@@ -1,8 +1,8 @@
-"""How each operation's answer, or the event that ends its stream, reports usage in our units, and the
-service tier in which the request was served.
+"""How each operation's answer, or the event that ends its stream, reports usage in our units, the
+service tier in which the request was served and the model that gave the answer.
 
-Both are read in one pass: what a cloud says of the tier, which it may choose unasked, costs nothing to
-look for.
+All are read in one pass: what a cloud says of the tier, which it may choose unasked, costs next to
+nothing to look for.
 """
 
 from collections.abc import Callable
@@ -31,13 +31,26 @@ from clauseway.gateway.clouds.usage_reports import (
 from clauseway.metering.endpoints import TIERS
 from clauseway.values import NOT_JSON
 
-# The units, None where an answer reports none, and the tier, empty where it says none that we know.
-Report = tuple[Units | None, str]
 _Answer = TypeVar("_Answer")
 _Usage = TypeVar("_Usage")
 _Reported = TypeVar("_Reported", covariant=True)
-_NO_REPORT: Final[Report] = (None, "")
-_NOTHING_USED: Final[Report] = ((), "")
+
+
+class Report:
+    """What an answer reports: the units, None where it reports none; the tier, empty where it says none
+    that we know; and the model by the cloud's word, empty where it says none.
+
+    A plain class, because compiled code reads the fields of a plain class directly.
+    """
+
+    def __init__(self, units: Units | None, tier: str = "", model: str | None = None) -> None:
+        self.units: Final = units
+        self.tier: Final = tier
+        self.model: Final = model or ""
+
+
+NO_REPORT: Final = Report(None)
+_NOTHING_USED: Final = Report(())
 
 
 class Reader(Protocol):
@@ -47,12 +60,14 @@ class Reader(Protocol):
 
 
 class _Reporting(Protocol[_Reported]):
-    """An answer that may report usage, and the tier."""
+    """An answer that may report usage, the tier and the model."""
 
     @property
     def usage(self) -> _Reported | None: ...
     @property
     def service_tier(self) -> str | None: ...
+    @property
+    def model(self) -> str | None: ...
 
 
 def _answers_in(
@@ -78,10 +93,10 @@ def _reader(
     def report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
         answered = answer_in(answer, omissions)
         if answered is None:
-            return _NO_REPORT
+            return NO_REPORT
         usage = answered.usage
         units = units_of(usage, omissions) if usage is not None else None
-        return units, tier_of(answered.service_tier, omissions)
+        return Report(units, tier_of(answered.service_tier, omissions), answered.model)
 
     return report_in
 
@@ -101,31 +116,32 @@ def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) ->
     """Read a response, or an event that carries one."""
     responded = _response_in(answer, omissions)
     if responded is None:
-        return _NO_REPORT
+        return NO_REPORT
     report = reported_units.responses_report_of(responded, answer)
     units = reported_units.units_of_responses(report, omissions) if report is not None else None
     response = responded.response or responded
-    return units, tier_of(responded.service_tier or response.service_tier, omissions)
+    tier = tier_of(responded.service_tier or response.service_tier, omissions)
+    return Report(units, tier, response.model)
 
 
 def messages_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
     """Read a message. One that lacks its input or its output reports no usage."""
     answered = _message_in(answer, omissions)
     if answered is None or answered.usage is None:
-        return _NO_REPORT
+        return NO_REPORT
     usage = answered.usage
     units = reported_units.units_of_message(usage, omissions) if usage.is_whole else None
-    return units, tier_of_message(usage, omissions)
+    return Report(units, tier_of_message(usage, omissions), answered.model)
 
 
 def audio_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
     """Read a transcription or translation: tokens, or the audio's length."""
     heard = _transcription_in(answer, omissions)
     if heard is None:
-        return _NO_REPORT
+        return NO_REPORT
     usage = heard.usage
     units = reported_units.units_of_transcription(usage, omissions) if usage is not None else None
-    return units, tier_of(heard.service_tier, omissions)
+    return Report(units, tier_of(heard.service_tier, omissions), heard.model)
 
 
 def no_report_in(_answer: bytes, _omissions: Omissions | None = None, /) -> Report:

@@ -25,8 +25,10 @@ _Searches = Annotated[int, msgspec.Meta(ge=0, le=SEARCHES_MAX)]
 
 
 class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An answer, or an event that ends a stream, with the service tier in which it was served."""
+    """An answer, or an event that ends a stream, with the model that gave it and the service tier in
+    which it was served."""
 
+    model: str | None = None
     service_tier: str | None = None
 
 
@@ -303,4 +305,7 @@ class MessageUsage(MessageTokens, frozen=True, gc=False):
 
 
 class Messaged(msgspec.Struct, frozen=True, gc=False):
+    """A message, with the model that gave it."""
+
+    model: str | None = None
     usage: MessageUsage | None = None

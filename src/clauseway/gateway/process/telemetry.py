@@ -46,12 +46,12 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from clauseway.gateway.clouds import DIALECTS
+from clauseway.gateway.clouds.reported_units import Units
 from clauseway.gateway.plan.settings import Telemetry as TelemetrySettings
 from clauseway.gateway.process.collector_session import CollectorSession, own_unless_given
 from clauseway.gateway.process.logs import LogQueue, model_of
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
-from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.metering import Unit
 from clauseway.values import VERSION
@@ -126,7 +126,8 @@ _DURATION_BOUNDS = (
     40.96,
     81.92,
 )
-_Attributes = dict[str, str | int | float]
+_Attributes = dict[str, str | bool | int | float]
+_MODEL_CHARACTERS_MAX = 256  # a cloud may write anything there
 
 
 class _Finished(NamedTuple):
@@ -186,6 +187,7 @@ class TelemetryWatcher:
             shutdown_on_exit=False,
             views=[
                 _bounded("gen_ai.client.operation.duration", _DURATION_BOUNDS),
+                _bounded("gen_ai.client.operation.time_to_first_chunk", _DURATION_BOUNDS),
                 _bounded("gen_ai.server.request.duration", _DURATION_BOUNDS),
                 _bounded("gen_ai.client.token.usage", _TOKEN_BOUNDS),
             ],
@@ -193,6 +195,11 @@ class TelemetryWatcher:
         meter = self._meters.get_meter("clauseway.gateway", VERSION)
         self._durations = meter.create_histogram(
             "gen_ai.client.operation.duration", "s", "Of attempts at clouds."
+        )
+        self._first_chunks = meter.create_histogram(
+            "gen_ai.client.operation.time_to_first_chunk",
+            "s",
+            "Of streams, until their first content.",
         )
         self._requests = meter.create_histogram(
             "gen_ai.server.request.duration", "s", "Of requests to the gateway."
@@ -300,27 +307,26 @@ class TelemetryWatcher:
         at_ns = begin_ns
         for failed in explanation.attempted:
             end_ns = min(at_ns + failed.duration_us * 1000, finished.end_ns)
-            attributes = _failed(failed, operation, model, explanation.candidates)
+            attributes = _failed(failed, operation, model, explanation)
             self._observe(self._durations, end_ns - at_ns, attributes)
+            self._count_tokens(failed.units, attributes)
+            attributes |= _usage(failed.units)
             if sampled:
                 yield self._span(own, attributes, at_ns, end_ns)
             at_ns = end_ns
         candidate = explanation.candidate
         # The attempt that answered took the rest of the time.
         if candidate is not None:
-            attributes = _of(candidate.target, operation, model)
+            attributes = _of(candidate.target, operation, model, explanation)
             if not 200 <= explanation.status < 400:
                 attributes["error.type"] = _error(explanation.status)
             self._observe(self._durations, finished.end_ns - at_ns, attributes)
-            measured = self._named_as(_measured(attributes))
-            for unit, count in explanation.units:
-                if unit in _TOKEN_TYPES:
-                    self._tokens.record(
-                        count, {**measured, "gen_ai.token.type": _TOKEN_TYPES[unit]}
-                    )
-            attributes |= {
-                _USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE
-            }
+            self._count_tokens(explanation.units, attributes)
+            if explanation.streamed and explanation.first_content_us:
+                first_us = explanation.first_content_us
+                self._observe(self._first_chunks, first_us * 1000, attributes)
+                attributes["gen_ai.response.time_to_first_chunk"] = first_us / 1e6
+            attributes |= _usage(explanation.units)
             if sampled:
                 yield self._span(own, attributes, at_ns, finished.end_ns)
         # The request itself, around all of them.
@@ -341,6 +347,14 @@ class TelemetryWatcher:
     def _observe(self, histogram: Histogram, duration_ns: int, attributes: _Attributes) -> None:
         histogram.record(duration_ns / 1e9, self._named_as(_measured(attributes)))
 
+    def _count_tokens(self, units: Units, attributes: _Attributes) -> None:
+        for unit, count in units:
+            if unit in _TOKEN_TYPES:
+                measured = self._named_as(_measured(attributes))
+                # The conventions give it to durations alone.
+                measured.pop("error.type", None)
+                self._tokens.record(count, {**measured, "gen_ai.token.type": _TOKEN_TYPES[unit]})
+
     def _request(self, finished: _Finished, operation: str, model: str) -> _Attributes:
         explanation = finished.explanation
         buyer, candidate = explanation.buyer, explanation.candidate
@@ -351,19 +365,21 @@ class TelemetryWatcher:
             "clauseway.organisation": buyer.organisation,
             "clauseway.project": buyer.project,
             "clauseway.attempts": len(explanation.attempted) + (candidate is not None),
-            "http.response.status_code": explanation.status,
         }
+        if explanation.status:
+            attributes["http.response.status_code"] = explanation.status
         if model:
             attributes["gen_ai.request.model"] = model
+        if explanation.streamed:
+            attributes["gen_ai.request.stream"] = True
         if candidate is not None:
             attributes |= {
                 "gen_ai.provider.name": DIALECTS[candidate.target.target.dialect].provider,
-                "gen_ai.response.model": candidate.target.deployment.model,
                 "clauseway.decision": candidate.decision,
             }
-            attributes |= {
-                _USAGE[unit]: count for unit, count in explanation.units if unit in _USAGE
-            }
+            if model:
+                attributes["gen_ai.response.model"] = _model_there(candidate.target, explanation)
+            attributes |= _usage(explanation.units)
         # The conventions give `error.type` to failures only.
         if not 200 <= explanation.status < 400:
             attributes["error.type"] = _error(explanation.status)
@@ -445,12 +461,12 @@ class _MetricExporter(OTLPMetricExporter):
         return result
 
 
-def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
-    return {
+def _of(
+    target: CallTarget, operation: str, model: str, explanation: RequestExplanation
+) -> _Attributes:
+    attributes: _Attributes = {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": DIALECTS[target.target.dialect].provider,
-        "gen_ai.request.model": model,
-        "gen_ai.response.model": target.deployment.model,
         "server.address": target.endpoint.host,
         "server.port": target.endpoint.port,
         "clauseway.cloud": target.cloud,
@@ -458,23 +474,53 @@ def _of(target: CallTarget, operation: str, model: str) -> _Attributes:
         "clauseway.region": target.deployment.region,
         "clauseway.deployment": target.name,
     }
+    # No model works for files, conversations and lists.
+    if model:
+        attributes["gen_ai.request.model"] = model
+        attributes["gen_ai.response.model"] = _model_there(target, explanation)
+    if explanation.streamed:
+        attributes["gen_ai.request.stream"] = True
+    return attributes
+
+
+def _model_there(target: CallTarget, explanation: RequestExplanation) -> str:
+    """Return the model that the cloud says gave the answer; of an attempt without one, or where it
+    does not say, the name under which the model was asked for there."""
+    candidate = explanation.candidate
+    if explanation.model_there and candidate is not None and candidate.target is target:
+        return explanation.model_there[:_MODEL_CHARACTERS_MAX]
+    return target.deployment.model
 
 
 def _failed(
-    failed: EndedAttempt, operation: str, model: str, candidates: tuple[Candidate, ...]
+    failed: EndedAttempt, operation: str, model: str, explanation: RequestExplanation
 ) -> _Attributes:
     """Return the attributes of an attempt that failed: those of the candidate as it was, because
     the present plan may have another deployment of that name, or none."""
     attributes: _Attributes = {"gen_ai.operation.name": operation}
-    for candidate in candidates:
+    for candidate in explanation.candidates:
         target = candidate.target
         if (target.name, target.product) == (failed.deployment, failed.product):
-            attributes = _of(target, operation, model)
+            attributes = _of(target, operation, model, explanation)
     return {
         **attributes,
-        "error.type": _error(failed.status, "unavailable"),
+        "error.type": _error_of(failed),
         "clauseway.outcome": failed.outcome,
     }
+
+
+def _error_of(failed: EndedAttempt) -> str:
+    """Return the kind of an attempt's failure. Its status says nothing where an answer that had begun
+    well broke off, or was none."""
+    if failed.called_off:
+        return "called_off"
+    if 200 <= failed.status < 300:
+        return "broken_answer"
+    return _error(failed.status, "unavailable")
+
+
+def _usage(units: Units) -> _Attributes:
+    return {_USAGE[unit]: count for unit, count in units if unit in _USAGE}
 
 
 _MEASURED = (

@@ -19,6 +19,7 @@ from typing import Final
 
 from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units, time_heard_in
+from clauseway.gateway.clouds.reports import NO_REPORT
 from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,
@@ -133,9 +134,7 @@ class Attempt(Receiver):
     charged = 0
     is_estimated = False  # because the cloud reported no usage
     _tokens = 0
-    # What a whole answer reports.
-    _reported_units: Units | None = None
-    _reported_tier = ""
+    _report = NO_REPORT  # of a whole answer
     sent = False  # the request was handed to a connection
     _upstream: UpstreamConnection | None = None
     _upstream_id = b""  # the cloud's own identifier of the request
@@ -480,8 +479,8 @@ class Attempt(Receiver):
             return
         operation, target = self._owner.request.operation, self.candidate.target
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
-        units, self._reported_tier = operation.report_in(body, target.health.omissions)
-        self._reported_units = units
+        self._report = operation.report_in(body, target.health.omissions)
+        units = self._report.units
         # A body with usage and without an error is an answer; any other is examined, which is slower.
         is_plain = bool(units) and REPORTED_ERROR.search(body) is None
         if is_plain or operation.is_answer(body) or is_announced(operation.name, self.head, body):
@@ -820,7 +819,7 @@ class Attempt(Receiver):
     def record_usage_of_answer(self, body: bytes) -> None:
         """Record the usage of a whole answer: as reported, or estimated by its length. An answer
         that tells nothing but its failure used nothing."""
-        operation, units = self._owner.request.operation, self._reported_units
+        operation, units = self._owner.request.operation, self._report.units
         if units is None and self.candidate.target.scale.rates.by_time:
             units = time_heard_in(body)
         if units is not None:
@@ -869,7 +868,7 @@ class Attempt(Receiver):
 
     def output_in(self, body: bytes) -> int:
         """Return the output tokens of a whole answer: as reported, or estimated by its length."""
-        units = self._reported_units
+        units = self._report.units
         if units is not None:
             return dict(units).get(_OUTPUT, 0)
         return self._owner.request.operation.tokens_answered(len(body))
@@ -1037,12 +1036,17 @@ class Attempt(Receiver):
             owner.shared.wheel.now_s,
         )
 
+    @property
+    def model_there(self) -> str:
+        """Return the model that the cloud says gave the answer; empty where it does not say."""
+        return self.stream.model if self.stream is not None else self._report.model
+
     def _tier_as_served(self, resource: IndexedResource | None) -> str:
         """Return the service tier that the cloud reports, which is not always the tier that the client
         asked for; empty where it is the default, and nobody asked and no price depends on it. Of a
         resource, who made it had asked. A price of another tier may become known later: the record
         keeps what the cloud says."""
-        tier = self.stream.tier if self.stream is not None else self._reported_tier
+        tier = self.stream.tier if self.stream is not None else self._report.tier
         if tier != DEFAULT_TIER or self.candidate.target.tiered or resource is not None:
             return tier
         return tier if self._owner.request.needs.tier else ""

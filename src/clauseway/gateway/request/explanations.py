@@ -20,7 +20,9 @@ class RequestExplanation:
     `event_ns` is the business time; `units` and `charged`, in picodollars, are those of that answer
     alone, and `is_estimated` says that the cloud did not report them; `status` is what the client
     got (0 if it left), `message` the refusal in words, empty where there was an answer, and `refused_by` the terms
-    of the agreement that it is about.
+    of the agreement that it is about. `streamed`: a stream was asked for, whose first content came
+    after `first_content_us`, 0 where none came. `model_there` is the model that the cloud says
+    gave the answer. Neither is kept with the latest requests.
 
     A plain class, because compiled code reads the fields of a plain class directly.
     """
@@ -43,6 +45,9 @@ class RequestExplanation:
         units: Units = (),
         charged: int = 0,
         is_estimated: bool = False,
+        streamed: bool = False,
+        first_content_us: int = 0,
+        model_there: str = "",
     ) -> None:
         self.event_ns: Final = event_ns
         self.buyer: Final = buyer
@@ -59,6 +64,9 @@ class RequestExplanation:
         self.units: Final = units
         self.charged: Final = charged
         self.is_estimated: Final = is_estimated
+        self.streamed: Final = streamed
+        self.first_content_us: Final = first_content_us
+        self.model_there: Final = model_there
 
 
 def as_json(identifier: str, explanation: RequestExplanation) -> dict[str, object]:

@@ -957,6 +957,11 @@ class Lifecycle(AttemptOwner):
             units=answering_attempt.units if answering_attempt is not None else (),
             charged=answering_attempt.charged if answering_attempt is not None else 0,
             is_estimated=answering_attempt is not None and answering_attempt.is_estimated,
+            streamed=request.properties.streamed,
+            first_content_us=answering_attempt.first_content_us
+            if answering_attempt is not None
+            else 0,
+            model_there=answering_attempt.model_there if answering_attempt is not None else "",
             status=0 if self._is_left else self._status,
             message=self._message,
             refused_by=self._refused_by,

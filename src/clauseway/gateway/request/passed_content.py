@@ -20,7 +20,7 @@ class PassedContent:
     has_content = True
     failed = False
     error = b""
-    tier = ""
+    tier = model = ""
     input_units: Units = ()
 
     def __init__(self, token_bytes: int) -> None:

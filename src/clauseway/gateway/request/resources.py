@@ -229,7 +229,7 @@ class Resources:
         resource = self._state_of_named(status, body)
         if resource is None or not resource.has_ended:
             return None
-        units, _ = operation.report_in(body)
+        units = operation.report_in(body).units
         # What was answered without a report of its usage is more than none, also where the rest was
         # cancelled or has expired.
         answered = resource.answered_of(named_resource.body_bytes) if units is None else 0

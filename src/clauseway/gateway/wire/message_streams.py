@@ -102,6 +102,7 @@ class MessageStream(TypedStream):
             self._usage = decoded.message.usage
             if self._usage is not None:
                 self.tier = tier_of_message(self._usage, self._omissions)
+            self.model = decoded.message.model or ""
         elif kind == "message_delta" and decoded.usage is not None:
             if self.units is not None and decoded.usage.output_tokens == 0:
                 return event  # a report without output, behind one with output

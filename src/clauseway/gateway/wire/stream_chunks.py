@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
-from clauseway.gateway.clouds.usage_reports import ChatUsage
+from clauseway.gateway.clouds.usage_reports import Answered, ChatUsage
 from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.gateway.wire.error_bodies import first_of_list
 from clauseway.gateway.wire.errors import reports_error
@@ -38,9 +38,8 @@ class _Choices(msgspec.Struct, frozen=True, gc=False):
     choices: list[_Choice] = []
 
 
-class Chunk(_Choices, frozen=True, gc=False):
-    usage: ChatUsage | None = None
-    service_tier: str | None = None
+class Chunk(Answered, frozen=True, gc=False):
+    choices: list[_Choice] = msgspec.field(default_factory=list)
 
 
 class _Reporting(msgspec.Struct, frozen=True, gc=False):

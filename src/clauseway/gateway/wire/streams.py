@@ -27,7 +27,7 @@ from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units, units_of
 from clauseway.gateway.clouds.reports import chat_answer_in, tier_of
 from clauseway.gateway.clouds.unusual_counts import Omissions
-from clauseway.gateway.clouds.usage_reports import ChatUsage
+from clauseway.gateway.clouds.usage_reports import ChatUsage, Served
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in, without_mark
@@ -94,6 +94,7 @@ class EventStream:
         self.error = b""
         self.usage: ChatUsage | None = None
         self._tier_word: str | None = None
+        self.model = ""
         self.events = 0
         self.resource: StatefulResource | None = None
 
@@ -228,14 +229,16 @@ class EventStream:
                 usage = answered.usage if answered is not None else None
                 usage = usage or usage_within(data)
                 if usage is not None:
-                    self._note_usage(usage, answered.service_tier if answered is not None else None)
+                    self._note_usage(usage, answered)
         return block
 
-    def _note_usage(self, usage: ChatUsage, tier: str | None) -> None:
-        """Note the latest report, and the tier beside it: each counts all until then. One without
-        output, behind one with output, has lost count."""
+    def _note_usage(self, usage: ChatUsage, chunk: Served | None) -> None:
+        """Note the latest report, and what its chunk says beside it: each counts all until then. One
+        without output, behind one with output, has lost count."""
         if self.usage is None or usage.completion_tokens or not self.usage.completion_tokens:
-            self.usage, self._tier_word = usage, tier
+            self.usage = usage
+            if chunk is not None:
+                self._tier_word, self.model = chunk.service_tier, chunk.model or ""
 
     def _without_usage(self, block: bytes) -> bytes:
         if block.find(_NAME) < 0:
@@ -265,12 +268,12 @@ class EventStream:
         except NOT_JSON:
             return self._event_without_unusual_usage(event, data)
         if chunk.usage is not None:
-            self._note_usage(chunk.usage, chunk.service_tier)
+            self._note_usage(chunk.usage, chunk)
             # Only we asked for it: this event exists for its usage.
             return event if chunk.choices or "error" in members else b""
         usage = usage_within(data)
         if usage is not None:
-            self._note_usage(usage, chunk.service_tier)
+            self._note_usage(usage, chunk)
         if "usage" not in members:
             return event
         del members["usage"]
@@ -282,7 +285,7 @@ class EventStream:
         answered = chat_answer_in(data, self._omissions)
         if answered is None or answered.usage is None:
             return event
-        self._note_usage(answered.usage, answered.service_tier)
+        self._note_usage(answered.usage, answered)
         try:
             members = decode_members(data)
             choices = msgspec.json.decode(members.get("choices", b"[]"))

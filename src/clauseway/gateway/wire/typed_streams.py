@@ -12,7 +12,7 @@ import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units
-from clauseway.gateway.clouds.reports import Reader
+from clauseway.gateway.clouds.reports import Reader, Report
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.error_bodies import error_in_list
@@ -102,6 +102,7 @@ class TypedStream:
         "has_content",
         "has_output",
         "last",
+        "model",
         "resource",
         "tier",
         "units",
@@ -143,7 +144,7 @@ class TypedStream:
         self.events = 0
         self.last = b""
         self.units: Units | None = None
-        self.tier = ""
+        self.tier = self.model = ""
         self.resource: StatefulResource | None = None
 
     @property
@@ -271,7 +272,7 @@ class TypedStream:
             self.resource = resource_in(bytes(decoded.response)) or self.resource
         # A failure before content is not final here: another cloud may still be asked.
         if kind in _FINAL and (self.has_content or kind not in _FAILED or self._is_of_stored):
-            self.units, self.tier = self._report_in(data, self._omissions)
+            self._note(self._report_in(data, self._omissions))
             if self.units is None and self._token_bytes:
                 self._count(data)
             # A response that failed before its output, and reports nothing, used nothing.
@@ -307,9 +308,10 @@ class TypedStream:
         self._count(data)
         self._pictures += 1
         self._pictures_tokens = self.events
-        units, tier = self._report_in(data, self._omissions)
-        if units is not None:
-            self.units, self.tier = _sum_of(self.units or (), units), tier
+        sum_before, report = self.units or (), self._report_in(data, self._omissions)
+        if report.units is not None:
+            self._note(report)
+            self.units = _sum_of(sum_before, report.units)
 
     def _error_event(self, event: bytes, data: bytes) -> bytes:
         """Note an error that the cloud reports, and return its event for the client."""
@@ -321,9 +323,12 @@ class TypedStream:
 
     def _note_usage(self, data: bytes) -> None:
         """Note the usage that an event reports, if it reports any."""
-        units, tier = self._report_in(data, self._omissions)
-        if units:
-            self.units, self.tier = units, tier
+        report = self._report_in(data, self._omissions)
+        if report.units:
+            self._note(report)
+
+    def _note(self, report: Report) -> None:
+        self.units, self.tier, self.model = report.units, report.tier, report.model
 
     def _without_names(self, event: bytes) -> bytes:
         """Return the event of an error without the names of our account."""
