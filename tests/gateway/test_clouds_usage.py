@@ -157,7 +157,7 @@ def test_reports_become_units(name: str, report: dict[str, Any], expected: dict[
 
 
 # Prompt, completion, reasoning, total; what comes out of them. The second is xAI's own example, the third a model of
-# Google's that has only thought.
+# Google's that has only thought, the last of a gateway whose total leaves out what such a model thought.
 BESIDE: list[tuple[int, int, int, int | None, int]] = [
     (21, 8, 2, 29, 8),
     (32, 9, 94, 135, 103),
@@ -165,6 +165,7 @@ BESIDE: list[tuple[int, int, int, int | None, int]] = [
     (21, 400, 60, 481, 460),
     (21, 9, 94, None, 103),
     (21, 400, 60, None, 400),
+    (21, 9, 94, 30, 103),
 ]
 
 

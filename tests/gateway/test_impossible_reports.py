@@ -47,7 +47,6 @@ IMPOSSIBLE: list[tuple[str, dict[str, Any]]] = [
     ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 22, "audio_tokens": 11}}),
     ("chat", {**CHAT, "prompt_tokens_details": {"cached_tokens": 11, "cache_write_tokens": 11, "audio_tokens": 11}}),
     ("chat", {**CHAT, "total_tokens": 29, "prompt_tokens_details": {"cached_tokens": 1 << 32}}),
-    ("chat", {**CHAT, "total_tokens": 29, "completion_tokens_details": {"reasoning_tokens": 9}}),
     ("chat", {**CHAT, "completion_tokens_details": {"audio_tokens": 9}}),
     ("chat", {**CHAT, "completion_tokens_details": {"accepted_prediction_tokens": 9}}),
     ("chat", {**CHAT, "completion_tokens_details": {"rejected_prediction_tokens": 9}}),

@@ -191,10 +191,13 @@ def _reasoning_beside(usage: ChatUsage, tokens_in: int, reasoning: int) -> int:
     """Return the tokens of reasoning that a report counts beside its completion, not within it.
 
     OpenAI counts them within it. xAI's models, and some of Google's, count them beside it, and
-    then they are in the total alone. Without a total, more reasoning than completion says the same.
+    then they are in the total alone. More reasoning than completion says the same, whatever the
+    total: Vercel's gateway leaves it out of both.
     """
+    if reasoning > usage.completion_tokens:
+        return reasoning
     if usage.total_tokens is None:
-        return reasoning if reasoning > usage.completion_tokens else 0
+        return 0
     others = tokens_in + usage.completion_tokens
     return reasoning if usage.total_tokens == others + reasoning else 0
 
