@@ -106,6 +106,8 @@ _SEARCHES: Final = 128
 # higher one: with what each may cost, charges stay within 63 bits.
 _DRAWINGS: Final = 4
 _DRAWINGS_MAX: Final = 128
+GIF: Final = "gif"
+FRAMES: Final = 9  # of an animation that names no number: OpenAI's default
 # Tools that the client runs itself bring nothing in that is not in the body.
 _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 _NAMESPACE = "namespace"  # a tool that groups others
@@ -136,11 +138,22 @@ class _Typed(msgspec.Struct, gc=False):
 
 
 class _Drawing(msgspec.Struct, gc=False):
-    """A tool that draws. Asked for SVG, another model writes the picture as text."""
+    """A tool that draws. Asked for SVG, another model writes the picture as text; a GIF is as many
+    pictures as it has frames. A namespace has `tools` of its own."""
 
     type: str | None = None
     output_format: object = None
     svg: object = None
+    frame_count: object = None
+    tools: msgspec.Raw = ABSENT
+
+    @property
+    def frames(self) -> int:
+        if self.output_format != GIF:
+            return 1
+        if self.frame_count is None:
+            return FRAMES
+        return self.frame_count if isinstance(self.frame_count, int) else _DRAWINGS_MAX
 
 
 class _Format(msgspec.Struct, gc=False):
@@ -195,7 +208,10 @@ _decode_conversation = msgspec.json.Decoder(_Conversation).decode
 _decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that are read of each: one that stands twice is refused.
 _TOOL_READ = frozenset(
-    {*_Tool.__struct_fields__, "container", "environment", "output_format", "svg"}
+    {
+        *_Tool.__struct_fields__,
+        *("container", "environment", "output_format", "svg", "frame_count"),
+    }
 )
 _STRICT_READ = frozenset(_Strict.__struct_fields__)
 _FORMAT_READ = frozenset(_Format.__struct_fields__)
@@ -261,6 +277,17 @@ def _draws_as_text(tools: msgspec.Raw) -> bool:
     return False
 
 
+def frames_drawn(tools: msgspec.Raw, *, grouped: bool = False) -> int:
+    """Return the most frames that a picture of these tools may have, 1 of most."""
+    frames = 1
+    for tool in each_readable(tools, _decode_drawing):
+        if (tool.type or "").startswith("image_generation"):
+            frames = max(frames, tool.frames)
+        elif tool.tools is not ABSENT and not grouped:
+            frames = max(frames, frames_drawn(tool.tools, grouped=True))
+    return frames
+
+
 def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
     """Return the bits of the format that the answer is to have. Raises RepeatedMember."""
     try:
@@ -285,12 +312,13 @@ def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
 
 
 class Parts(NamedTuple):
-    """The needs of the parts of a request's messages."""
+    """The needs of the parts of a request's messages, and of the tools that they bring along."""
 
     bits: int = 0
     images: int = 0
     unbounded: bool = False
     audio: bool = False
+    frames: int = 1
 
 
 _NO_PARTS = Parts()
@@ -302,9 +330,11 @@ def searches_within(limit: int | None) -> int:
     return _SEARCHES if limit is None else min(max(limit, 0), SEARCHES_MAX)
 
 
-def drawings_within(limit: int | None) -> int:
-    """Return how many pictures the cloud may draw for a request with this limit, or without one."""
-    return _DRAWINGS if limit is None else min(max(limit, 0), _DRAWINGS_MAX)
+def drawings_within(limit: int | None, frames: int) -> int:
+    """Return how many pictures the cloud may draw for a request with this limit, or without one,
+    each of so many frames."""
+    calls = _DRAWINGS if limit is None else max(limit, 0)
+    return min(calls * frames, _DRAWINGS_MAX)
 
 
 def stated(member: msgspec.Raw) -> bool:
@@ -387,7 +417,11 @@ def _of_items(items: list[_Item], path: str) -> Parts:
     for item in items:
         if item.tools is not ABSENT and item.type != _LISTED:
             bits, unbounded = tools_needed(item.tools, f"{path}.tools")
-            parts = parts._replace(bits=parts.bits | bits, unbounded=parts.unbounded or unbounded)
+            parts = parts._replace(
+                bits=parts.bits | bits,
+                unbounded=parts.unbounded or unbounded,
+                frames=max(parts.frames, frames_drawn(item.tools) if bits & _DRAWING else 1),
+            )
         content, output = item.content, item.output
         if isinstance(content, list):
             for part in content:
@@ -399,19 +433,19 @@ def _of_items(items: list[_Item], path: str) -> Parts:
 
 
 def _with_part(parts: Parts, part: _Part) -> Parts:
-    bits, images, unbounded, audio = parts
+    bits, images, unbounded, audio, frames = parts
     kind = part.type
     if kind in ("image_url", "input_image", "computer_screenshot"):
-        return Parts(bits | _VISION, images + 1, unbounded, audio)
+        return Parts(bits | _VISION, images + 1, unbounded, audio, frames)
     if kind == "input_audio":
-        return Parts(bits | _AUDIO_INPUT, images, unbounded, True)
+        return Parts(bits | _AUDIO_INPUT, images, unbounded, True, frames)
     if kind in ("file", "input_file"):
         # A page is an image as well as its text: a document's bytes do not bound its tokens.
-        return Parts(bits | _FILE_INPUT, images, True, audio)
+        return Parts(bits | _FILE_INPUT, images, True, audio, frames)
     return parts
 
 
 def _worst(body: bytes) -> Parts:
     """Return the needs of messages in a shape that we do not know: no capability, as none is known
     to be needed, and otherwise the worst, as anything may be in them."""
-    return Parts(0, body.count(b"image"), True, True)
+    return Parts(0, body.count(b"image"), True, True, _DRAWINGS_MAX)

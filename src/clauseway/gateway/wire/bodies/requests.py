@@ -21,6 +21,8 @@ from clauseway.gateway.wire.bodies.members import each_readable
 from clauseway.gateway.wire.bodies.multipart import DECIDING, BadForm, plain_fields, texts_of
 from clauseway.gateway.wire.bodies.needs import (
     ABSENT,
+    FRAMES,
+    GIF,
     PLAIN,
     TIERS,
     Needs,
@@ -28,6 +30,7 @@ from clauseway.gateway.wire.bodies.needs import (
     check_conversation,
     drawings_within,
     format_needed,
+    frames_drawn,
     response_parts,
     searches_within,
     stated,
@@ -122,7 +125,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
         # Azure reads them, with the identity of its resource where the request says so.
         if stated(self.data_sources):
             raise NotOffered(_READ_BY_THE_CLOUD, "data_sources")
-        bits, images, unbounded, audio = chat_parts(body)
+        bits, images, unbounded, audio, _ = chat_parts(body)
         bits |= TIERS.get(self.service_tier or "", 0)
         if self.tools is not ABSENT:
             more, brings = tools_needed(self.tools)
@@ -205,12 +208,13 @@ def _with_cache(needs: Needs, key: str | None, retention: str | None) -> Needs:
     return needs._replace(bits=needs.bits | _CACHE_KEY, cache_key=key) if key else needs
 
 
-def _with_tool_calls(needs: Needs, limit: int | None) -> Needs:
-    """Return the needs with how often the cloud may call the tools that cost more than tokens."""
+def _with_tool_calls(needs: Needs, limit: int | None, frames: int) -> Needs:
+    """Return the needs with how often the cloud may call the tools that cost more than tokens, and
+    how many frames it may draw each time."""
     bits = needs.bits
     return needs._replace(
         searches=searches_within(limit) if bits & (_WEB_SEARCH | _TEMPLATES) else 0,
-        drawings=drawings_within(limit) if bits & (_DRAWING | _TEMPLATES) else 0,
+        drawings=drawings_within(limit, frames) if bits & (_DRAWING | _TEMPLATES) else 0,
     )
 
 
@@ -254,7 +258,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
     asks_nothing = False
 
     def needs(self, body: bytes) -> Needs:
-        bits, images, unbounded, audio = response_parts(body)
+        bits, images, unbounded, audio, frames = response_parts(body)
         # The cloud runs any number of agents, each with a prompt of its own.
         unbounded = unbounded or stated(self.multi_agent)
         bits |= TIERS.get(self.service_tier or "", 0)
@@ -288,7 +292,9 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
         needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "", items=items)
         # A template may bring tools along.
         if bits & (_WEB_SEARCH | _DRAWING | _TEMPLATES):
-            needs = _with_tool_calls(needs, self.max_tool_calls)
+            if bits & _DRAWING and self.tools is not ABSENT:
+                frames = max(frames, frames_drawn(self.tools))
+            needs = _with_tool_calls(needs, self.max_tool_calls, frames)
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
@@ -348,7 +354,6 @@ class PlainRequest(msgspec.Struct, frozen=True, gc=False):
         return (self.input_file_id,) if self.input_file_id else ()
 
 
-_FRAMES: Final = 9  # OpenAI's default
 _NO_AUTHOR: Final = "Ask for another format, or have a model that chats write the SVG."
 
 
@@ -363,8 +368,8 @@ class DrawingRequest(PlainRequest, frozen=True, gc=False):
         if self.output_format == "svg":
             raise FurtherModel("output_format", _NO_AUTHOR)
         needs = super().needs(body)
-        if self.output_format == "gif":
-            needs = needs._replace(frames=self.frame_count or _FRAMES)
+        if self.output_format == GIF:
+            needs = needs._replace(frames=self.frame_count or FRAMES)
         return needs
 
 
@@ -471,7 +476,7 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> R
         stream=fields.get("stream") == "true",
         n=_count_of(fields, "n", "1"),
         output_format=fields.get("output_format"),
-        frame_count=_count_of(fields, "frame_count", str(_FRAMES)),
+        frame_count=_count_of(fields, "frame_count", str(FRAMES)),
         text_bytes=sum([len(value.encode()) for value in fields.values()]),
     )
     return RequestProperties(form)
