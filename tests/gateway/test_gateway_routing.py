@@ -117,8 +117,10 @@ def test_a_prompt_that_fits_nowhere_is_refused_in_the_words_that_clients_shorten
         chat = small.target("aws", port, **bounds, lacks=(lack,))
         claude = small.target("anthropic", port, dialect="anthropic", **bounds)
         small.start(small.plan((chat, claude)))
-        codes = [small.post(**asked).json()["error"]["code"] for asked, _ in TOO_LARGE]
-        assert codes == [code for _, code in TOO_LARGE]
+        errors = [small.post(**asked).json()["error"] for asked, _ in TOO_LARGE]
+        assert [error["code"] for error in errors] == [code for _, code in TOO_LARGE]
+        assert "aws aws-1: answers 1,000 tokens at most; the request asks for more" in errors[2]["message"]
+        assert errors[2]["message"].endswith(". It asks for 2,000 tokens.")
         refused = small.post(messages=TOO_LONG)
         message = refused.json()["error"]["message"]
         assert refused.status_code == 400

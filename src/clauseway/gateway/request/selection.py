@@ -148,6 +148,7 @@ class Selector:
                 selection,
                 cloud or (holder.target.cloud if holder is not None else ""),
                 model,
+                properties.output_tokens,
             )
         return Selected(selection, named_resource, model)
 
@@ -331,6 +332,7 @@ class Selector:
                     selection,
                     holder.target.cloud if holder is not None else "",
                     line_group.model,
+                    line_group.output_tokens,
                 )
         except Refused as refused:
             message = f"Line {line_group.line} of the file (model {line_group.model!r}): {refused}"
@@ -383,7 +385,12 @@ class Selector:
         return cloud
 
     def _refuse_without_candidates(
-        self, choice: DeploymentChoice, selection: CandidateSelection, cloud: str, model: str
+        self,
+        choice: DeploymentChoice,
+        selection: CandidateSelection,
+        cloud: str,
+        model: str,
+        output_tokens: int,
     ) -> NoReturn:
         """Raise Refused, because no candidate is left, with the reason: the length of the prompt, if
         a deployment would serve a shorter one; else the capabilities that deployments lack; else
@@ -401,6 +408,9 @@ class Selector:
         if lacking:
             named = "; ".join(map(str, lacking))
             message = f"No deployment of {model} {where} can serve this request: {named}."
+            # Requests that ask for too much share a selection, so its reasons name no figure.
+            if selection.too_much:
+                message += f" It asks for {output_tokens:,} tokens."
             if selection.context_tokens_max:
                 message = _TOO_LONG.format(selection.context_tokens_max) + message
                 raise Refused(errors.PROMPT_TOO_LONG, message, skipped=selection.skipped)

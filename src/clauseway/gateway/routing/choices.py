@@ -59,13 +59,15 @@ class CandidateSelection(NamedTuple):
     """The candidates for one request, best first, and the deployments that were skipped. `strategy`
     ordered them; empty if there was nothing to order. `retired` is a sentence for the client if the
     model is retired at each deployment that serves it. `context_tokens_max` is the largest context
-    of the deployments that were skipped because the prompt is too long; 0 if none was."""
+    of the deployments that were skipped because the prompt is too long; 0 if none was. `too_much`:
+    some were skipped because they do not answer as many tokens as are asked for."""
 
     candidates: tuple[Candidate, ...]
     skipped: tuple[SkippedDeployment, ...] = ()
     strategy: str = ""
     retired: str = ""
     context_tokens_max: int = 0
+    too_much: bool = False
 
 
 class Option(NamedTuple):
@@ -194,6 +196,7 @@ class DeploymentChoice:
         self, operation: Operation, cloud: str, deployment: str, bits: int, sizes: tuple[int, int]
     ) -> CandidateSelection:
         candidates, skipped, context_tokens_max = [], list(self._skipped), 0
+        asks_too_much = False
         for option in self._options:
             target = option.candidate.target
             if cloud not in ("", target.cloud):
@@ -211,7 +214,7 @@ class DeploymentChoice:
                 reason = too_long
                 context_tokens_max = max(context_tokens_max, target.target.context_tokens_max)
             elif too_much := self._too_much(target.target, sizes[1]):
-                reason = too_much
+                reason, asks_too_much = too_much, True
             else:
                 candidates.append(option.candidate)
                 continue
@@ -221,6 +224,7 @@ class DeploymentChoice:
             tuple(skipped),
             retired=self.retired,
             context_tokens_max=context_tokens_max,
+            too_much=asks_too_much,
         )
 
     def _too_long(self, target: Target, beyond: int) -> str:
