@@ -1,6 +1,7 @@
 """Customers as a plan sees them: keys and their ends, what holds for each, and whose word on routing counts."""
 
 import contextlib
+import cProfile
 import subprocess
 import time
 from datetime import date
@@ -8,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert
 
 from clauseway.app.customers.allowances import GivenScope, set_budget, set_limit
 from clauseway.app.customers.keys import create_key, find_key, known_hash_key, list_keys, revoke_key, rotate_key
 from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_policy, show_tenant, tenancy_for_plan
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.library import open_agreement
 from clauseway.gateway.plan import Policy
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import Control
+from clauseway.storage.control import schema
 from clauseway.storage.control.versions import move
 from clauseway.values import HOUR_NS, InvalidInput, start_of_day_ns
 from deployments import deployment
@@ -44,6 +48,34 @@ HOLDS = [
     (GivenScope(organisation="other"), {"other/search"}),
     (GivenScope(organisation="acme", cloud="aws", product="gpt-5.5"), {"acme/search", "acme/chat"}),
 ]
+
+
+def test_the_work_of_a_key_does_not_grow_with_the_keys_of_others(home: Home) -> None:
+    def work() -> int:
+        profile = cProfile.Profile()
+        profile.enable()
+        made = key(home, "acme", "search")
+        rotate_key(home, made, 0)
+        revoke_key(home, made)
+        profile.disable()
+        return sum(entry.callcount for entry in profile.getstats())
+
+    work()  # the first makes the home, and reads what later ones have at hand
+    alone = work()
+    with open_control(home) as control, control.writing() as connection:
+        for number in range(300):
+            connection.execute(
+                insert(schema.keys).values(
+                    digest=f"{number}",
+                    key_id=f"key_{number}",
+                    organisation=f"other-{number}",
+                    project="chat",
+                    seller="openai",
+                    segment="any",
+                    created_ns=number,
+                )
+            )
+    assert work() < 1.1 * alone
 
 
 @pytest.mark.parametrize(("who", "whose"), HOLDS)

@@ -151,9 +151,10 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
 def revoke_key(home: Home, key_id: str) -> ListedKey:
     """Revoke a key with all of its secrets. Raise InvalidInput if there is no such key."""
     with open_control(home) as control:
-        _active(control, key_id)
-        control.revoke_key(key_id, time.time_ns())
-    return next(key for key in list_keys(home, with_revoked=True) if key.key_id == key_id)
+        key, now_ns = _active(control, key_id), time.time_ns()
+        # The first revocation stands where somebody revoked the key meanwhile.
+        control.revoke_key(key_id, now_ns)
+    return _listed(msgspec.structs.replace(key, revoked_ns=now_ns), 0, now_ns)
 
 
 def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
@@ -269,11 +270,10 @@ def _instant(instant_ns: int) -> str:
 
 
 def _active(control: Control, key_id: str) -> ApiKey:
-    active = control.keys()
-    for key in active:
-        if key.key_id == key_id:
-            return key
-    raise _not_active(key_id)
+    key = control.active_key(key_id)
+    if key is None:
+        raise _not_active(key_id)
+    return key
 
 
 def _not_active(key_id: str) -> InvalidInput:

@@ -321,37 +321,31 @@ def check_buyer_names(home: Home, organisation: str, project: str) -> None:
 
 def _is_known(home: Home, organisation: str) -> bool:
     with open_control(home) as control:
-        return (organisation, "") in _names(control)
+        return bool(Tenants(control).names(organisation))
 
 
 def check_known(control: Control, organisation: str, project: str = "") -> None:
     """Raise InvalidInput where there is no such organisation or project, neither by itself nor
     through a key."""
-    names = _names(control)
-    if (organisation, project) not in names:
-        raise InvalidInput(_unknown(organisation, project, names))
+    if (organisation, project) not in Tenants(control).names(organisation):
+        raise InvalidInput(_unknown(organisation, project, Tenants(control).names()))
 
 
 def nearly_named(control: Control, organisation: str, project: str) -> str:
     """Return the organisation that is nearly so named, where this one is not there yet; else the
     same of its projects. Empty if none is: names that differ in figures alone are numbered."""
-    names = _names(control)
-    if (organisation, project) in names:
+    parts = Tenants(control).names(organisation)
+    if (organisation, project) in parts:
         return ""
-    is_new = (organisation, "") not in names
-    name = organisation if is_new else project
-    known = [owner if is_new else part for owner, part in names if is_new or owner == organisation]
+    if parts:
+        name, known = project, [part for _, part in parts]
+    else:
+        name, known = organisation, [owner for owner, part in Tenants(control).names() if not part]
     return nearest_name(name, [near for near in known if not _is_numbered(name, near)], _NEAR)
 
 
 def _is_numbered(name: str, known: str) -> bool:
     return name != known and _FIGURES.sub("", name) == _FIGURES.sub("", known)
-
-
-def _names(control: Control) -> set[tuple[str, str]]:
-    """Return the organisations and projects that somebody created, or that have a key."""
-    created = {(tenant.organisation, tenant.project) for tenant in Tenants(control).all()}
-    return created | _active_keys(control).keys()
 
 
 def _active_keys(control: Control) -> Counter[tuple[str, str]]:

@@ -113,6 +113,21 @@ class Tenants:
             query = select(schema.tenants).order_by(columns.organisation, columns.project)
             return [as_record(Tenant, row) for row in connection.execute(query)]
 
+    def names(self, organisation: str = "") -> set[tuple[str, str]]:
+        """Return the organisations (`project` empty) and projects that somebody created, or that
+        have an active key; those of one organisation, where it is named."""
+        created = select(schema.tenants.c.organisation, schema.tenants.c.project)
+        keyed = select(schema.keys.c.organisation, schema.keys.c.project).where(
+            schema.keys.c.revoked_ns == 0
+        )
+        if organisation:
+            created = created.where(schema.tenants.c.organisation == organisation)
+            keyed = keyed.where(schema.keys.c.organisation == organisation)
+        with self._control.reading() as connection:
+            # A union has each pair once.
+            pairs = {tuple(row) for row in connection.execute(created.union(keyed))}
+        return pairs | {(owner, "") for owner, _ in pairs}
+
     def set_limit(self, limit: Limit) -> tuple[Limit, Replaced[Limit] | None]:
         """Set the limit of a scope; return it as it now stands, with the id and creation time of
         the limit it replaces, and the former one, where it was another."""
