@@ -255,6 +255,14 @@ def test_an_event_is_dated_to_the_nanosecond(event_ns: int, instant: str) -> Non
     assert written(event_ns=event_ns)["time"] == instant
 
 
+def test_what_a_reader_in_javascript_would_round_is_written_as_text(tmp_path: Path) -> None:
+    """RFC 8259, section 6: numbers agree everywhere below 2^53, which nanoseconds since 1970 and picodollars leave."""
+    whole = {"recorded_ns": NOON_NS + 1, "charge_picodollars": 2**53 + 1}
+    event = written(**whole)
+    assert {name: event["data"][name] for name in whole} == {name: str(value) for name, value in whole.items()}
+    assert written(recorded_ns=1, charge_picodollars=0)["data"]["charge_picodollars"] == "0"  # one type at any size
+
+
 def test_an_event_says_what_is_known_and_nothing_else() -> None:
     event = written()
     assert event["data"] == {

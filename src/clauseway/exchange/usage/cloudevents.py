@@ -29,6 +29,8 @@ _OUR_SOURCES = frozenset({SOURCE, "clauseway.usage.v1"})
 _UNITS = tuple(unit.column for unit in Unit)
 # Columns that the event's own attributes hold, or that follow from them.
 _NOT_DATA = frozenset({"request_id", "attempt", "event_ns", "event_day", *_UNITS})
+# Whole numbers that may lie above 2^53, which readers in JavaScript round: written as text.
+_LARGE = ("recorded_ns", "charge_picodollars")
 _ABSENT: tuple[Any, ...] = (None, "", [], ())
 
 
@@ -75,6 +77,7 @@ def write_cloudevents(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
             for name, value in row.items()
             if name not in _NOT_DATA and value not in _ABSENT
         }
+        data |= {name: str(data[name]) for name in _LARGE if name in data}
         data["status"] = Status(row["status"]).name.lower()
         data["units"] = {name: row[name] for name in _UNITS if row.get(name) is not None}
         event = {

@@ -79,7 +79,7 @@ def texts_of(fields: list[Field], body: bytes) -> dict[str, str]:
                 raise BadForm(f"it has more than one {field.name}")
             texts[field.name] = body[field.begin : field.end].decode("utf-8", "replace")
         elif field.name in DECIDING:
-            raise BadForm(f"its {field.name} is too long")
+            raise BadForm(f"its {field.name} is longer than {_FIELD_BYTES_MAX >> 10} KiB")
     return texts
 
 
@@ -97,7 +97,7 @@ def uploaded_in(body: bytes, content_type: bytes) -> Uploaded:
         places[named] = (begin, end)
     begin, end = places.get("purpose", (0, 0))
     if end - begin > _FIELD_BYTES_MAX:
-        raise BadForm("its purpose is too long")
+        raise BadForm(f"its purpose is longer than {_FIELD_BYTES_MAX >> 10} KiB")
     purpose = body[begin:end].decode("utf-8", "replace")
     # No database keeps a NUL in a text, and a server may take a character for the text's end.
     if _CONTROL.search(purpose):
