@@ -263,9 +263,18 @@ def test_a_browser_that_names_the_origin_alone_signs_in_from_these_pages(strange
     assert stranger.post("/sign-in", data={"account": "anna", "password": SECRET}, headers=own).status_code == 303
 
 
+def test_behind_a_proxy_that_renames_the_pages_the_refusal_says_what_to_do(stranger: TestClient) -> None:
+    answer = stranger.post("/sign-in", data={"account": "anna"}, headers={"origin": "http://pages.internal"})
+    assert "http://pages.internal sent it, and these pages are asked as " in answer.text
+    assert "Behind a proxy that replaces the header Host, open the pages by https" in answer.text
+
+
 def test_another_site_signs_nobody_out(stranger: TestClient) -> None:
     signed_in(stranger, "anna")
-    stranger.post("/sign-out", headers={"sec-fetch-site": "cross-site"})
+    for foreign in ({"sec-fetch-site": "cross-site"}, {"origin": "https://elsewhere.example"}):
+        answer = stranger.post("/sign-out", headers=foreign)
+        # It must not look as if it had worked: behind a proxy it may be the reader's own form.
+        assert (answer.status_code, "The form cannot be read" in answer.text) == (400, True)
     assert stranger.get("/").status_code == 200
 
 

@@ -11,6 +11,7 @@ from clauseway.values import InvalidInput
 
 _FIELDS_MAX = 8
 _URLENCODED = "application/x-www-form-urlencoded"
+_AGAIN = "Open the page and send the form from there."
 # So much of a form that is too long is read and dropped, because a browser shows no answer before it
 # has sent the form.
 _DROPPED_BYTES_MAX = 64 << 20
@@ -35,9 +36,7 @@ async def form_sent(
 ) -> Mapping[str, str]:
     """Return the fields of a form. Raise InvalidInput for what is not a form of these pages;
     `command` is what to use instead for a form longer than `bytes_max`."""
-    again = "Open the page and send the form from there."
-    if is_foreign(request):
-        raise _refusal("the form cannot be read", "another site's page sent it", again)
+    refuse_foreign(request)
     body, size = b"", 0
     async for part in request.stream():
         size += len(part)
@@ -52,12 +51,12 @@ async def form_sent(
         )
     kind = request.headers.get("content-type", _URLENCODED).partition(";")[0].strip().lower()
     if kind != _URLENCODED:
-        raise _refusal("the form cannot be read", f"it is not sent as {_URLENCODED}", again)
+        raise _refusal("the form cannot be read", f"it is not sent as {_URLENCODED}", _AGAIN)
     try:
         fields = parse_qsl(body.decode("ascii"), max_num_fields=_FIELDS_MAX, errors="strict")
     except ValueError:
         why = f"it is not {_URLENCODED} in UTF-8, or has more than {_FIELDS_MAX} fields"
-        raise _refusal("the form cannot be read", why, again) from None
+        raise _refusal("the form cannot be read", why, _AGAIN) from None
     check_sent_names((name for name, _ in fields), known, (), "field")
     return dict(fields)
 
@@ -66,11 +65,21 @@ def _refusal(what: str, why: str, remedy: str, where: str = "form") -> InvalidIn
     return InvalidInput.of(what=what, why=why, where=where, remedy=remedy)
 
 
-def is_foreign(request: Request) -> bool:
-    """Return whether a browser says that another site's page sent the form: by `Sec-Fetch-Site`, or
-    where it sends none, by `Origin`. A program sends neither."""
+def refuse_foreign(request: Request) -> None:
+    """Raise InvalidInput if a browser says that another site's page sent the form: by
+    `Sec-Fetch-Site`, or where it sends none, by `Origin`. A program sends neither.
+
+    A browser sends `Sec-Fetch-Site` by TLS and to its own machine alone. By plain HTTP the decision
+    rests on `Host`, which a proxy may have replaced.
+    """
     site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        return site not in ("same-origin", "none")
-    own = request.headers.get("host", "").lower()
-    return origin is not None and origin.lower().partition("://")[2] != own
+    host = request.headers.get("host", "").lower()
+    if site not in (None, "same-origin", "none"):
+        raise _refusal("the form cannot be read", "another site's page sent it", _AGAIN)
+    if site is None and origin is not None and origin.lower().partition("://")[2] != host:
+        raise _refusal(
+            "the form cannot be read",
+            f"the browser says that {origin} sent it, and these pages are asked as {host}",
+            f"{_AGAIN} Behind a proxy that replaces the header Host, open the pages by https: only "
+            "there does a browser say that the form is of the same site.",
+        )

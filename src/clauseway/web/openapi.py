@@ -58,7 +58,7 @@ def pages_document(version: str) -> _Node:
             FILES: _file(),
             MONITORING: _monitoring(),
             SIGN_IN: _sign_in(),
-            SIGN_OUT: {"post": _leading("sign_out", "End the session.")},
+            SIGN_OUT: {"post": _sign_out()},
             "/counts.json": _answer(
                 "counts",
                 "The counts of the gateway; `unavailable` says why there are none.",
@@ -95,6 +95,12 @@ def _sign_in() -> _Node:
         "429": {"description": "Too many wrong passwords."},
     }
     return {**shown, "post": {**sent, "responses": sent["responses"] | refused}}
+
+
+def _sign_out() -> _Node:
+    left = _leading("sign_out", "End the session.")
+    refused = {"400": {"description": "Another site's page sent the form."}}
+    return {**left, "responses": {**left["responses"], **refused}}
 
 
 def _leading(name: str, summary: str) -> _Node:

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clauseway.values import InvalidInput
-from clauseway.web.forms import check_sent_names, form_sent, is_foreign
+from clauseway.web.forms import check_sent_names, form_sent, refuse_foreign
 from clauseway.wording.names import sentence
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
@@ -328,12 +328,12 @@ class SignIn:
         return answer
 
     async def signs_out(self, request: Request) -> Response:
-        """End the session."""
+        """End the session. Raise InvalidInput if another site's page asks for that."""
+        refuse_foreign(request)
         answer = RedirectResponse(SIGN_IN, 303)
-        if not is_foreign(request):
-            if account := self._sessions.end(request.cookies.get(cookie_of(_port_in(request)), "")):
-                self._tell(_event("signed out", account, request))
-            answer.delete_cookie(cookie_of(_port_in(request)), httponly=True, samesite="lax")
+        if account := self._sessions.end(request.cookies.get(cookie_of(_port_in(request)), "")):
+            self._tell(_event("signed out", account, request))
+        answer.delete_cookie(cookie_of(_port_in(request)), httponly=True, samesite="lax")
         return answer
 
 
