@@ -27,7 +27,7 @@ from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcil
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
-from clauseway.metering import Status
+from clauseway.metering import Status, Unit
 from clauseway.storage.usage.metered import metered_sums
 from clauseway.values import InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
@@ -275,6 +275,45 @@ def test_a_region_of_another_name_is_found_on_both_sides(home: Home) -> None:
     assert there == ("us-east-2", "missing on the bill", name, "billed in US East (Ohio)")
 
 
+DRAWN_BOOK = f"""{BOOK}gpt-5.4,,,,image_tool_input_tokens,2026-03-05,,2026-03-05,5.00,ours
+gpt-5.4,,,,image_tool_output_tokens,2026-03-05,,2026-03-05,30.00,ours
+gpt-image-2,,,,input_tokens,2026-03-05,,2026-03-05,5.00,ours
+gpt-image-2,,,,output_tokens,2026-03-05,,2026-03-05,30.00,ours
+"""
+
+
+def test_what_a_tool_drew_is_found_under_the_model_that_draws(tmp_path: Path) -> None:
+    """No answer names the model that draws, so the meter has it under the model that was asked."""
+    asked = {IN: MILLION, Unit.IMAGE_TOOL_INPUT_TOKENS: 1_500, Unit.IMAGE_TOOL_OUTPUT_TOKENS: 6_208}
+    home = metered_home(tmp_path, [Sold("2026-05-02", 1, AZURE, asked)], DRAWN_BOOK)
+    rows = bill(home)
+    for one in rows:
+        one |= {name: value.replace("gpt-5.4/image_tool_", "gpt-image-2/") for name, value in one.items()}
+        if one["SkuId"].startswith("gpt-image-2"):
+            one["SkuMeter"] = one["SkuId"].replace("/", " ")
+    name = "drawn by a tool"
+    expected = {
+        ("gpt-5.4", "image_tool_input_tokens", "missing on the bill", "-0.0075", name),  # 1,500 × 5
+        ("gpt-5.4", "image_tool_output_tokens", "missing on the bill", "-0.18624", name),  # 6,208 × 30
+        ("gpt-image-2", "input_tokens", "missing in the meter", "0.0075", name),
+        ("gpt-image-2", "output_tokens", "missing in the meter", "0.18624", name),
+    }
+    assert drawn(reconciled(home, rows)) == expected
+    # Of another quantity nothing is said.
+    [more] = [one for one in rows if one["SkuId"] == "gpt-image-2/output_tokens"]
+    priced(more, 6_209, "30")
+    assert {cause for _, unit, *_, cause in drawn(reconciled(home, rows)) if "output" in unit} == {UNEXPLAINED}
+
+
+def drawn(told: Reconciliation) -> set[tuple[str, ...]]:
+    return {
+        (line.product, item.unit, item.status, f"{item.difference.normalize():f}", item.causes[0].name)
+        for line in told.found.lines
+        for item in line.items
+        if item.status != "matched"
+    }
+
+
 @pytest.mark.parametrize("hours", [-5, 3, -16])
 def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
     """The cloud's day begins at midnight of its own clock: each hour is billed on the day that it has there. A day of
@@ -507,7 +546,8 @@ def test_what_is_no_bill_is_refused(home: Home, name: str, content: bytes | None
 def test_every_cause_of_the_table_is_planted_somewhere(home: Home) -> None:
     planted = {cause for _, expected in PLANTED for _, _, *causes in expected.values() for cause in causes}
     planted |= {cause for _, _, cause, _ in PRICES}
-    elsewhere = {"time zone of the day boundary", "another name of the region", "another tier", "no price", "discount"}
+    elsewhere = {"time zone of the day boundary", "another name of the region", "drawn by a tool"}
+    elsewhere |= {"another tier", "no price", "discount"}
     assert set(CAUSES) | {UNEXPLAINED} == planted | elsewhere
 
 

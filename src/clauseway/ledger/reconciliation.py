@@ -23,6 +23,7 @@ from typing import NamedTuple
 import msgspec
 
 from clauseway.metering import Unit
+from clauseway.metering.units import WHOLES_OF
 from clauseway.values import USD, Interval, exact_product, exact_sum
 
 MATCHED = "matched"
@@ -50,6 +51,19 @@ _OFFSETS = tuple(
         key=lambda hours: (abs(hours), hours),
     )
 )
+
+
+# The whole that holds what a response's tool read or drew → the whole that a bill has it in, under
+# the model that draws.
+_DRAWN: Mapping[Unit, Unit] = {
+    Unit.IMAGE_TOOL_INPUT_TOKENS: Unit.INPUT_TOKENS,
+    Unit.IMAGE_TOOL_OUTPUT_TOKENS: Unit.OUTPUT_TOKENS,
+}
+
+
+def _whole_of(unit: Unit) -> Unit:
+    """Return the outermost whole that a unit lies in; the unit itself if it is a whole."""
+    return WHOLES_OF[unit][-1] if unit in WHOLES_OF else unit
 
 
 class Metered(msgspec.Struct, frozen=True, kw_only=True):
@@ -289,12 +303,16 @@ class _Book:
         self.hours: dict[ItemPlace, dict[int, int]] = {}
         self.regions: dict[tuple[str, str, Unit], set[ItemPlace]] = {}
         self._offsets: dict[ItemPlace, int] = {}
+        # The clouds and regions in which a response's tool drew.
+        self.drawn: set[tuple[str, str]] = set()
         late = total = 0
         for usage in metered:
             place = ItemPlace(usage.cloud, usage.region, usage.product, usage.unit)
             by_hour = self.hours.setdefault(place, {})
             by_hour[usage.hour] = by_hour.get(usage.hour, 0) + usage.quantity
             late, total = late + usage.is_late, total + 1
+            if _whole_of(usage.unit) in _DRAWN:
+                self.drawn.add((usage.cloud, usage.region))
             if usage.day in days:
                 self._side(place, usage.day).metered.append(usage)
         for row in billed:
@@ -314,6 +332,20 @@ class _Book:
 
     def at(self, place: ItemPlace, day: date) -> _Sides:
         return self.sides.get(place, {}).get(day, _Sides([], []))
+
+    def by_product(
+        self, place: ItemPlace, day: date, whole: Unit
+    ) -> Mapping[str, tuple[int, Decimal]]:
+        """Return what each product in a cloud and region has of a whole with its parts on a day:
+        metered and billed."""
+        sums: dict[str, tuple[int, Decimal]] = {}
+        for other in self.sides:
+            if (other.cloud, other.region, _whole_of(other.unit)) == (*place[:2], whole):
+                metered, billed = self.at(other, day)
+                count, quantity = sums.get(other.product, (0, _ZERO))
+                count += sum(usage.quantity for usage in metered)
+                sums[other.product] = count, exact_sum((quantity, *(row.quantity for row in billed)))
+        return sums
 
     def offset(self, place: ItemPlace) -> int:
         """Return the hours by which the days of a place's bill begin before UTC's if every day then
@@ -663,6 +695,27 @@ def _region(case: _Case) -> str:
     return ""
 
 
+def _drawn(case: _Case) -> str:
+    """What the tool of a response drew: metered under the model that was asked, because no answer
+    names another, and billed under the model that draws."""
+    place, whole = case.place, _whole_of(case.place.unit)
+    pair = next((pair for pair in _DRAWN.items() if whole in pair), None)
+    if pair is None or place[:2] not in case.book.drawn:
+        return ""
+    drawn = case.book.by_product(place, case.day, pair[0])
+    count = sum(metered for metered, _ in drawn.values())
+    if not count or any(billed for _, billed in drawn.values()):
+        return ""
+    tolerance = case.book.tolerance.quantity
+    for product, (metered, billed) in case.book.by_product(place, case.day, pair[1]).items():
+        if abs(billed - metered - count) <= tolerance:
+            if whole is pair[0]:
+                return f"billed as {pair[1].column} of {product}, the model that draws"
+            if product == place.product:
+                return f"metered as {pair[0].column} of {', '.join(sorted(drawn))}"
+    return ""
+
+
 def _late(case: _Case) -> str:
     """Usage recorded more than a day late, which the bill lacks."""
     late = [usage for usage in case.metered if usage.is_late]
@@ -759,6 +812,7 @@ CAUSES: Mapping[str, Callable[[_Case], str]] = {
     "late record": _late,
     "time zone of the day boundary": _time_zone,
     "another name of the region": _region,
+    "drawn by a tool": _drawn,
     "not billed yet": _not_yet,
     "rounding of quantities": _quantity_rounding,
     "estimated usage": _estimated,
