@@ -324,6 +324,13 @@ def signed_by_openai(*statements: Statement) -> list[VerifiedFile]:
     ]
 
 
+def closed_settlement(home: Home) -> Settlement:
+    with open_lake(home) as lake:
+        books = Books(lake.control)
+        [receipt] = books.closed_receipts().values()
+        return books.settlement(receipt)
+
+
 def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None:
     folder = tmp_path / "agreement"
     folder.mkdir()
@@ -368,6 +375,12 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     assert equivocations(signed_by_openai(first, again)) == []
     [told_otherwise] = equivocations(signed_by_openai(first, again, statement_of(forged)))
     assert told_otherwise.named == ("1", "2")
+    # A statement for a party of which nothing changed says too that it restates the month.
+    unchanged = statement_of(restated, "amazon")
+    assert (unchanged.restates, unchanged.is_restatement) == ("2026-04", True)
+    assert verify_statement(home, unchanged).same
+    for other in (statement_of(closed_settlement(home), "amazon"), again):
+        assert equivocations(signed_by_openai(other, unchanged)) == []
     assert settled("2026-05") == may
     exported = lines_table([statement_of(may)]).to_pylist()
     told = [(row["term"], str(row["amount"].quantize(D("0.01"))), row["corrects"], row["restates"]) for row in exported]

@@ -9,7 +9,7 @@ the same bytes.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 import msgspec
@@ -97,7 +97,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     `lines` are those of the shares, corrections and restatements, flat and with their ids, in the
     order of the directions; they sum to the directions' totals, and so do `dues`, the payments term
-    by term. Raise ValueError where `as_of` is no month.
+    by term. `restates` is the closed month that it restates, where no direction says so by its
+    changes. Raise ValueError where `as_of` is no month.
     """
 
     party: str
@@ -110,6 +111,7 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     inputs: Inputs
     receipt: str
     dues: tuple[Due, ...] = ()
+    restates: str | msgspec.UnsetType = msgspec.UNSET
 
     def __post_init__(self) -> None:
         if self.as_of != calendar_period(self.as_of.begin, "month"):
@@ -124,8 +126,8 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_restatement(self) -> bool:
-        """Return whether it restates a closed month, and says what changed."""
-        return any(direction.changes for direction in self.directions)
+        """Return whether it restates a closed month."""
+        return bool(self.restates) or _has_changes(self.directions)
 
     def rate_of(self, line: StatementLine) -> Decimal | None:
         """Return the one rate that gives a line's amount; None if there is none: of the difference
@@ -154,7 +156,7 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
     directions = tuple(
         _direction(settlement, due, *pair) for pair in sorted(pairs) if not party or party in pair
     )
-    return Statement(
+    statement = Statement(
         party=party,
         as_of=settlement.period,
         known_at=settlement.inputs.known_at,
@@ -166,6 +168,18 @@ def statement_of(settlement: Settlement, party: str = "") -> Statement:
         receipt=settlement.receipt,
         dues=due,
     )
+    return _marked(statement) if settlement.restates else statement
+
+
+def _marked(restatement: Statement) -> Statement:
+    """Return a restatement with its mark, where no direction says by its changes that it is a
+    restatement: nothing of its party changed."""
+    restates = msgspec.UNSET if _has_changes(restatement.directions) else restatement.month
+    return msgspec.structs.replace(restatement, restates=restates)
+
+
+def _has_changes(directions: Iterable[Direction]) -> bool:
+    return any(direction.changes for direction in directions)
 
 
 def concerning(statement: Statement, party: str) -> Statement:
@@ -174,13 +188,14 @@ def concerning(statement: Statement, party: str) -> Statement:
     if not party:
         return msgspec.structs.replace(statement, party="")
     directions = [each for each in statement.directions if party in (each.payer, each.payee)]
-    return msgspec.structs.replace(
+    part = msgspec.structs.replace(
         statement,
         party="",
         directions=tuple(directions),
         lines=tuple(line for line in statement.lines if party in (line.payer, line.payee)),
         dues=tuple(due for due in statement.dues if party in (due.payer, due.payee)),
     )
+    return _marked(part) if statement.is_restatement else part
 
 
 def amounts_restated(statement: Statement) -> dict[str, Decimal]:

@@ -1,7 +1,7 @@
 """A statement as people read it: amounts as text, headings in words, every line with its clause
 and its working."""
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal
 
@@ -74,14 +74,9 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
         party=statement.party,
         assumed=_assumed(statement, {assumption.name for assumption in statement.assumptions}),
         digest=digest_of(statement),
-        calendar=() if _is_restatement(statement) else _calendar(statement, named),
+        # What a restatement changed is paid with the month that was open then.
+        calendar=() if statement.is_restatement else _calendar(statement, named),
     )
-
-
-def _is_restatement(statement: Statement) -> bool:
-    """Return whether the statement restates a closed month: what it changed is paid with the
-    month that was open then."""
-    return any(direction.changes for direction in statement.directions)
 
 
 def _parts(statement: Statement, direction: Direction) -> str:
@@ -406,12 +401,20 @@ def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
         ReceiptLine(name="statement", value=digest_of(statement)),
         ReceiptLine(name="engine", value=inputs.engine),
         ReceiptLine(name="as of", value=f"{statement.as_of.begin} to {last_day}"),
+        *_unchanged(statement),
         _knowledge(statement.known_at),
         ReceiptLine(name="agreement", value=inputs.agreement),
         ReceiptLine(name="facts", value=inputs.facts),
         ReceiptLine(name="price book", value=inputs.price_book),
         ReceiptLine(name="usage", value=_usage(inputs)),
     )
+
+
+def _unchanged(statement: Statement) -> Iterator[ReceiptLine]:
+    """Yield that it is a restatement, where no section says so."""
+    if statement.restates:
+        value = f"the closed month, without a change for {statement.party}"
+        yield ReceiptLine(name="restates", value=value)
 
 
 def _knowledge(known_at: str) -> ReceiptLine:
