@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import httpx
+import msgspec
 import pytest
 
 import clauseway.agreement
@@ -16,6 +17,7 @@ from awaiting import eventually
 from clauseway.app.books.basis import basis_of, change_prices
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.locks import locked
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import serving as serving_module
@@ -169,6 +171,17 @@ def test_a_book_that_is_accepted_while_the_processes_start_is_not_replaced(
     with pytest.raises(InvalidInput, match="another price book than this home holds"), serving(options, first):
         pytest.fail("the gateway would sell by another book than the home holds")
     assert basis_of(home).of("prices")[0].label.startswith("other.csv")
+
+
+def test_a_home_that_begins_beside_its_configuration_is_told(tmp_path: Path) -> None:
+    """The disk of an older home may not be mounted: in its place is an empty folder."""
+    home = Home(tmp_path / "mount")
+    beside = ServeOptions(home=home, opened=open_agreements([]), configuration=tmp_path / "clauseway.toml")
+    [note] = serving_module._begun(beside)
+    assert note.startswith(f"A new home begins at {home.root}: without keys, usage and books.")
+    assert serving_module._begun(msgspec.structs.replace(beside, configuration=home.configuration)) == ()
+    with open_control(home.make()):
+        assert serving_module._begun(beside) == ()
 
 
 def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> None:

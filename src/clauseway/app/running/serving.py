@@ -294,6 +294,7 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
         )
     clock = ("--simulated-clock", str(options.simulated_clock)) if options.simulated_clock else ()
     with contextlib.ExitStack() as stack:
+        begun = _begun(options)
         if not options.home.is_begun:
             # Serving that is refused makes no home.
             _plan_from(_read_sources(options), options, book)
@@ -337,7 +338,11 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             taken = gateways.listen(host, port, plan.settings)
             gateways.start()
             served = _served(options, configuration, gateways, host, taken, clock)
-            served.notes = (*moved("the gateway listens", port, USUAL_PORT, taken), *served.notes)
+            served.notes = (
+                *begun,
+                *moved("the gateway listens", port, USUAL_PORT, taken),
+                *served.notes,
+            )
             starting.pop_all()
         stack.callback(served.stop)
         served.inputs, served.seen_to, served.identity = inputs, seen_to, identity
@@ -346,6 +351,18 @@ def serving(options: ServeOptions, book: Path | None = None) -> Iterator[Served]
             record_first_use(home, lambda: first_prices(home, book), "first used by the gateway")
         )
         yield served
+
+
+def _begun(options: ServeOptions) -> tuple[str, ...]:
+    """Return a sentence where a new home begins that its configuration is not a part of: the disk
+    of an older one may have gone from that place."""
+    root = options.home.root.resolve()
+    if options.home.is_begun or options.configuration.resolve().is_relative_to(root):
+        return ()
+    return (
+        f"A new home begins at {root}: without keys, usage and books. If it should be an older one, "
+        "stop, and look whether its disk is mounted.",
+    )
 
 
 @contextlib.contextmanager
