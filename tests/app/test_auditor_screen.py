@@ -16,10 +16,12 @@ import pytest
 from starlette.testclient import TestClient
 
 import settled_book
+from clauseway.agreement import Launch
 from clauseway.app.agreements.explaining import explain
 from clauseway.app.books.party_keys import create_key
 from clauseway.app.books.trusted_keys import trusted_keys, withdraw_key
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of, open_agreements
 from clauseway.app.reports.handed_statements import (
     DIFFERS,
@@ -30,10 +32,11 @@ from clauseway.app.reports.handed_statements import (
 )
 from clauseway.app.reports.signing import sign
 from clauseway.app.running.pages_process import HomePages
-from clauseway.app.screens.auditor_page import statement_check
+from clauseway.app.screens.auditor_page import auditor_page, statement_check
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.storage.control.actor import acting
+from clauseway.values import KnownAt
 from clauseway.web.pages import create_app
 from clauseway.wording.names import Wording
 from database_connections import connections_made, queries_asked
@@ -58,6 +61,20 @@ def test_a_page_is_read_by_one_connection(client: TestClient, page: str) -> None
     with connections_made() as made:
         assert client.get(page).status_code == 200
     assert len(made) == 1
+
+
+def test_of_many_facts_the_screen_has_the_latest_known(home: Home) -> None:
+    opened = open_agreement()
+    count = len(opened.facts.facts)
+    launch = next(fact for fact in opened.facts.facts if isinstance(fact, Launch))
+    later = [
+        msgspec.structs.replace(launch, product=f"model-{number}", known=KnownAt(launch.known.instant_ns, 1_000 + number))
+        for number in range(300)
+    ]
+    many = msgspec.structs.replace(opened, facts=opened.facts.with_facts(later))
+    screen = auditor_page(home, many, {}, KnownAt.everything(), ())
+    assert (len(screen.facts), screen.facts_left_out) == (200, count + 100)
+    assert ("model-100" in screen.facts[0].in_words, "model-299" in screen.facts[-1].in_words) == (True, True)
 
 
 @pytest.mark.parametrize(("page", "read_again"), [("/", 0), ("/auditor", 0), ("/finance", 1)])

@@ -66,8 +66,9 @@ class KeyShown(msgspec.Struct, frozen=True):
 
 
 class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
-    """The auditor's screen. The log's rows come latest first. Where no month is settled,
-    `empty_command` settles one, or makes a home to try."""
+    """The auditor's screen. The log's rows come latest first. `facts` are those that became known
+    last; before them came `facts_left_out`. Where no month is settled, `empty_command` settles one,
+    or makes a home to try."""
 
     title: str
     months: tuple[StatedMonth, ...]
@@ -76,6 +77,7 @@ class AuditorContext(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[KeyShown, ...]
     alerts: tuple[Alert, ...] = ()
     empty_command: str = ""
+    facts_left_out: int = 0
 
 
 class CheckContext(msgspec.Struct, frozen=True, kw_only=True):

@@ -43,6 +43,8 @@ BOOKS = "books"
 # Loads libraries that no other page needs: an engine that counts usage.
 _VERIFYING = "clauseway.app.reports.verifying"
 _LOG_ROWS_MAX = 50
+# The latest known: a register of years has thousands, which make a page of megabytes.
+_FACTS_MAX = 200
 
 
 def auditor_page(
@@ -56,6 +58,7 @@ def auditor_page(
     words = Wording.of(each_of(opened))
     months = month_states(home, settled)
     states = {month.period: month.state for month in months}
+    facts = _facts(opened, words, known_at)
     return AuditorContext(
         title=title_of(opened),
         months=tuple(
@@ -68,7 +71,8 @@ def auditor_page(
             )
             for period, month in reversed(settled.items())
         ),
-        facts=tuple(_facts(opened, words, known_at)),
+        facts=tuple(_latest_known(facts)),
+        facts_left_out=max(len(facts) - _FACTS_MAX, 0),
         log=tuple(_logged(words, row) for row in reversed(list_log(home, limit=_LOG_ROWS_MAX))),
         keys=tuple(_keys(home, words)),
         alerts=alerts,
@@ -94,6 +98,14 @@ def _facts(opened: Opened, words: Wording, known_at: KnownAt) -> list[FactShown]
             for fact in list_facts(asked, known_at)
         ]
     return shown
+
+
+def _latest_known(facts: list[FactShown]) -> list[FactShown]:
+    """Return the facts that are shown: where some have to be left out, those of all agreements that
+    became known last."""
+    if len(facts) <= _FACTS_MAX:
+        return facts
+    return sorted(facts, key=lambda fact: fact.known_at)[-_FACTS_MAX:]
 
 
 def _fact(fact: ListedFact, in_words: str, document: str) -> FactShown:
