@@ -68,7 +68,9 @@ def test_of_many_facts_the_screen_has_the_latest_known(home: Home) -> None:
     count = len(opened.facts.facts)
     launch = next(fact for fact in opened.facts.facts if isinstance(fact, Launch))
     later = [
-        msgspec.structs.replace(launch, product=f"model-{number}", known=KnownAt(launch.known.instant_ns, 1_000 + number))
+        msgspec.structs.replace(
+            launch, product=f"model-{number}", known=KnownAt.parse(f"2027-01-01T00:{number // 60:02}:{number % 60:02}Z")
+        )
         for number in range(300)
     ]
     many = msgspec.structs.replace(opened, facts=opened.facts.with_facts(later))

@@ -105,7 +105,7 @@ def _latest_known(facts: list[FactShown]) -> list[FactShown]:
     became known last."""
     if len(facts) <= _FACTS_MAX:
         return facts
-    return sorted(facts, key=lambda fact: fact.known_at)[-_FACTS_MAX:]
+    return sorted(facts, key=lambda fact: fact.known_at or str(fact.effective))[-_FACTS_MAX:]
 
 
 def _fact(fact: ListedFact, in_words: str, document: str) -> FactShown:
