@@ -247,6 +247,26 @@ AWS_FIRST = ("amazon-bedrock gpt-9 2026-06-02T08:00:00+00:00 c1", "azure gpt-9 2
             "cannot tell",
             "7 days after aws",
         ),
+        # A week after 27 April, when the clause began to bind what first ships, a listing lags no more.
+        (
+            ("openai gpt-9 2026-05-03T08:00:00+00:00 c1", *AWS_FIRST),
+            "later",
+            "cannot tell",
+            "7 days after aws",
+        ),
+        (
+            ("openai gpt-9 2026-05-04T08:00:00+00:00 c1", *AWS_FIRST),
+            "later",
+            "yes",
+            "7 days after aws",
+        ),
+        # Where observation of Azure began later, nothing says since when it had been there.
+        (
+            (AWS_FIRST[0], "azure-cognitive-services gpt-9 2026-06-09T08:00:00+00:00 c2"),
+            "cannot tell",
+            "yes",
+            "already listed on azure when observation there began",
+        ),
         (AWS_FIRST[:1], "cannot tell", "yes", "on aws, and nothing is on record on azure"),
         # Six days apart, in either order: what is listed later may have shipped first.
         (

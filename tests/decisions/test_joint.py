@@ -9,8 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.agreement import boundaries, read_with_facts
+from clauseway.catalog import ProductClass
 from clauseway.decisions import AskedAgreement, Outcome, Question, all_questions, decide_together, joint_catalog
-from clauseway.decisions.joint_answers import JointSide, check_regions_together, put_to, supposing_together
+from clauseway.decisions.joint_answers import (
+    JointSide,
+    check_regions_together,
+    own_options,
+    put_to,
+    supposing_together,
+)
 from clauseway.decisions.searches.change import WouldChange, would_change_together
 from clauseway.decisions.searches.compare import Combination, grouped
 from clauseway.decisions.searches.joint import (
@@ -206,6 +213,30 @@ def test_every_choice_of_readings_begins_with_each_agreements_own_default() -> N
         msgspec.structs.replace(asked[1].agreement, readings=turned), asked[1].catalog, asked[1].facts
     )
     assert every_reading_together([asked[0], other], {}) == [{}, {"READS": "every"}, {"READS": "new"}]
+
+
+def test_of_what_two_agreements_name_the_first_prevails_and_a_class_takes_what_either_lets_it_take() -> None:
+    north = agreement("north", "an offer first").catalog
+    south = msgspec.structs.replace(
+        agreement("south", "nothing more").catalog,
+        operators={"east": "reseller", "far": "maker"},
+        classes={"app": ProductClass(id="app", actions=frozenset({"license"}))},
+    )
+    both = joint_catalog([north, south])
+    assert both.operators == {"east": "partner", "west": "maker", "far": "maker"}
+    assert both.classes["app"].actions == {"serve", "sell", "license"}
+    assert both.subjects == {"hosting"}
+    # Where one of them does not know what is offered, nobody knows what else may be.
+    assert joint_catalog([north, msgspec.structs.replace(south, subjects=None)]).subjects is None
+
+
+# The options that are chosen → that under which an agreement is asked that knows READS: every, or new.
+OWN_OPTIONS = [({}, "every"), ({"READS": "new"}, "new"), ({"READS": "old"}, "every"), ({"OTHER": "new"}, "every")]
+
+
+@pytest.mark.parametrize(("chosen", "own"), OWN_OPTIONS)
+def test_an_option_that_an_agreement_does_not_define_leaves_it_its_default(chosen: dict[str, str], own: str) -> None:
+    assert own_options(agreement("north", "nothing more").agreement, chosen) == {"READS": own}
 
 
 def inside(region: str) -> AskedAgreement:

@@ -23,6 +23,10 @@ def reserved(actions: str, only: str, products: str = "apps", beside: str = "") 
 
 
 LICENSED = "id: l\nkind: licence\nlicensor: maker\nlicensee: partner\nproducts: [rights]\n"
+CARRIED = """carries:
+- {actions: [serve], products: [apps], clouds: [south]}
+- {actions: [sell], products: [apps], clouds: [north]}
+"""
 FIRST_REFUSAL = """
 id: r
 kind: refusal-right
@@ -53,6 +57,23 @@ ARGUED = [
         "sell maker app own segment=state",
         "permitted",
         ["exempts t", "permits g"],
+    ),
+    # A permission overrides the term that it names as long as it holds itself.
+    (
+        permission("g", "maker", "serve").strip() + "\ndespite: [t]\n\n" + reserved("serve", "clouds: [north]"),
+        (),
+        "serve maker app own",
+        "permitted",
+        ["permits g"],
+    ),
+    (
+        permission("g", "maker", "serve").strip()
+        + "\ndespite: [t]\nthrough: 2026-03-31\n\n"
+        + reserved("serve", "clouds: [north]"),
+        (),
+        "serve maker app own",
+        "forbidden",
+        ["forbids t"],
     ),
     # The owner hosts where it has launched, from the day of the launch on, and the operator elsewhere.
     (BY_ITS_HOST, (), "sell maker app south", "forbidden", ["forbids t"]),
@@ -87,6 +108,14 @@ ARGUED = [
         "serve shop app north",
         "permitted",
         ["permits p", "permits g"],
+    ),
+    # Of several parts of a licence, it is enough that one covers the act.
+    (
+        LICENSED + CARRIED,
+        (),
+        "sell partner app north",
+        "permitted",
+        ["permits l", *FREE],
     ),
     # What a licence gave and lost, a permission gives again.
     (
@@ -275,6 +304,12 @@ def test_an_ownership_that_ended_is_cited_where_its_end_decides(
     assert cited(decision) == because
 
 
+@pytest.mark.parametrize(("day", "outcome"), [("2026-06-01", "permitted"), ("2026-06-02", "conditional")])
+def test_a_launch_on_its_own_cloud_lets_the_operator_sell_from_its_day_on(day: str, outcome: str) -> None:
+    opened = at_hand("", (LAUNCH % ("north", day),), "launch: It grants resale there.")
+    assert decided(opened, "sell partner app north").outcome == outcome
+
+
 # Who serves and sells, with which rights → what the owner is asked to grant.
 LACKING = [
     ("", (), "maker must grant it to shop; no grant is recorded."),
@@ -315,6 +350,8 @@ SHARES = [
     ),
     (SHARED % ("t", "apps", "north"), "cloud=north", "permitted", ["permits t: due"]),
     (SHARED % ("t", "apps", "north"), "cloud=south", "forbidden", ["forbids t: sales on that cloud are in no base"]),
+    # A base without clouds takes in the sales on each.
+    (SHARED.replace(", clouds: [%s]", "") % ("t", "apps"), "cloud=south", "permitted", ["permits t: due"]),
     (
         SHARED % ("t", "apps", "north") + "through: 2026-03-31",
         "app north",

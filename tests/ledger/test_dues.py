@@ -277,17 +277,23 @@ def test_another_rate_ahead_leaves_the_settled_months_as_they_are(
 
 
 def test_a_restatement_is_due_with_the_month_that_brings_it() -> None:
-    """January is closed at 20.00. In March 50.00 more of January are known: 10.00, due 30 days after 31 March."""
-    of = share(late="restatement", payment=PaymentTerm(due_days=30))
+    """January is closed at 20.00. In March 50.00 more of January are known: 10.00, due 30 days after 31 March.
+
+    A tenth is withheld of all that is due, and so of the restated amount too.
+    """
+    of = share(late="restatement", payment=PaymentTerm(due_days=30), withholding="10 %")
     history = History([of])
     january, more = sold("01-10", "100.00"), sold("01-20", "50.00")
     for number, known in enumerate(([january], [january], [january, more])):
         history.close(number, known)
-    told = [[(str(one.share), str(one.restated), one.due) for one in dues(each)] for each in history.closed]
+    told = [
+        [(str(one.share), str(one.restated), str(one.withheld), one.due) for one in dues(each)]
+        for each in history.closed
+    ]
     assert told == [
-        [("20.00", "0.00", date(2026, 3, 2))],
-        [("0.00", "0.00", date(2026, 3, 30))],
-        [("0.00", "10.00", date(2026, 4, 30))],
+        [("20.00", "0.00", "2.00", date(2026, 3, 2))],
+        [("0.00", "0.00", "0.00", date(2026, 3, 30))],
+        [("0.00", "10.00", "1.00", date(2026, 4, 30))],
     ]
     # What was counted once is not due again, and a second change counts from the first.
     history.close(3, [january, more])

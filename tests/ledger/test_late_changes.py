@@ -19,12 +19,14 @@ from clauseway.ledger import (
     late,
     never_closed,
     stated,
+    statement_of,
     summary_of,
     uncounted,
 )
 from clauseway.ledger.assumptions import ESTIMATED, OURS
 from clauseway.ledger.closing import Late
 from clauseway.ledger.settlement import Disputed
+from clauseway.ledger.statement import amounts_restated
 
 APRIL = month("2026-04")
 SALES = [sold("04-02", "100.00")]
@@ -360,22 +362,26 @@ def test_who_changed_an_input_and_why(closed: Settlement, now: Settlement, cause
     assert "bob" not in again.causes[0]
 
 
-def test_a_line_of_disputed_sales_alone_is_stated_with_what_is_at_stake() -> None:
+@pytest.mark.parametrize("amount", ["3.00", "-3.00"])
+def test_a_line_of_disputed_sales_alone_is_stated_with_what_is_at_stake(amount: str) -> None:
+    """Below zero where other lines had its part of a cap meanwhile."""
     at_stake = Disputed(
         term="A1.share",
         payer="maker",
         payee="host",
         line="A1.share|minimum|2026-04|",
-        amount=D("3.00"),
+        amount=D(amount),
         citation=cited("A1.share"),
     )
     closed = april()
     disputed = msgspec.structs.replace(closed, disputed=(at_stake,))
     line = stated(disputed)["A1.share|minimum|2026-04|"]
-    assert [str(each) for each in (line.amount, line.disputed, line.base, line.requests)] == ["0", "3.00", "0", "0"]
+    assert [str(each) for each in (line.amount, line.disputed, line.base, line.requests)] == ["0", amount, "0", "0"]
     [change] = changes(closed, disputed, stated(closed))
-    assert [str(each) for each in (change.amount, change.old_disputed, change.new_disputed)] == ["0", "0", "3.00"]
+    assert [str(each) for each in (change.amount, change.old_disputed, change.new_disputed)] == ["0", "0", amount]
     assert change.causes == ("a dispute was opened",)
+    [ended] = changes(disputed, closed, stated(disputed))
+    assert ended.causes == ("a dispute was resolved",)
 
 
 FIRST = settled([SALES[0], MORE], APRIL, share(late="restatement"))
@@ -425,6 +431,30 @@ def test_a_restatement_keeps_the_shares_that_are_not_restated() -> None:
     assert told(late(closed, [restatement], reported(came), now)) == ([], [])
     # A month that was never closed cannot be restated.
     assert told(late(never_closed(APRIL, INPUTS), [], [], now)) == (["A1.share +22.00", "B1.share +5.50"], [])
+
+
+# What the agreement said of late changes when April was closed · what it says now → a correction, or a restatement.
+SAID_OF_LATE = [("correction", "restatement", False), ("restatement", "correction", True)]
+
+
+@pytest.mark.parametrize(("then", "now", "corrects"), SAID_OF_LATE)
+def test_a_late_change_goes_where_the_agreement_says_now(then: str, now: str, corrects: bool) -> None:
+    more = settled([SALES[0], MORE], APRIL, share(late=now))
+    nothing = list[str]()
+    expected = (["A1.share +10.00"], nothing)
+    assert told(late(settled(SALES, APRIL, share(late=then)), [], [], more)) == expected[:: 1 if corrects else -1]
+
+
+def test_a_restatement_keeps_what_its_month_owed_for_closed_ones_and_says_what_it_restates() -> None:
+    """April was closed with 3.00 more for March. Late usage makes 30.00 of April's own 20.00."""
+    [march] = changes(april(), april(sales=(DEARER,)), stated(april()))
+    owed = msgspec.structs.replace(march, period=month("2026-03"))
+    closed = corrected(settled(SALES, APRIL, share(late="restatement")), [owed], ["r1"], [owed])
+    [restatement] = restatements(late(closed, [], [], FIRST))
+    assert (restatement.corrections, restatement.restated) == ((owed,), (owed,))
+    statement = statement_of(restatement)
+    assert statement.is_restatement
+    assert amounts_restated(statement) == {LINE: D("20.00")}
 
 
 def test_the_receipt_covers_what_is_owed_for_closed_months() -> None:

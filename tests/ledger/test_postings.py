@@ -234,3 +234,7 @@ def test_what_is_owed_for_a_closed_month_is_dated_in_the_open_one() -> None:
             },
         )
     ]
+    # The late usage was a mistake: once nothing is owed for April any more, May takes its correction back.
+    [back] = accruals(msgspec.structs.replace(may, corrections=()), [correction])
+    assert not any(balances([correction, back]).values())
+    assert back.reference == correction.reference

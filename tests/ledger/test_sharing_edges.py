@@ -9,6 +9,7 @@ from share_tables import amounts, at, in_order, month, only, settled, share, sol
 
 from clauseway.agreement.language.shares import RevenueShare, ShareBase, Tier
 from clauseway.ledger import RevenueLine
+from clauseway.ledger.revenue import left_of_sales
 from clauseway.values import exact_sum
 
 MAY = month("2026-05")
@@ -88,6 +89,25 @@ def test_sales_of_a_day_are_taken_back_from_their_own_line(
     assert {line.cloud: str(line.amount) for line in only(may).lines if line.base or line.amount} == {
         cloud: amount for cloud, amount in owed.items() if amount != "0.00"
     }
+
+
+# Three sales of one line, 10.00 at eight, 30.00 at nine and 5.00 at ten · what a credit of the sale at nine takes back →
+# what is left of each: the sale itself goes first, then those before it, then those after.
+TAKEN_BACK_OF_NINE = [
+    ("12.00", {"r8": "10.00", "r9": "18.00", "r10": "5.00"}),
+    ("30.00", {"r8": "10.00", "r10": "5.00"}),
+    ("35.00", {"r8": "5.00", "r10": "5.00"}),
+    ("43.00", {"r10": "2.00"}),
+    # More than the line has: the rest stays, and takes from the base.
+    ("50.00", {"c1": "-5.00"}),
+]
+
+
+@pytest.mark.parametrize(("back", "left"), TAKEN_BACK_OF_NINE)
+def test_a_credit_takes_its_own_sale_then_those_before_then_those_after(back: str, left: dict[str, str]) -> None:
+    records = [at("05-02", hour, f"r{hour}", amount) for hour, amount in ((8, "10.00"), (9, "30.00"), (10, "5.00"))]
+    kept = left_of_sales([at("05-02", 9, "c1", f"-{back}"), *records])
+    assert {record.request_id: str(record.amount) for record in kept} == left
 
 
 def test_a_day_within_which_a_band_begins_is_split_however_many_digits_its_amounts_have() -> None:

@@ -126,6 +126,22 @@ def test_what_a_line_says_of_closed_months() -> None:
     assert [str(line.days.begin) for line in statement.lines[-2:]] == ["2026-04-01", "2026-03-01"]
 
 
+def test_a_pair_that_only_has_changes_of_closed_months_has_a_direction() -> None:
+    """Neither a share in force nor an ended one is between the two."""
+    nothing = settled([], MAY)
+    owed = change("host", "maker", "5.00", "8.00")
+    for corrections, restated in (([owed], []), ([], [owed])):
+        [direction] = statement_of(corrected(nothing, corrections, ["r1"], restated)).directions
+        assert (direction.payer, direction.payee, str(direction.total)) == ("host", "maker", "3.00")
+
+
+def test_a_minimum_has_no_rate_and_a_product_of_that_name_has_one() -> None:
+    statement = statement_of(settled(SALES, MAY, A1, figures=FIGURES, assume=["rate-a", "cap-a"]))
+    line = msgspec.structs.replace(statement.lines[0], product="minimum")
+    assert statement.rate_of(line) == D("0.20")
+    assert statement.rate_of(msgspec.structs.replace(line, seller="")) is None
+
+
 def test_what_a_line_rests_on() -> None:
     """Its share's own figures, and those of ours that hold for all; its clause, and what ended it."""
     lines = {(line.term, line.cloud): line for line in statement_of(settled_may()).lines if not line.is_change}

@@ -145,6 +145,13 @@ CONSIDERED: list[tuple[list[str], Sale, int, list[str]]] = [
             "won: it names the most of those that hold",
         ],
     ),
+    # A discount on batches is no price of them.
+    (
+        [line("above=100"), line("off=5 tier=batch")],
+        Sale("gpt", "aws", "openai", "", tier="batch"),
+        500,
+        ["won: it names the most of those that hold", "discount: it names the most of those that hold"],
+    ),
     (
         [line(), line("off=10 cloud=aws"), line("off=5"), line("off=5 cloud=azure")],
         SALE,
@@ -286,6 +293,18 @@ def test_a_line_that_names_both_conditions_decides_between_them(third: str, deci
         assert book(*lines).price(Sale("gpt", "aws", "openai", ""), IN, DAY) == 1_000_000
         return
     with pytest.raises(InvalidInput, match="line 2 is as specific and meets it on 2026-02-01"):
+        book(*lines)
+
+
+@pytest.mark.parametrize(("known", "decides"), [("01", True), ("02", True), ("03", True), ("04", False)])
+def test_a_line_decides_if_it_is_known_once_both_are(known: str, decides: bool) -> None:
+    """The first of the two was recorded on New Year's Day, the second on 3 January."""
+    third = line(f"cloud=aws seller=openai known_at=2026-01-{known}")
+    lines = (line("cloud=aws"), line("seller=openai known_at=2026-01-03"), third)
+    if decides:
+        book(*lines)
+        return
+    with pytest.raises(InvalidInput, match="line 2 is as specific"):
         book(*lines)
 
 
@@ -442,7 +461,9 @@ def test_a_line_counts_from_the_instant_it_was_recorded() -> None:
     sale = Sale("gpt", "aws", "openai", "")
     then = PriceTable(read, entry.known_at)
     assert then.price(sale, IN, DAY) == 1_000_000
-    assert [each.verdict for each in considered(then, sale, IN, DAY, 1)] == ["won"]
+    assert [(each.verdict, each.why) for each in considered(then, sale, IN, DAY, 1)] == [
+        ("won", "it names the most of those that hold")
+    ]
     with pytest.raises(UnknownPrice):
         PriceTable(read, KnownAt(start_of_day_ns(date(2026, 2, 1)) - 1, 0)).price(sale, IN, DAY)
 
@@ -451,6 +472,8 @@ def test_a_charge_has_its_lines_in_order_and_says_where_it_was_missed() -> None:
     table = book(line(), line(unit="output_tokens"), line("off=12.5 cloud=aws", unit=""))
     charge = table.charge(Sale("gpt", "azure", "openai", ""), DAY, {OUT: 2, IN: 1})
     assert [each.unit for each in charge.lines] == [IN, OUT]
+    # Of what was not used, no price is missing, and the charge has no line.
+    assert table.charge(Sale("gpt", "azure", "openai", ""), DAY, {IN: 1, Unit.WEB_SEARCHES: 0}).lines == charge.lines[:1]
     # 12.5 % off 1,000,000 picodollars.
     assert table.price(Sale("gpt", "aws", "openai", ""), OUT, DAY) == 875_000
     for region, said in (("us", "on aws in us sold"), ("", "on aws sold")):

@@ -60,6 +60,9 @@ def test_through_includes_and_until_excludes_the_day() -> None:
     assert date(2031, 1, 1) not in Interval(A5, through(date(2030, 12, 31)))
     assert A5 not in Interval(date(2023, 1, 23), A5)
     assert A5 in Interval(A5)
+    # From a day until the same day there is no day.
+    assert Interval(A5, A5).is_empty
+    assert not Interval(A5, day_after(A5)).is_empty
     assert day_after(FOREVER) == FOREVER
 
 
@@ -98,6 +101,23 @@ def test_how_a_point_of_knowledge_is_written() -> None:
     assert str(KnownAt.end_of(A5)) == "2026-04-27T23:59:59Z"
     assert str(KnownAt(MIDNIGHT + 5)) == "2026-04-27T00:00:00.000000005Z"
     assert KnownAt.end_of(A5).day == A5
+
+
+# A point of knowledge as it is written → nanoseconds after midnight. A day's last second stands for the whole of it.
+WRITTEN = [
+    ("2026-04-27T00:00:00Z", 0),
+    ("2026-04-27T00:00:00.000000005Z", 5),
+    ("2026-04-27T00:00:00.5Z", 500_000_000),
+    ("2026-04-27T23:59:58Z", DAY_NS - 2_000_000_000),
+    ("2026-04-27T23:59:59Z", DAY_NS - 1),
+    ("2026-04-27T23:59:59.250000000Z", DAY_NS - 750_000_000),
+]
+
+
+@pytest.mark.parametrize(("text", "after"), WRITTEN)
+def test_a_point_of_knowledge_is_read_as_it_is_written(text: str, after: int) -> None:
+    assert KnownAt.parse(text) == KnownAt(MIDNIGHT + after)
+    assert KnownAt.parse(str(KnownAt(MIDNIGHT + after))) == KnownAt(MIDNIGHT + after)
 
 
 def test_a_refusal_carries_every_problem_with_what_why_where_and_what_to_do() -> None:

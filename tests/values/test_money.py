@@ -16,6 +16,8 @@ from clauseway.values import (
     round_half_even,
     round_together,
     smallest_unit,
+    unit_of,
+    unreal_amount,
 )
 
 # amount → cents: ties go to the even neighbour, everything else to the nearest
@@ -55,6 +57,36 @@ def test_a_currency_has_its_own_decimal_places(currency: str, unit: str, amount:
     assert amount_text(D(amount), currency) == printed
 
 
+# Amounts of one currency → the unit in which all of them are whole. One in hundredths of a yen makes all be told so.
+UNITS = [
+    ("JPY", ["100", "250.00"], "1"),
+    ("JPY", ["100", "250.40"], "0.01"),
+    ("JPY", [], "1"),
+    ("USD", ["0.01"], "0.01"),
+]
+
+
+@pytest.mark.parametrize(("currency", "amounts", "unit"), UNITS)
+def test_the_unit_of_several_amounts(currency: str, amounts: list[str], unit: str) -> None:
+    assert unit_of(currency, map(D, amounts)) == D(unit)
+
+
+# A record, however deep its amounts stand → the one that no sum of money has.
+UNREAL: list[tuple[object, str | None]] = [
+    ({"USD": D("12.50")}, None),
+    ({"USD": D("1e61")}, "1E+61"),
+    ([("USD", {"tax": [D("NaN")]})], "NaN"),
+    ((D("1e60"), D("1e-61")), "1E-61"),
+    ("1e99", None),
+]
+
+
+@pytest.mark.parametrize(("record", "amount"), UNREAL)
+def test_an_amount_of_no_real_size_is_found_however_deep_it_stands(record: object, amount: str | None) -> None:
+    unreal = unreal_amount(record)
+    assert (None if unreal is None else str(unreal)) == amount
+
+
 # total, weights → parts
 SPLITS: list[tuple[str, dict[str, str], dict[str, str]]] = [
     # a third each: one cent is left, and goes to the id that sorts first
@@ -64,6 +96,8 @@ SPLITS: list[tuple[str, dict[str, str], dict[str, str]]] = [
     ("0.05", {"x": "10", "y": "10", "z": "7"}, {"x": "0.02", "y": "0.02", "z": "0.01"}),
     # a credit: −0.05 × (2000, −1.5, 1) / 1999.5 = −0.05001…, 0.00003…, −0.00002…
     ("-0.05", {"a": "2000", "b": "-1.5", "c": "1"}, {"a": "-0.05", "b": "0.00", "c": "0.00"}),
+    # credits alone: −0.05 × (−1, −2) / −3 = −0.0166…, −0.0333…: the cent left goes to the larger remainder
+    ("-0.05", {"a": "-1", "b": "-2"}, {"a": "-0.02", "b": "-0.03"}),
     # 20 % of 100 − 99: each line keeps its own sign
     ("0.20", {"sale": "100", "credit": "-99"}, {"sale": "20.00", "credit": "-19.80"}),
     # weights that cancel: the whole goes to the id that sorts first
