@@ -147,6 +147,63 @@ def test_the_range_of_changing_growth_holds_the_middle_and_repeats() -> None:
     assert date(2026, 9, 1) < one.reached.likely < date(2026, 12, 31)  # type: ignore[operator]
 
 
+# The bases of settled months · the share then · the share ahead → what is due by each of the next months.
+ANOTHER_CAP = [
+    # 40.00 were due before there was a cap of 30.00: it takes nothing back.
+    (("100", "100"), share(), share(cap="USD 30"), ["40.00", "40.00", "40.00"]),
+    # The cap of 30.00 took 30.00 off the first three months, which stay off under one of 75.00.
+    (("100", "100", "100"), share(cap="USD 30"), share(cap="USD 75"), ["50.00", "70.00", "75.00"]),
+]
+
+
+@pytest.mark.parametrize(("bases", "was", "will", "due"), ANOTHER_CAP)
+def test_another_cap_holds_for_the_months_ahead(
+    bases: tuple[str, ...], was: RevenueShare, will: RevenueShare, due: list[str]
+) -> None:
+    one = ahead(months(sales(*bases), was), will, growth=NO_GROWTH)
+    assert list(cumulative(one).values())[len(bases) : len(bases) + 3] == due
+
+
+def test_a_cap_is_reached_on_the_day_on_which_its_last_cent_is_due() -> None:
+    # March has 100 of base in 31 days: 20 % of 200 and of 30/31 of it are 59.35.
+    for cap, reached in (("USD 59.35", date(2026, 3, 30)), ("USD 59.36", date(2026, 3, 31))):
+        of = share(cap=cap)
+        one = ahead(months(sales("100", "100"), of), of, growth=NO_GROWTH)
+        assert one.reached is not None
+        assert one.reached.likely == reached
+
+
+def test_a_share_that_ended_in_the_last_settled_month_has_its_past() -> None:
+    of = share(end=date(2026, 2, 11))
+    one = ahead(months(sales("100"), of) + [settled(sales("100"), month("2026-02"), of)], of, growth=NO_GROWTH)
+    assert (one.settled, list(cumulative(one))) == (D("20.00"), ["2026-01", "2026-02"])
+
+
+# The bases of settled months, of a share since a day → the changes that growth is drawn from, and its months.
+DRAWN = [
+    # A month without sales is a fall to nothing; from nothing nothing grows.
+    (("1000", "0", "1000", "1000", "500"), date(2026, 1, 1), ("-1", "0", "-0.5"), 1),
+    # January is covered in part: it would look like growth.
+    (("500", "1000", "1100", "1100", "2200"), date(2026, 1, 10), ("0.1", "0", "1"), 2),
+]
+
+
+@pytest.mark.parametrize(("bases", "begin", "changes", "first"), DRAWN)
+def test_which_changes_growth_is_drawn_from(
+    bases: tuple[str, ...], begin: date, changes: tuple[str, ...], first: int
+) -> None:
+    of = share(begin=begin)
+    growth = ahead(months(sales(*bases), of), of).growth
+    assert growth.changes == tuple(map(D, changes))
+    assert growth.months == tuple(f"2026-0{number}" for number in range(first, 6))
+
+
+def test_late_usage_of_a_settled_month_is_no_month_that_nobody_settled() -> None:
+    of = share()
+    january, february = settled(sales("100"), month("2026-01"), of), settled(sales("150", "100"), month("2026-02"), of)
+    assert ahead([january, february], of, growth=NO_GROWTH).unsettled == ()
+
+
 HISTORIES = [
     ("1000",),
     ("1000", "1100", "1200"),  # two changes
@@ -172,6 +229,9 @@ def test_a_month_that_is_not_over_is_no_history() -> None:
     one = ahead(past, of, known=date(2026, 5, 20))
     assert one.growth.months[-1] == "2026-04"
     assert [month.is_settled for month in one.months[:5]] == [True] * 4 + [False]
+    # On the first of June May is over.
+    for known, last in ((date(2026, 5, 31), "2026-04"), (date(2026, 6, 1), "2026-05")):
+        assert ahead(past, of, known=known).growth.months[-1] == last
     with pytest.raises(InvalidInput, match="nothing is settled"):
         ahead(past, of, known=date(2026, 1, 20))
 

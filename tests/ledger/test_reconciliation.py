@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from decimal import Decimal as D
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +145,56 @@ def test_another_quantity_at_another_price_has_two_causes() -> None:
         used, [msgspec.structs.replace(row, currency="EUR"), msgspec.structs.replace(again, currency="EUR")]
     )
     assert [cause.name for cause in found.lines[0].items[0].causes] == ["duplicate", "currency"]
+
+
+def causes(used: list[Metered], rows: list[Billed]) -> dict[str, list[str]]:
+    """Of each item that differs, by its day and region: its status, its difference and its causes."""
+    return {
+        f"{line.day.day} {line.region}": [item.status, f"{item.difference:f}", *(cause.name for cause in item.causes)]
+        for line in compared(used, rows).lines
+        for item in line.items
+        if item.status != "matched"
+    }
+
+
+def test_on_the_last_day_that_was_billed_the_rest_is_missing_and_not_to_come() -> None:
+    used = [metered(30, 7), metered(31, 5, region="west"), metered(60, 3)]
+    assert causes(used, billed(used[:1])) == {
+        "2 west": ["missing on the bill", "-0.000010000000", "no known cause"],
+        "3 eastus2": ["missing on the bill", "-0.000006000000", "not billed yet"],
+    }
+
+
+def test_what_is_metered_and_billed_in_a_region_is_no_other_regions() -> None:
+    """East has what is billed there; west's equal usage is on no bill."""
+    used = [metered(1, 500_000), metered(2, 500_000, region="west")]
+    assert causes(used, billed(used[:1])) == {"1 west": ["missing on the bill", "-1.000000000000", "no known cause"]}
+
+
+def test_rows_without_an_identity_repeat_nothing() -> None:
+    used = [metered(12, 1_000_000)]
+    [row] = billed(used)
+    unnamed = [msgspec.structs.replace(row, identity="", line=number) for number in (2, 3)]
+    assert causes(used, unnamed) == {"1 eastus2": ["quantity differs", "2.000000000000", "no known cause"]}
+
+
+def test_usage_that_is_priced_in_part_has_no_amount() -> None:
+    used = [metered(12, 500_000), metered(13, 500_000, amount=None)]
+    assert causes(used, billed(used)) == {"1 eastus2": ["priced differently", "2.000000000000", "no price"]}
+
+
+def test_usage_of_other_days_is_no_difference() -> None:
+    """A day before the first and a day after the last are read for bills whose days begin at another hour."""
+    used = [metered(-1, 5), metered(12, 7), metered(31 * 24, 5)]
+    assert causes(used, billed(used[1:2])) == {}
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_only_taxes_and_what_is_left_out_on_purpose_ask_for_no_explanation(kind: str) -> None:
+    used = [metered(12, 7)]
+    charge = UncomparedCharge(kind=kind, cost=D("1.00"))
+    found = reconcile(used, billed(used), days=MAY, tolerance=Tolerance(), beside=[charge])
+    assert (found.is_matched, found.is_whole) == (kind in ("taxes", "not compared"), False)
 
 
 KINDS = st.sampled_from(BESIDE)

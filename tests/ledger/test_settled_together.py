@@ -1,6 +1,7 @@
 """A settlement of several shares, of estimates and of disputes at once: its order, its assumptions, its refusals."""
 
 from datetime import date
+from decimal import Decimal as D
 
 import msgspec
 import pytest
@@ -9,6 +10,7 @@ from share_tables import CATALOG, INPUTS, amounts, at, cited, in_order, month, s
 from clauseway.agreement.language.definitions import Figure
 from clauseway.ledger import Assumption, read_assumptions, settle
 from clauseway.ledger.assumptions import ESTIMATED
+from clauseway.ledger.beside import beside
 from clauseway.values import InvalidInput
 
 MAY = month("2026-05")
@@ -73,6 +75,26 @@ def test_a_sale_is_taken_back_on_its_own_day() -> None:
     back = [at("05-02", 9, "b", "-10.00", cloud="own")]
     settlement = in_order(sales, MAY, share(cap="USD 10"), credited=back)
     assert amounts(settlement) == {"A1.share|chat|own|maker": "1.00", "A1.share|chat|rented|maker": "9.00"}
+
+
+def test_two_settlements_beside_each_other_are_the_same_where_bases_are_too() -> None:
+    """The cap of 10.00 is full at a base of 50.00: 60.00 and 70.00 owe the same."""
+    capped = share(cap="USD 10")
+    first, second = (settled([sold("05-01", amount)], MAY, capped) for amount in ("60.00", "70.00"))
+    both = beside(first, second)
+    assert [str(line.difference) for line in both.lines] == ["0.00"]
+    assert (both.is_same, beside(first, first).is_same) == (False, True)
+
+
+def test_two_shares_of_a_direction_stand_beside_one_as_one_line() -> None:
+    """Until 10 May and from 11 May on the maker owes 20 %; otherwise it owed 20 % throughout, and 5 % more."""
+    sales = [sold("05-02", "100.00"), sold("05-20", "50.00")]
+    parts = [share("A", end=date(2026, 5, 11)), share("B", begin=date(2026, 5, 11))]
+    both = beside(settled(sales, MAY, *parts), settled(sales, MAY, share("A"), share("C", rate="5 %")))
+    [line] = both.lines
+    assert (line.real.terms, line.real.rates, str(line.real.amount)) == (("A", "B"), (D("0.2"),), "30.00")
+    assert (line.other.terms, line.other.rates) == (("A", "C"), (D("0.2"), D("0.05")))
+    assert {party.party: str(party.gains) for party in both.parties} == {"host": "7.50", "maker": "-7.50"}
 
 
 def test_a_line_of_which_every_sale_is_in_dispute_is_named() -> None:

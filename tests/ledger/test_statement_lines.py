@@ -11,6 +11,7 @@ from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.app.reports.statements import statement_context
 from clauseway.ledger import Settlement, StatementChange, corrected, statement_of
+from clauseway.ledger.differences import differences
 from clauseway.ledger.statement import canonical_bytes, concerning, digest_of
 
 MAY = month("2026-05")
@@ -165,6 +166,20 @@ def test_a_line_keeps_the_name_that_papers_call_it_by() -> None:
         [sold("05-02", "999.00"), *SALES[1:]], MAY, A1, B1, R1, figures=FIGURES, assume=["rate-a", "cap-a", "rate-b"]
     )
     assert [line.id for line in statement_of(dearer).lines] == [*names[:4], names[6]]
+
+
+def test_another_receipt_alone_hides_no_other_difference() -> None:
+    """The working of a share stands in no line: it is named where nothing but the receipt differs otherwise."""
+    statement = statement_of(settled_may(), "host")
+    [direction] = statement.directions
+    moved = msgspec.structs.replace(direction.shares[0], base_after=D(1))
+    other = msgspec.structs.replace(
+        statement,
+        receipt="0" * 64,
+        directions=(msgspec.structs.replace(direction, shares=(moved, *direction.shares[1:])),),
+    )
+    assert [difference.what for difference in differences(statement, other)] == ["receipt", "directions"]
+    assert differences(statement, statement) == []
 
 
 def test_a_statement_is_written_to_the_byte() -> None:
