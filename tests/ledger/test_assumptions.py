@@ -3,10 +3,11 @@
 from decimal import Decimal as D
 
 import pytest
+from share_tables import share
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.ledger import read_assumptions
-from clauseway.ledger.assumptions import check_taken
+from clauseway.ledger.assumptions import check_taken, replace_items
 from clauseway.values import Citation, InvalidInput
 from terms_at_hand import documents, reading
 
@@ -130,6 +131,26 @@ def test_wholesale_by_seller() -> None:
     assert named.value == "90%; amazon:80%"
 
 
+def test_a_general_figure_holds_for_the_shares_of_agreements_that_declare_it() -> None:
+    read = read_assumptions(["wholesale=90%", "cap-counts=all-payments:7", "revenue-owner=host"], FIGURES)
+    own, other = read.of(share()), read.of(share(undeclared=("cap-counts", "revenue-owner", "wholesale")))
+    assert (own.wholesale("oracle"), own.opening_balance, own.host_owns) == (D("0.9"), D(7), True)
+    assert (other.wholesale("oracle"), other.opening_balance, other.host_owns) == (D(1), D(0), False)
+
+
+# Items held · items given → those that hold from now on: what is given takes the place of all of its figures.
+REPLACED = [
+    (["cap=5", "share"], ["cap = 6"], ["share", "cap = 6"]),
+    (["wholesale=90%", "wholesale=amazon:80%", "cap"], ["wholesale=70%"], ["cap", "wholesale=70%"]),
+    (["cap=5"], [], ["cap=5"]),
+]
+
+
+@pytest.mark.parametrize(("held", "given", "left"), REPLACED)
+def test_what_is_given_takes_the_place_of_what_is_held(held: list[str], given: list[str], left: list[str]) -> None:
+    assert replace_items(held, given) == left
+
+
 REFUSED = [
     ("speed", "unknown assumption 'speed'"),
     ("share=120%", "more than the whole"),
@@ -184,6 +205,10 @@ DECLARED = """figures:
   cap: {value: USD 500, standing: reported, says: The cap., source: [T]}
 rules:"""
 ITEMS = ["share", "cap=400", "revenue-owner=host", "cap-counts=all-payments:5", "wholesale=90%", "wholesale=rival:80%"]
+SECOND = (
+    "id: s2\nkind: revenue-share\npayer: maker\npayee: rival\nrate: share\n"
+    "base: {sellers: [maker, rival], wholesale: true}"
+)
 # The base, and what the share states of a cap → the items that no share takes.
 TAKEN = [
     ("{sellers: [maker], wholesale: true}", "cap: cap", []),
@@ -192,6 +217,8 @@ TAKEN = [
     ("{sellers: [maker, rival], wholesale: true}", "cap: cap", ["wholesale=rival:80%"]),
     ("{sellers: [maker], wholesale: true}", "cap: cap\ncap-opening: USD 5", ["cap-counts=all-payments:5"]),
     ("{sellers: [maker], wholesale: true}", "", ["cap=400", "cap-counts=all-payments:5"]),
+    # A share that takes a seller's sales as others' is enough, whatever a second share makes of them.
+    ("{sellers: [maker], wholesale: true}", f"cap: cap\n\n{SECOND}", []),
 ]
 
 

@@ -23,11 +23,12 @@ from clauseway.ledger import (
     invoice_of,
     payment_of,
     read_rates,
+    reversal_of,
 )
 from clauseway.ledger.dues import due_day, dues, paid_through
 from clauseway.ledger.exchange_rates import convert, convert_parts
-from clauseway.ledger.invoices import Owed, open_lines, owed_through, position
-from clauseway.ledger.vouchers import InvoiceLine
+from clauseway.ledger.invoices import Owed, open_invoices, open_lines, owed_through, position
+from clauseway.ledger.vouchers import InvoiceLine, InvoicePart
 from clauseway.values import CENT, InvalidInput, exact_sum
 
 DAY, MAY = date(2026, 6, 3), date(2026, 5, 31)
@@ -174,10 +175,15 @@ def test_withholding_in_parts_is_withholding_at_once() -> None:
         paid(invoice, "0.01", [first, second, third])
 
 
-def test_withholding_after_a_reversal_is_withholding_at_once() -> None:
+# What an invoice of an older home says of its line's months: nothing, or their amounts and no tax.
+OLDER_PARTS = [(), (InvoicePart(month="2026-05", share=D("1.00"), corrections=D(0), restated=D(0)),)]
+
+
+@pytest.mark.parametrize("parts", OLDER_PARTS)
+def test_withholding_after_a_reversal_is_withholding_at_once(parts: tuple[InvoicePart, ...]) -> None:
     # 10 % of 1.00 is 0.10. 0.05 and 0.10 withhold 0.00 and 0.02 (0.015); 0.05 comes back, and 0.90 follows.
     invoice, _ = invoiced({"B1.share": "1.00"})
-    line = msgspec.structs.replace(invoice.lines[0], withheld=D("0.1"), parts=())
+    line = msgspec.structs.replace(invoice.lines[0], withheld=D("0.1"), parts=parts)
     invoice = msgspec.structs.replace(invoice, lines=(line,))
     first, _ = paid(invoice, "0.05")
     second, _ = paid(invoice, "0.10", [first])
@@ -196,6 +202,27 @@ def test_withholding_in_parts_of_another_currency_is_withholding_at_once() -> No
     for _ in range(20):
         payments.append(paid(invoice, "0.05", payments, currency="EUR", rate=Fraction(1))[0])
     assert str(exact_sum(payment.withheld for payment in payments)) == "0.08"
+
+
+def test_each_currency_withholds_of_what_was_paid_in_it() -> None:
+    # 7.5 % of 40.00 EUR are 3.00 EUR; they are worth 50.00 USD. Of the other 50.00 USD 3.75 USD are withheld.
+    invoice, _ = invoiced({"B1.share": "100.00"})
+    euros, _ = paid(invoice, "40.00", currency="EUR", rate=Fraction("1.25"))
+    dollars, _ = paid(invoice, "50.00", [euros])
+    assert [str(payment.withheld) for payment in (euros, dollars)] == ["3.00", "3.75"]
+
+
+def test_a_payment_that_came_back_leaves_its_invoice_open() -> None:
+    invoice, _ = invoiced({"A1.share": "10.00"})
+    payment, entry = paid(invoice, "4.00")
+    reversal, _ = reversal_of(identity="r", payment=payment, paid=entry, day=DAY, reason="")
+    for vouchers, left in (([invoice], "10.00"), ([invoice, payment], "6.00"), ([invoice, payment, reversal], "10.00")):
+        assert [(of.id, str(amount)) for of, amount in open_invoices(vouchers)] == [(invoice.id, left)]
+
+
+def test_a_line_of_nothing_takes_no_cent_of_what_others_are_worth() -> None:
+    parts = {"a": D("0.00"), "b": D("10.00")}
+    assert convert_parts(D("10.01"), parts, Fraction(1), CENT) == {"a": D("0.00"), "b": D("10.01")}
 
 
 def test_a_quarter_withholds_what_its_months_withhold() -> None:
@@ -225,6 +252,8 @@ def test_a_quarter_withholds_what_its_months_withhold() -> None:
             rate=rate,
         )
         assert [str(part.withheld) for part in quarter.lines[0].parts] == ["2.00", "2.00", "1.00"]
+        # The line itself names the rate of the last month.
+        assert quarter.lines[0].withheld == D("0.05")
         payment, _ = paid(quarter, str(quarter.total))
         assert str(payment.withheld) == whole
         assert str(paid(quarter, "30.00")[0].withheld) == half

@@ -77,6 +77,33 @@ def test_a_sale_is_taken_back_on_its_own_day() -> None:
     assert amounts(settlement) == {"A1.share|chat|own|maker": "1.00", "A1.share|chat|rented|maker": "9.00"}
 
 
+def test_no_more_is_taken_back_than_was_charged() -> None:
+    """40.00 were credited of a sale that was charged 40.00 then, and by a price that became known later 30.00."""
+    settlement = settled([sold("05-02", "30.00")], MAY, share(), credited=[at("05-02", 1, "C1", "-40.00")])
+    assert [(str(line.base), str(line.amount)) for line in settlement.shares[0].lines] == [("0.00", "0.00")]
+
+
+def test_a_direction_has_ended_with_the_share_that_ends_last() -> None:
+    """Whichever of its shares began first."""
+    shares = [share("A", end=date(2026, 5, 21)), share("B", begin=date(2026, 2, 1), end=date(2026, 3, 1))]
+    assert [(ended.term, ended.day) for ended in settled([], MAY, *shares).ended] == [("A", date(2026, 5, 21))]
+
+
+def test_the_order_of_batches_changes_no_receipt() -> None:
+    receipts = {
+        settle(
+            period=MAY,
+            shares=[share()],
+            revenue=[],
+            catalog=CATALOG,
+            assumptions=read_assumptions((), {}),
+            inputs=msgspec.structs.replace(INPUTS, batches=batches),
+        ).receipt
+        for batches in (("a", "b"), ("b", "a"))
+    }
+    assert len(receipts) == 1
+
+
 def test_two_settlements_beside_each_other_are_the_same_where_bases_are_too() -> None:
     """The cap of 10.00 is full at a base of 50.00: 60.00 and 70.00 owe the same."""
     capped = share(cap="USD 10")

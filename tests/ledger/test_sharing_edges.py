@@ -5,12 +5,12 @@ from decimal import Decimal as D
 
 import msgspec
 import pytest
-from share_tables import amounts, at, in_order, month, only, settled, share, sold
+from share_tables import CATALOG, INPUTS, amounts, at, in_order, month, only, settled, share, sold
 
 from clauseway.agreement.language.shares import RevenueShare, ShareBase, Tier
-from clauseway.ledger import RevenueLine
+from clauseway.ledger import RevenueLine, SaleRecord, Settlement, carry, read_assumptions, settle
 from clauseway.ledger.revenue import left_of_sales
-from clauseway.values import exact_sum
+from clauseway.values import Interval, exact_sum
 
 MAY = month("2026-05")
 # 20 %, at most 10.00: reached at 50.00. And 20 % below 50.00, 30 % above.
@@ -134,6 +134,40 @@ def test_lines_stand_by_product_cloud_and_seller() -> None:
         ("chat", "rented", 2, "10.00"),
         ("code", "own", 1, "5.00"),
     ]
+
+
+def june_on_carried_sums(*disputed: SaleRecord) -> Settlement:
+    """June has 30.00 of sales; May had 60.00 on the second, and is carried with what is in dispute and without."""
+    figures, key = read_assumptions((), {}), (CAPPED.term, CAPPED.begin)
+    with_disputes, if_rejected = (
+        {key: carry(CAPPED, Interval(CAPPED.begin, MAY.end), day("02 60.00 own"), back, CATALOG, figures, None)}
+        for back in (disputed, ())
+    )
+    return settle(
+        period=month("2026-06"),
+        shares=[CAPPED],
+        revenue=[sold("06-05", "30.00", cloud="own")],
+        catalog=CATALOG,
+        assumptions=figures,
+        inputs=INPUTS,
+        disputed=disputed,
+        carried=with_disputes,
+        carried_if_rejected=if_rejected,
+    )
+
+
+def test_sums_that_are_carried_say_since_when_a_cap_is_reached() -> None:
+    cap = only(june_on_carried_sums()).cap
+    assert cap is not None
+    assert cap.reached is not None
+    assert (cap.reached.day, cap.consumed_before, cap.consumed) == (date(2026, 5, 2), D("10.00"), D("0.00"))
+
+
+def test_a_dispute_of_an_earlier_month_is_rejected_on_sums_without_it() -> None:
+    """40.00 of May's 60.00 are in dispute: May owes 4.00, and June 6.00. Rejected, May had owed all 10.00."""
+    june = june_on_carried_sums(at("05-02", 1, "D1", "-40.00", "own"))
+    assert only(june).amount == D("6.00")
+    assert [str(dispute.amount) for dispute in june.disputed] == ["-6.00"]
 
 
 def test_a_cap_that_was_reached_stays_reached_and_says_since_when() -> None:
