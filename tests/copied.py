@@ -69,7 +69,8 @@ class FollowerHere:
 
 
 class Line:
-    """A line to a port. `cut_after` ends all its connections once so many more bytes have gone to the follower."""
+    """A line to a port. `cut_after` ends all its connections once so many more bytes have gone to the follower, `hold`
+    brings nothing over any more."""
 
     def __init__(self, to_port: int) -> None:
         self._to_port = to_port
@@ -77,6 +78,8 @@ class Line:
         self.port = self._listener.getsockname()[1]
         self._left: int | None = None
         self._open: list[socket.socket] = []
+        self._goes_on = threading.Event()
+        self._goes_on.set()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def cut_after(self, count: int) -> None:
@@ -84,8 +87,12 @@ class Line:
         if not count:
             self.cut()
 
+    def hold(self) -> None:
+        self._goes_on.clear()
+
     def cut(self) -> None:
         self._left = None
+        self._goes_on.set()
         ends, self._open = self._open, []
         for end in ends:
             with contextlib.suppress(OSError):
@@ -112,6 +119,7 @@ class Line:
     def _carry(self, source: socket.socket, sink: socket.socket, counted: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(1 << 16):
+                self._goes_on.wait()
                 if counted and self._left is not None:
                     data, self._left = data[: self._left], self._left - len(data)
                 sink.sendall(data)

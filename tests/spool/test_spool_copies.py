@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import socket
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from awaiting import eventually
-from clauseway.spool import alone_periods, positions, release
+from clauseway.spool import alone_periods, positions, release, set_fenced_aside
 from clauseway.spool.copier import introduce
 from clauseway.spool.copies import ALONE, REFUSE, journal_copies, read_state, write_fence
-from clauseway.spool.follower_messages import BadMessage, MessageKind, pack_preface
+from clauseway.spool.follower_messages import BadMessage, MessageKind, pack_append, pack_preface
 from copied import (
     PATIENCE_S,
     SECRET,
@@ -59,6 +60,8 @@ def test_what_is_acknowledged_is_at_the_follower_byte_by_byte(tmp_path: Path, fo
     assert all(place.closed and not place.damages for place in positions(follower.copy()))
     (copy,) = journal_copies(follower.folder)
     assert (copy.state.place, copy.state.is_closed, copy.frames) == ("gateway", True, 40)
+    sizes = [path.stat().st_size for path in sorted(follower.copy().glob("*.seg"))]
+    assert sizes == [len(whole) for whole in there.values()], "zeros written ahead are given back"
 
 
 def test_the_copy_counts_its_acknowledged_frames(tmp_path: Path, follower: FollowerHere) -> None:
@@ -114,6 +117,87 @@ def test_a_follower_that_goes_and_comes_back(
     periods = alone_periods(directory)
     assert bool(periods) is not is_refused
     assert not any(period.lasts for period in periods)
+
+
+def test_the_notes_name_each_frame_with_one_copy(tmp_path: Path, follower: FollowerHere) -> None:
+    """Whoever recovers the copy learns from them which records to look for here. A start that finds a period open goes
+    on with that one."""
+    follower.stop()
+    directory = tmp_path / "gateway"
+
+    async def scenario(boot: int, *, comes_back: bool) -> None:
+        journal = CopiedJournal(directory, follower.port, boot=boot, when_away=ALONE, patience_s=0.1)
+        await journal.until(live=False)
+        for number in range(2):
+            assert await journal.write(number) is None
+        if comes_back:
+            follower.start()
+            await journal.until(live=True)
+            assert await journal.write(2) is None
+        await journal.die()
+
+    run(lambda: scenario(1, comes_back=False))
+    (period,) = alone_periods(directory)
+    assert (period.segment, period.first, period.lasts) == (0, 0, True), "from the first record on"
+    run(lambda: scenario(2, comes_back=True))
+    (period,) = alone_periods(directory)
+    assert (period.segment, period.first) == (0, 0)
+    assert (period.until_segment, period.until_frame) == (1, 2), "the third record of that start has its copy"
+
+
+def test_patience_begins_with_the_message_that_has_no_answer(tmp_path: Path, follower: FollowerHere) -> None:
+    """Not when the silence is noticed: clients wait from then on."""
+    line = Line(follower.port)
+
+    async def scenario() -> None:
+        journal = CopiedJournal(tmp_path / "gateway", line.port, patience_s=0.3)
+        assert await journal.write(0) is None
+        line.hold()
+        journal.append(1)
+        heard = asyncio.ensure_future(journal.commit())
+        while not journal.copier._outstanding:
+            await asyncio.sleep(0)
+        sent_s = time.monotonic()
+        await journal.until(live=False)
+        assert journal.copier._lost_s is not None
+        assert journal.copier._lost_s <= sent_s
+        assert await heard is not None
+        await journal.die()
+
+    run(scenario)
+    line.close()
+
+
+def test_bytes_that_were_not_sent_go_with_their_connection(tmp_path: Path, follower: FollowerHere) -> None:
+    line = Line(follower.port)
+
+    async def scenario() -> None:
+        journal = CopiedJournal(tmp_path / "gateway", line.port)
+        assert await journal.write(0) is None
+        journal.copier._unsent += b"the rest of a message"
+        line.cut()
+        assert await journal.write(1) is None
+        assert journal.copier._unsent == b""
+        await journal.writer.close()
+
+    run(scenario)
+    line.close()
+
+
+def test_an_answer_to_a_ping_moves_nothing(tmp_path: Path, follower: FollowerHere) -> None:
+    """It may come behind that of a commit, before the disk here has taken it."""
+
+    async def scenario() -> None:
+        journal = CopiedJournal(tmp_path / "gateway", follower.port)
+        assert await journal.write(0) is None
+        at = journal.copier._copied
+        journal.copier._push(MessageKind.PING, b"", (-1, 0))
+        while journal.copier._outstanding:
+            await asyncio.sleep(0)
+        assert journal.copier._copied == at
+        await journal.writer.close()
+
+    run(scenario)
 
 
 def test_a_short_interruption_is_heard_by_nobody(tmp_path: Path, follower: FollowerHere) -> None:
@@ -402,9 +486,81 @@ def test_a_recovered_journal_is_continued_by_nobody(tmp_path: Path, follower: Fo
         assert "recovered by home 17" in str(journal.writer.failure)
         assert await journal.write(3) is journal.writer.failure, "also where it may go on alone"
         await journal.die()
+        assert set_fenced_aside(tmp_path / "gateway"), "the next start begins another journal"
 
     run(scenario)
     assert numbers_in(follower.copy()) == [1]
+
+
+@contextlib.contextmanager
+def introduced(follower: FollowerHere) -> Iterator[Callable[[int, bytes], bool]]:
+    """A gateway's connection: what sends bytes for the beginning of a segment, and returns whether they were taken."""
+    hello = {"spool": "00" * 16, "place": "gateway", "when_away": REFUSE}
+    with socket.create_connection(("127.0.0.1", follower.port)) as gateway:
+        channel = introduce(gateway, SECRET)
+        gateway.sendall(channel.seal(MessageKind.HELLO, json.dumps(hello).encode()))
+        assert channel.feed(gateway.recv(1 << 16))[0][0] is MessageKind.WELCOME
+
+        def append(segment: int, data: bytes) -> bool:
+            gateway.sendall(channel.seal(MessageKind.APPEND, pack_append(segment, 0, 0, data)))
+            return channel.feed(gateway.recv(1 << 16)) == [(MessageKind.ACK, b"")]
+
+        yield append
+
+
+def test_acknowledged_bytes_are_never_written_again(follower: FollowerHere) -> None:
+    """Not by a gateway that goes back to an earlier segment either."""
+    with introduced(follower) as append:
+        assert append(0, b"first")
+        assert append(1, b"first")
+        assert not append(0, b"other")
+    follower.wait_until_left()
+    assert [path.read_bytes() for path in sorted(follower.copy().glob("*.seg"))] == [b"first"] * 2
+
+
+def test_all_that_is_acknowledged_is_forced(follower: FollowerHere, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However little a disk takes at once, as at a quota: what follows goes behind it."""
+    taken, forced = os.pwritev, []
+
+    def takes_little(descriptor: int, buffers: Sequence[bytes], offset: int, flags: int = 0) -> int:
+        forced.append(flags & os.RWF_DSYNC)
+        return taken(descriptor, [buffers[0][:7]], offset, flags)
+
+    monkeypatch.setattr(os, "pwritev", takes_little)
+    with introduced(follower) as append:
+        assert append(0, b"several parts of seven")
+    follower.wait_until_left()
+    assert [path.read_bytes() for path in follower.copy().glob("*.seg")] == [b"several parts of seven"]
+    assert len(forced) == 4
+    assert all(forced)
+
+
+def test_a_copy_in_the_making_counts_no_frame_that_it_lacks(tmp_path: Path, follower: FollowerHere) -> None:
+    """A journal of more than a megabyte comes in several parts; lost frames would be told where the last one did not
+    come."""
+    follower.stop()
+    line = Line(follower.port)
+
+    async def scenario() -> None:
+        journal = CopiedJournal(tmp_path / "gateway", line.port, when_away=ALONE, patience_s=0.1, segment_bytes=4 << 20)
+        await journal.until(live=False)
+        for begin in range(0, 15_000, 5_000):
+            for number in range(begin, begin + 5_000):
+                journal.append(number)
+            assert await journal.commit() is None
+        assert journal.writer.position[1] > 1 << 20
+        line.cut_after((1 << 20) + 10_000)
+        follower.start()
+        while not any(line.startswith(("Lost", "The journal")) for line in follower.lines):
+            await asyncio.sleep(0.005)
+        await journal.die()
+
+    run(scenario)
+    line.close()
+    follower.wait_until_left()
+    (place,) = positions(follower.copy())
+    assert not place.damages
+    assert 0 < len(numbers_in(follower.copy())) < 15_000
 
 
 def test_two_journals_have_two_copies(tmp_path: Path, follower: FollowerHere) -> None:
