@@ -146,6 +146,19 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
             },
         ),
         ("message", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
+        # A conversation that was compacted for the first time: the message's own counts have no cache.
+        (
+            "message",
+            {"input_tokens": 3, "output_tokens": 0, "iterations": [COMPACTION]},
+            {
+                "input_tokens": 3 + 30_000 + 150_000 + 2_000,
+                "cached_input_tokens": 150_000,
+                "cache_write_tokens": 2_000,
+                "cache_write_1h_tokens": 500,
+                "output_tokens": 3_500,
+            },
+        ),
+        ("transcription", {"type": "duration", "seconds": 0}, {"audio_input_milliseconds": 0}),
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
         ("transcription", {"type": "duration", "seconds": 0.0001}, {"audio_input_milliseconds": 1}),
@@ -164,6 +177,7 @@ BESIDE: list[tuple[int, int, int, int | None, int]] = [
     (21, 0, 60, 81, 60),
     (21, 400, 60, 481, 460),
     (21, 9, 94, None, 103),
+    (21, 60, 60, None, 60),
     (21, 400, 60, None, 400),
     (21, 9, 94, 30, 103),
 ]
@@ -280,6 +294,14 @@ def test_a_stream_of_messages_reports_its_compaction_at_the_end() -> None:
     assert {unit.column: count for unit, count in stream.units} == units("message", COMPACTED)
 
 
+def test_a_stream_of_messages_without_output_reports_none() -> None:
+    begun = {"type": "message_start", "message": {"usage": {**MESSAGE, "output_tokens": 1}}}
+    ended = {"type": "message_delta", "usage": {"output_tokens": 0}}
+    stream = MessageStream()
+    stream.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in (begun, ended)))
+    assert {unit.column: count for unit, count in stream.units or ()} == units("message", {**MESSAGE, "output_tokens": 0})
+
+
 def test_the_vendors_types_take_these_reports() -> None:
     assert ResponseUsage.model_validate(RESPONSE).input_tokens_details.cache_write_tokens == 8
     assert ImagesResponse.model_validate({"created": 1, "usage": IMAGES}).usage is not None
@@ -384,6 +406,7 @@ UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
     # As OpenAI reports a legacy completion whose text is empty.
     ({"prompt_tokens": 32, "total_tokens": 32}, (32, 0)),
     ({"prompt_tokens": 32, "total_tokens": 40.0}, (32, 8)),
+    ({"prompt_tokens": 32, "total_tokens": 31}, (32, 0)),
     ({"prompt_tokens": 32, "total_tokens": "32"}, None),
     ({"prompt_tokens": None, "completion_tokens": 8}, None),
     ({"prompt_tokens": 32}, None),

@@ -113,6 +113,9 @@ TIERS_TOLD: list[tuple[Reader, dict[str, Any], str, list[str]]] = [
     (responses_report_in, {"service_tier": "flex"}, "flex", []),
     (responses_report_in, {"response": {"service_tier": "flex"}}, "flex", []),
     (responses_report_in, {"response": {"service_tier": "reserved"}}, "", ["service_tier"]),
+    # A word of OpenAI's for the same tier, and another tier of Anthropic's, which has it beside the first one.
+    (responses_report_in, {"response": {"service_tier": "fast"}}, "priority", []),
+    (messages_report_in, {"usage": {"service_tier": "standard", "speed": "fast"}}, "fast", []),
     (messages_report_in, {"usage": {"service_tier": "standard"}}, "default", []),
     (messages_report_in, {"usage": {"service_tier": "priority", "speed": "fast"}}, "fast", []),
     (messages_report_in, {"usage": {"service_tier": "a-tier-of-next-year"}}, "", ["service_tier"]),
