@@ -31,11 +31,14 @@ from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.file_list import INTENTS, USAGE, DroppedDays, files_of, kept_from
 from clauseway.storage.lake.hourly_sums import usage_by
+from clauseway.storage.lake.key_usage import usage_of_key
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.quarantine import held
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.sealed_batches import UsageBatch
-from clauseway.values import Interval, start_of_day_ns
+from clauseway.storage.usage.metered import metered_sums
+from clauseway.storage.usage.sums import hour_sums
+from clauseway.values import DAY_NS, HOUR_NS, Interval, start_of_day_ns
 from soak import examples
 
 BUYERS = {
@@ -296,6 +299,23 @@ def test_files_of_homes_that_named_them_in_the_manifest_are_listed(tmp_path: Pat
 
 
 # Steps of a history: seal attempts (some of them again, as another end), copy a spool, merge.
+def test_an_hour_ends_with_its_last_nanosecond(lake: Lake) -> None:
+    """Engines divide in floating point, which rounds that instant up: April's last request would be of May."""
+    midnight = start_of_day_ns(FIRST) + DAY_NS
+    usage = [
+        msgspec.structs.replace(used(number, 0, 10), event_ns=midnight - before)
+        for number, before in ((1, 0), (2, 1), (3, HOUR_NS), (4, HOUR_NS + 1))
+    ]
+    hours = [midnight // HOUR_NS - before for before in (2, 1, 1, 0)]
+    lake.seal(batch(1, *usage), 1)
+    assert sums(lake) == scanned(lake)
+    assert [row["hour"] for row in scan(lake.files(), ALL) for _ in range(row["served"])] == hours
+    assert [row.hour for row in metered_sums(lake, ALL) for _ in range(row.attempts)] == hours
+    assert [row["hour"] for row in hour_sums(lake, ALL) for _ in range(row["input_tokens"] // 10)] == hours
+    of_key = usage_of_key(lake, "key_1", ["hour"])
+    assert sorted(int(row.usage.key[0]) for row in of_key for _ in range(row.usage.served)) == hours
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(

@@ -30,7 +30,7 @@ from clauseway.storage.lake.file_list import LakeListing
 from clauseway.values import Interval, day_of
 
 # Changes whenever sums of before would be other sums today.
-_FORMAT = "carried sums 2"
+_FORMAT = "carried sums 3"
 RevenueLines = Callable[[Interval], Sequence[RevenueLine]]
 
 

@@ -26,7 +26,7 @@ from clauseway.storage.usage.priced import revenue
 from clauseway.values import Interval, InvalidInput, day_after, exact_sum
 
 # Changes whenever the lines of before would be other lines today.
-_FORMAT = "day charges 1"
+_FORMAT = "day charges 2"
 _Lines = list[RevenueLine]
 
 

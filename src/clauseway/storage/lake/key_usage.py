@@ -14,8 +14,8 @@ from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.hourly_sums import Usage
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
-from clauseway.storage.lake.usage_records import days_of, is_served, once
-from clauseway.values import HOUR_NS, Interval
+from clauseway.storage.lake.usage_records import days_of, hour_of, is_served, once
+from clauseway.values import Interval
 
 _PICODOLLARS = Decimal(10) ** -12
 
@@ -70,7 +70,7 @@ def _summed(lake: Lake, key_id: str, by: Sequence[str], day: Interval) -> list[d
             _.key_id == key_id
         )
         summed = (
-            of_key.mutate(hour=_.event_ns // HOUR_NS, request=_.request_id)
+            of_key.mutate(hour=hour_of(_.event_ns), request=_.request_id)
             .group_by(*by)
             .agg(
                 served=counts.sum(),

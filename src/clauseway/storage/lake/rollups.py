@@ -25,7 +25,7 @@ from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
 from clauseway.storage.lake.hourly_sums import DIMENSIONS, FIGURES, RollupRow, Sums
 from clauseway.storage.lake.query_engines import duckdb_engine
 from clauseway.storage.lake.sealed_files import SealedFiles
-from clauseway.storage.lake.usage_records import is_served, once
+from clauseway.storage.lake.usage_records import hour_of, is_served, once
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
 _ROWS_IN_MEMORY = 20_000
@@ -129,7 +129,7 @@ def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
         counts = is_served(_.status)
         summed = (
             once(con, files, days)
-            .mutate(hour=_.event_ns // HOUR_NS)
+            .mutate(hour=hour_of(_.event_ns))
             .group_by("hour", *DIMENSIONS)
             .agg(
                 served=counts.sum(),

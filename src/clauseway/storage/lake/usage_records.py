@@ -11,13 +11,13 @@ import ibis
 import pyarrow as pa
 from ibis import _
 from ibis.backends import BaseBackend
-from ibis.expr.types import BooleanValue, NumericValue, Table
+from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, Table
 
 from clauseway.metering import SERVED, Unit
 from clauseway.storage.lake.columns import LATER
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.query_engines import duckdb_engine, read_files
-from clauseway.values import Interval, day_after
+from clauseway.values import HOUR_NS, Interval, day_after
 
 _ROWS = 20_000
 
@@ -68,6 +68,16 @@ def is_served(status: NumericValue) -> BooleanValue:
     A range costs two comparisons a row however many codes it holds; a list costs one for each code.
     """
     return reduce(or_, (status.between(first, last) for first, last in _ranges(SERVED)))
+
+
+def hour_of(event_ns: IntegerValue) -> IntegerValue:
+    """Return the hour since 1970 that holds an instant.
+
+    An engine divides in floating point, where an hour's last nanoseconds are the next hour's first.
+    Whole hours are divided exactly, so the rest of the hour is taken off first.
+    """
+    rest = (event_ns % HOUR_NS + HOUR_NS) % HOUR_NS
+    return (event_ns - rest) // HOUR_NS
 
 
 def _ranges(codes: Iterable[int]) -> list[tuple[int, int]]:

@@ -16,8 +16,9 @@ from clauseway.metering.records import RequestId
 from clauseway.metering.usage_rules import IMPORTED
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.usage_records import hour_of
 from clauseway.storage.usage.priced import priced_once, rows_of, sealed_usage, sums_many
-from clauseway.values import DAY_NS, HOUR_NS, Interval
+from clauseway.values import DAY_NS, Interval
 
 # Imported records have ids from here on; the time of their recording says nothing about their
 # cloud.
@@ -90,7 +91,7 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
     for step in steps:
         context = (counted.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
     attempts = counted.mutate(
-        hour=(_.event_ns // HOUR_NS).cast("int64"),
+        hour=hour_of(_.event_ns),
         is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
         organisation=_.organisation.cast("string")
         .isin(sorted(buyers))

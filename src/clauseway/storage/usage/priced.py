@@ -45,10 +45,9 @@ from clauseway.storage.lake.engine_files import places, sound_for
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import given, held
-from clauseway.storage.lake.usage_records import best_known, is_served, rows_in
+from clauseway.storage.lake.usage_records import best_known, hour_of, is_served, rows_in
 from clauseway.values import (
     EPOCH_HOUR,
-    HOUR_NS,
     HOURS_OF_WEEK,
     USD,
     Interval,
@@ -266,7 +265,7 @@ def with_price_columns(usage: Table, grain: Grain) -> Table:
     code = usage.endpoint
     names = {name: ENDPOINTS[name] for name in sorted(grain.endpoints)}
     context = sums_many(usage).ifelse(0, usage.input_tokens.fill_null(0))
-    hour = (usage.event_ns // HOUR_NS + EPOCH_HOUR) % HOURS_OF_WEEK
+    hour = (hour_of(usage.event_ns) + EPOCH_HOUR) % HOURS_OF_WEEK
     columns: dict[str, Value] = {
         "buyer": _if_named(usage.organisation.cast("string"), grain.buyers),
         "tier": _if_named(tier_of(usage), grain.tiers),

@@ -13,6 +13,7 @@ from clauseway.pricing import PriceTable, Sale
 from clauseway.storage.lake import hourly_sums
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.usage_records import hour_of
 from clauseway.storage.usage.priced import (
     places_of,
     price_columns,
@@ -23,7 +24,7 @@ from clauseway.storage.usage.priced import (
     tier_of,
     with_price_columns,
 )
-from clauseway.values import HOUR_NS, Interval
+from clauseway.values import Interval
 
 _CHUNK_ROWS = 20_000
 
@@ -85,7 +86,7 @@ def hour_sums(lake: Lake, days: Interval) -> list[dict[str, Any]]:
             return []
         counted = priced_once(usage)
         sums = (
-            counted.mutate(hour=_.event_ns // HOUR_NS, tier=tier_of(counted))
+            counted.mutate(hour=hour_of(_.event_ns), tier=tier_of(counted))
             .group_by(*by)
             .agg(**{unit.column: _[unit.column].sum() for unit in Unit})
             .order_by(*by)
