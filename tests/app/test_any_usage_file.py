@@ -200,6 +200,13 @@ def csv_of(rows: list[dict[str, Any]]) -> bytes:
     return text.getvalue().encode(errors="surrogatepass")
 
 
+def bill_with_notes(*notes: str) -> bytes:
+    """A bill with a further column of these texts, as they are."""
+    heading, *rows = csv_of([BILL | {"RegionId": f"q{n}"} for n in range(len(notes))]).splitlines()
+    noted = [row + b"," + note.encode() for row, note in zip(rows, notes, strict=True)]
+    return b"\n".join([heading + b",x_Note", *noted, b""])
+
+
 def bill_row(cells: dict[str, str]) -> bytes:
     return csv_of([BILL, BILL | {"RegionId": "westus3"} | cells, BILL | {"RegionId": "uksouth"}])
 
@@ -378,6 +385,9 @@ BY_HAND: list[tuple[str, str, bytes, tuple[int, int, int]]] = [
         csv_of([BILL | {"RegionId": "d11"}, BILL | {"ConsumedQuantity": "1,5"}]),
         (2, 1, 1),
     ),
+    # In a column that nobody reads, a cell without an end would take the rows after it, or half of one, with it.
+    ("a quotation mark that nothing closes", "focus", bill_with_notes("a", '"b', "c", "d"), (2, 1, 1)),
+    ("a quotation mark that the next row's closes", "focus", bill_with_notes("a", '"b', '"c"', "d"), (3, 2, 1)),
     (
         "a line of its own length",
         "cloudevents",
@@ -395,6 +405,14 @@ def test_what_is_wrong_with_a_row_by_hand(
     done = load(home, put(home, form, content), form)
     assert done is not None
     assert (done.rows, done.imported, done.quarantined) == expected
+
+
+def test_lines_that_a_missing_quotation_mark_takes_are_named(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    load(home, put(home, "focus", bill_with_notes("a", '"b', "c", "d")), "focus")
+    assert [(held.line, str(held.flaws[0].reason)) for held in listed(home)] == [
+        (3, "lines 3 to 5 are no rows of a CSV file (unexpected end of data): see the quotation marks of line 3")
+    ]
 
 
 def test_values_of_other_types_are_named_by_their_field(tmp_path: Path) -> None:

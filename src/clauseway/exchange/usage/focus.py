@@ -196,7 +196,8 @@ def rows_of(
         return
     # Bytes that are not UTF-8 become lone surrogates, so that only their own row is invalid.
     with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
-        reader = csv.DictReader(text, restkey=_TOO_MANY)
+        # Strict: else a cell that nothing closes takes the rows after it with it, without an error.
+        reader = csv.DictReader(text, restkey=_TOO_MANY, strict=True)
         try:
             names = list(reader.fieldnames or ())
         except csv.Error:
@@ -204,12 +205,14 @@ def rows_of(
         check_columns(path, names)
         _check(names, needed)
         while True:
+            first = reader.reader.line_num + 1
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                yield reader.line_num, {}, f"not a row of a CSV file: {error}"
+                # Of a row that fails, the reader behind it alone knows the last line.
+                yield first, {}, _no_row(first, reader.reader.line_num, error)
             else:
                 # The mark that keeps a cell from being a formula is not part of its text.
                 cells = {
@@ -217,6 +220,16 @@ def rows_of(
                     for name, cell in row.items()
                 }
                 yield reader.line_num, cells, ""
+
+
+def _no_row(first: int, last: int, error: csv.Error) -> str:
+    """Return why these lines of a file are not a row."""
+    if first == last:
+        return f"not a row of a CSV file: {error}"
+    return (
+        f"lines {first} to {last} are no rows of a CSV file ({error}): "
+        f"see the quotation marks of line {first}"
+    )
 
 
 def _check(names: Iterable[str], needed: Iterable[str]) -> None:
