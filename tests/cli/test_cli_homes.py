@@ -74,6 +74,8 @@ REFUSED = (
     "gateway commitments",
     "gateway commitments --config bad.toml",
     "statement verify bad.json",
+    "statement verify 2026-05",
+    "statement verify 2026-05 --home nowhere",
     "serve",
     "serve --config bad.toml",
     "init --vendor nobody",
@@ -88,6 +90,11 @@ def test_a_refused_command_makes_nothing(refused: str, tmp_path: Path) -> None:
     done = run(*refused.split(), cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert {path.name for path in tmp_path.iterdir()} == set(bad)
+
+
+def test_a_month_is_verified_in_a_home_that_is_there(tmp_path: Path) -> None:
+    done = run("statement", "verify", "2026-05", "--home", str(tmp_path / "nowhere"))
+    assert f"{tmp_path / 'nowhere'}: nothing was ever recorded there" in done.stderr
 
 
 def test_a_question_needs_no_home_that_nobody_named(tmp_path: Path) -> None:

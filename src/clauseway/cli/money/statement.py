@@ -28,6 +28,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.cli.held import by_one_connection, held_agreements
+from clauseway.cli.homes import HomeUse, require_home
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import print_trace
 from clauseway.cli.money.verification_text import (
@@ -399,6 +400,8 @@ def _verified(home: Home, source: str, party: str) -> _Verified:
             signing = _loaded("signing").signing_of(home, path, given)
         done, stated = _loaded("verifying").verify_given(home, given), given.statement
     else:
+        # Beside a file, a home that is not there is an empty one; a month is the home's own.
+        require_home(home.root, HomeUse.READS)
         check_party(party, held_agreements(home.root))
         stated = statement(home, source, party)
         if stated is None:
