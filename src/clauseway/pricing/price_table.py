@@ -145,6 +145,10 @@ class Grain(msgspec.Struct, frozen=True, kw_only=True):
     units: frozenset[Unit]
     dear: Mapping[str, int] = {}
 
+    def __hash__(self) -> int:
+        # Mappings have no hash. Grains that differ in them alone are told apart as equals are.
+        return hash((self.further, self.buyers, self.endpoints, self.steps, self.units))
+
     def group_of(self, sale: Sale) -> Sale:
         """Return the sale that stands for all of its group."""
         return Sale(

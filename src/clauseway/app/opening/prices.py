@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -76,6 +77,7 @@ def own_rates(path: Path) -> Rates:
     return Rates(rates.all, path.name, rates.digest, rates.text)
 
 
+@cache
 def _shipped() -> PriceBook:
     book = resources.files("clauseway.pricing") / "data" / SHIPPED
     return parse_book(book.read_text("utf-8"), SHIPPED)

@@ -15,6 +15,7 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.compute as pc
 from ibis import _
+from ibis.expr.types import Table
 
 from clauseway.metering import SERVED, RequestId, Unit
 from clauseway.metering.usage_rules import IMPORTED
@@ -23,7 +24,7 @@ from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.digests import LakeFault
 from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
 from clauseway.storage.lake.hourly_sums import DIMENSIONS, FIGURES, RollupRow, Sums
-from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.query_engines import built, duckdb_engine
 from clauseway.storage.lake.sealed_files import SealedFiles
 from clauseway.storage.lake.usage_records import hour_of, is_served, once
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
@@ -126,19 +127,23 @@ def scan(files: Sequence[Path], days: Interval) -> list[RollupRow]:
     if not files:
         return []
     with duckdb_engine() as con:
-        counts = is_served(_.status)
-        summed = (
-            once(con, files, days)
-            .mutate(hour=hour_of(_.event_ns))
-            .group_by("hour", *DIMENSIONS)
-            .agg(
-                served=counts.sum(),
-                failed=(~counts).sum(),
-                # Units of attempts that do not count are left out.
-                **{unit.column: _[unit.column].sum(where=counts).fill_null(0) for unit in Unit},
-            )
+        summed = built(con, _hourly, once(con, files, days))
+        return list(con.to_pyarrow(summed).to_pylist())
+
+
+def _hourly(usage: Table) -> Table:
+    counts = is_served(_.status)
+    return (
+        usage.mutate(hour=hour_of(_.event_ns))
+        .group_by("hour", *DIMENSIONS)
+        .agg(
+            served=counts.sum(),
+            failed=(~counts).sum(),
+            # Units of attempts that do not count are left out.
+            **{unit.column: _[unit.column].sum(where=counts).fill_null(0) for unit in Unit},
         )
-        return list(con.to_pyarrow(summed.order_by("hour", *DIMENSIONS)).to_pylist())
+        .order_by("hour", *DIMENSIONS)
+    )
 
 
 def _days_again(

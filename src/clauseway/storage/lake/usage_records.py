@@ -16,7 +16,7 @@ from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, Table
 from clauseway.metering import SERVED, Unit
 from clauseway.storage.lake.columns import LATER
 from clauseway.storage.lake.file_list import LakeFile
-from clauseway.storage.lake.query_engines import duckdb_engine, read_files
+from clauseway.storage.lake.query_engines import built, duckdb_engine, read_files
 from clauseway.values import HOUR_NS, Interval, day_after
 
 _ROWS = 20_000
@@ -36,14 +36,19 @@ def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Int
 def rows_in(con: BaseBackend, files: Sequence[Path | str], days: Interval | None) -> Table:
     """Return the rows of some days in these files. A column that no file has is a column of
     nulls."""
-    usage = read_files(con, files)
+    usage = built(con, _complete, read_files(con, files))
+    return usage if days is None else built(con, _on, usage, days)
+
+
+def _complete(usage: Table) -> Table:
     missing = {unit.column: ibis.null("int64") for unit in Unit}
     missing |= {name: ibis.null("string") for name, _type in LATER}
-    usage = usage.mutate(
+    return usage.mutate(
         **{name: null for name, null in missing.items() if name not in usage.columns}
     )
-    if days is None:
-        return usage
+
+
+def _on(usage: Table, days: Interval) -> Table:
     return usage.filter(_.event_day >= days.begin, _.event_day < days.end)
 
 
@@ -59,7 +64,7 @@ def best_known(usage: Table) -> Table:
 
 def once(con: BaseBackend, files: Sequence[Path], days: Interval) -> Table:
     """Return the records of some days in these files, each attempt once."""
-    return best_known(rows_in(con, files, days))
+    return built(con, best_known, rows_in(con, files, days))
 
 
 def is_served(status: NumericValue) -> BooleanValue:

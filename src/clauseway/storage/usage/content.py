@@ -31,7 +31,7 @@ from clauseway.storage.control.control import Control
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.query_engines import built, duckdb_engine
 from clauseway.storage.usage.block_hashes import (
     BLOCK_ROWS,
     NUMBERS,
@@ -205,8 +205,10 @@ def stretches(days: Sequence[date]) -> Iterator[Interval]:
 def _hashed_columns(con: BaseBackend, lake: Lake, days: Interval) -> Table | None:
     """Return what is hashed of the attempts of some days; None if there is no usage."""
     usage = sealed_usage(con, lake, days)
-    if usage is None:
-        return None
+    return None if usage is None else built(con, _hashed, usage)
+
+
+def _hashed(usage: Table) -> Table:
     columns = {name: _[name].cast("string").fill_null("") for name in WORDS}
     columns |= {name: _[name].fill_null(0).cast("int64") for name in (*NUMBERS, *UNITS)}
     return priced_once(usage).select("event_day", **columns)
@@ -214,7 +216,7 @@ def _hashed_columns(con: BaseBackend, lake: Lake, days: Interval) -> Table | Non
 
 def _in_order(con: BaseBackend, usage: Table) -> Iterator[DayContent]:
     """Yield the days of usage, hashed by this process in order of request and attempt."""
-    ordered = usage.order_by("event_day", *ORDER)
+    ordered = built(con, _ordered, usage)
     # Batches of rows cut days anywhere: hash until the day changes.
     at: date | None = None
     rows = _Rows()
@@ -227,6 +229,10 @@ def _in_order(con: BaseBackend, usage: Table) -> Iterator[DayContent]:
             rows.add(part)
     if at is not None:
         yield rows.end(at)
+
+
+def _ordered(usage: Table) -> Table:
+    return usage.order_by("event_day", *ORDER)
 
 
 def _by_day(table: pa.Table) -> Iterator[tuple[date, pa.Table]]:

@@ -15,7 +15,7 @@ from clauseway.metering import Unit
 from clauseway.metering.records import RequestId
 from clauseway.metering.usage_rules import IMPORTED
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.query_engines import built, duckdb_engine
 from clauseway.storage.lake.usage_records import hour_of
 from clauseway.storage.usage.priced import priced_once, rows_of, sealed_usage, sums_many
 from clauseway.values import DAY_NS, Interval
@@ -77,11 +77,10 @@ def metered_sums(
     """
     with duckdb_engine() as con:
         usage = sealed_usage(con, lake, days)
-        return (
-            []
-            if usage is None
-            else [_sum(row) for row in rows_of(con, _summed(usage, steps, buyers))]
-        )
+        if usage is None:
+            return []
+        sums = built(con, _summed, usage, tuple(steps), frozenset(buyers))
+        return [_sum(row) for row in rows_of(con, sums)]
 
 
 def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:

@@ -44,7 +44,7 @@ from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.engine_files import places, sound_for
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import given, held
+from clauseway.storage.lake.query_engines import built, given, held
 from clauseway.storage.lake.usage_records import best_known, hour_of, is_served, rows_in
 from clauseway.values import (
     EPOCH_HOUR,
@@ -81,22 +81,15 @@ def revenue(
     `in_no_base` or only another `product` is asked for, and InvalidInput if a price is in a
     currency that has no rate.
     """
-    by_line = ["event_day", "seller", "cloud", "product"]
     with lake.engine() as con:
         parts = _parts(con, lake, days)
         if not parts:
             return []
         grain = prices.grain(places_of(con, lake, days))
         # Sum part by part, then join the prices to the sums.
-        sums = held(con, [_sums(part, grain) for part in parts])
+        sums = held(con, [built(con, _sums, part, grain) for part in parts])
         charged = _charged(con, sums, prices, grain)
-        lines = charged.group_by(*by_line, "currency").agg(
-            amount=_.amount.sum(),
-            requests=_.attempts.sum().cast("int64"),
-            unsized=_.unsized.sum().cast("int64"),
-            unpriced=_.unpriced.any(),
-        )
-        rows = rows_of(con, lines.order_by(*by_line, "currency"))
+        rows = rows_of(con, built(con, _lines, charged))
         # A product without a price is an error only if some base counts it.
         unpriced = {row["product"] for row in rows if row.pop("unpriced")}
         needless = unpriced - {product} if product else in_no_base
@@ -139,6 +132,17 @@ def sales_in_order(
             for row in batch.to_pylist()
             if (currency := row.pop("currency"))
         ]
+
+
+def _lines(charged: Table) -> Table:
+    by = ["event_day", "seller", "cloud", "product", "currency"]
+    lines = charged.group_by(*by).agg(
+        amount=_.amount.sum(),
+        requests=_.attempts.sum().cast("int64"),
+        unsized=_.unsized.sum().cast("int64"),
+        unpriced=_.unpriced.any(),
+    )
+    return lines.order_by(*by)
 
 
 def _in_usd(rows: Iterable[dict[str, Any]], prices: PriceTable) -> list[RevenueLine]:
@@ -193,7 +197,7 @@ def sealed_usage(con: BaseBackend, lake: Lake, days: Interval | None) -> Table |
     parts = _parts(con, lake, days)
     if not parts:
         return None
-    return parts[0] if len(parts) == 1 else ibis.union(*parts)
+    return parts[0] if len(parts) == 1 else built(con, ibis.union, *parts)
 
 
 def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
@@ -222,7 +226,7 @@ def _parts(con: BaseBackend, lake: Lake, days: Interval | None) -> list[Table]:
         last_day = max(last_day, file.last_day)
     return [
         *([_read(con, lake, apart, days)] if apart else []),
-        *(best_known(_read(con, lake, stretch, days)) for stretch in stretches),
+        *(built(con, best_known, _read(con, lake, stretch, days)) for stretch in stretches),
     ]
 
 
@@ -233,8 +237,16 @@ def _span(file: LakeFile) -> list[date]:
 def _read(con: BaseBackend, lake: Lake, files: Sequence[LakeFile], days: Interval | None) -> Table:
     """Return the rows that were recorded by the point of knowledge, if the lake has one."""
     rows = rows_in(con, places(con, lake, files), days)
-    usage = rows.select(*USAGE_SCHEMA.names)
-    return usage.filter(_.recorded_ns <= lake.known_ns) if lake.is_limited else usage
+    usage = built(con, _in_schema, rows)
+    return built(con, _known_by, usage, lake.known_ns) if lake.is_limited else usage
+
+
+def _in_schema(rows: Table) -> Table:
+    return rows.select(*USAGE_SCHEMA.names)
+
+
+def _known_by(usage: Table, known_ns: int) -> Table:
+    return usage.filter(_.recorded_ns <= known_ns)
 
 
 def priced_once(usage: Table) -> Table:
@@ -252,9 +264,8 @@ def places_of(con: BaseBackend, lake: Lake, days: Interval) -> list[Sale]:
     sold = {Sale(*place) for file in files for place in file.recorded_places()}
     silent = [file for file in files if not file.places]
     if silent:
-        distinct = (
-            _read(con, lake, sound_for(con, lake, silent), days).select(*DIMENSIONS).distinct()
-        )
+        usage = _read(con, lake, sound_for(con, lake, silent), days)
+        distinct = built(con, _distinct, usage, DIMENSIONS)
         sold |= {Sale(**row) for row in rows_of(con, distinct)}
     return sorted(sold)
 
@@ -318,10 +329,19 @@ def _charged(con: BaseBackend, usage: Table, prices: PriceTable, grain: Grain) -
     """Return usage (sums or single attempts) with its `amount` in its price's `currency`;
     `unpriced` if it has no price."""
     by = price_columns(grain)
-    groups = [sale_of(row) for row in rows_of(con, usage.select(*by).distinct())]
+    groups = [sale_of(row) for row in rows_of(con, built(con, _distinct, usage, tuple(by)))]
     rows = prices.rows(groups)
     priced = sorted({unit for row in rows for unit in row.prices})
     table = given(con, _price_table(rows, by, priced))
+    return built(con, _joined, usage, table, tuple(by), tuple(priced))
+
+
+def _distinct(usage: Table, by: Sequence[str]) -> Table:
+    return usage.select(*by).distinct()
+
+
+def _joined(usage: Table, table: Table, by: Sequence[str], priced: Sequence[Unit]) -> Table:
+    """Join usage to the rows of its prices and multiply."""
     table = table.mutate(
         **{
             name: table[name].nullif(_NO_PRICE).cast(_PRICE_TYPE)
@@ -433,4 +453,9 @@ def _price_table(rows: Sequence[PriceRow], by: Sequence[str], priced: Sequence[U
 
 
 def rows_of(con: BaseBackend, table: Table) -> list[dict[str, Any]]:
-    return list(con.to_pyarrow(table).to_pylist())
+    """Return a table's rows, which are few."""
+    if con.name != "duckdb":
+        return list(con.to_pyarrow(table).to_pylist())
+    cursor = con.con.execute(con.compile(table))
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -7,12 +7,13 @@ from typing import Any
 
 import msgspec
 from ibis import _
+from ibis.expr.types import Table
 
 from clauseway.metering import Unit
-from clauseway.pricing import PriceTable, Sale
+from clauseway.pricing import Grain, PriceTable, Sale
 from clauseway.storage.lake import hourly_sums
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.query_engines import duckdb_engine
+from clauseway.storage.lake.query_engines import built, duckdb_engine
 from clauseway.storage.lake.usage_records import hour_of
 from clauseway.storage.usage.priced import (
     places_of,
@@ -53,11 +54,7 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
             return
         # Summed in the database as coarsely as prices allow; only the sums are fetched, in chunks.
         grain = prices.grain(places_of(con, lake, days))
-        sums = (
-            with_price_columns(priced_once(usage), grain)
-            .group_by("event_day", "organisation", "project", *price_columns(grain))
-            .agg(**{unit.column: _[unit.column].sum() for unit in Unit}, attempts=_.count())
-        )
+        sums = built(con, _day_sums, usage, grain)
         cursor = con.raw_sql(con.compile(sums))
         names = [column[0] for column in cursor.description]
         while rows := cursor.fetchmany(_CHUNK_ROWS):
@@ -76,19 +73,30 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
                 )
 
 
+def _day_sums(usage: Table, grain: Grain) -> Table:
+    return (
+        with_price_columns(priced_once(usage), grain)
+        .group_by("event_day", "organisation", "project", *price_columns(grain))
+        .agg(**{unit.column: _[unit.column].sum() for unit in Unit}, attempts=_.count())
+    )
+
+
 def hour_sums(lake: Lake, days: Interval) -> list[dict[str, Any]]:
     """Return the units of the attempts that count on the event days, by hour (since 1970), by every
     dimension of the hourly sums, and by service tier."""
-    by = ("hour", *hourly_sums.DIMENSIONS, "tier")
     with duckdb_engine() as con:
         usage = sealed_usage(con, lake, days)
         if usage is None:
             return []
-        counted = priced_once(usage)
-        sums = (
-            counted.mutate(hour=hour_of(_.event_ns), tier=tier_of(counted))
-            .group_by(*by)
-            .agg(**{unit.column: _[unit.column].sum() for unit in Unit})
-            .order_by(*by)
-        )
-        return rows_of(con, sums)
+        return rows_of(con, built(con, _hour_sums, usage))
+
+
+def _hour_sums(usage: Table) -> Table:
+    by = ("hour", *hourly_sums.DIMENSIONS, "tier")
+    counted = priced_once(usage)
+    return (
+        counted.mutate(hour=hour_of(_.event_ns), tier=tier_of(counted))
+        .group_by(*by)
+        .agg(**{unit.column: _[unit.column].sum() for unit in Unit})
+        .order_by(*by)
+    )
