@@ -169,6 +169,18 @@ def test_an_answer_without_usage_is_estimated_and_says_so(rig: Rig, azure: Cloud
     }
 
 
+def test_a_picture_given_by_its_address_is_estimated_as_a_picture(rig: Rig, azure: Cloud) -> None:
+    async def silent(connection: Connection, _: Received) -> None:
+        connection.answer(200, b'{"choices":[],"usage":null}')
+
+    azure.behaviour = silent
+    pictures = [{"type": "image_url", "image_url": {"url": f"https://example.com/{name}.png"}} for name in "ab"]
+    assert rig.post(messages=[{"role": "user", "content": pictures}]).status_code == 200
+    record, body = rig.records()[-1], azure.requests[0].body.replace(NAME_THERE.encode(), MODEL.encode())
+    assert record.status is Status.ESTIMATED
+    assert dict(record.units)[Unit.INPUT_TOKENS] == 2 * 1000 + -(-len(body) // 4)
+
+
 def test_an_estimate_is_no_more_than_was_reserved(rig: Rig, azure: Cloud) -> None:
     async def wordy(connection: Connection, _: Received) -> None:
         connection.answer(200, b'{"choices":[],"logprobs":"%b","usage":null}' % (b"x" * 4000))

@@ -36,6 +36,7 @@ from clauseway.gateway.request.passed_content import PassedContent
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
+from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.transport.upstream import Receiver, UpstreamConnection
@@ -118,8 +119,8 @@ class AttemptOwner(ABC):
 class Attempt(Receiver):
     """One attempt, as the module describes it.
 
-    `ordinal` counts the attempts of a request from 1. `reserved` is the worst case, which was
-    reserved for this attempt from limits and budgets.
+    Its end counts for `health`. `ordinal` counts the attempts of a request from 1. `reserved` is the
+    worst case, which was reserved for this attempt from limits and budgets.
     """
 
     # Defaults are class attributes: most attempts set few of them, so instances stay small.
@@ -156,11 +157,16 @@ class Attempt(Receiver):
     _sent_head_writer: HeadWriter | None = None  # it wrote the credential that was sent
 
     def __init__(
-        self, owner: AttemptOwner, candidate: Candidate, ordinal: int, reserved: WorstCase
+        self,
+        owner: AttemptOwner,
+        candidate: Candidate,
+        health: Health,
+        ordinal: int,
+        reserved: WorstCase,
     ) -> None:
         self._owner = owner
         self.candidate = candidate
-        self.health = candidate.target.health_of(owner.request.operation)
+        self.health = health
         self.ordinal = ordinal
         self.reserved = reserved
         self.head = b""
@@ -853,7 +859,8 @@ class Attempt(Receiver):
         # Estimate sound that is charged by its duration from its bytes, rounded up.
         if self.candidate.target.scale.rates.by_time:
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
-        estimate = request.operation.estimate(request.text_bytes, output_tokens)
+        pictures = request.needs.images
+        estimate = request.operation.estimate(request.text_bytes, output_tokens, pictures)
         if request.operation.costs_nothing:
             return estimate
         # Some streams report their input before their output.

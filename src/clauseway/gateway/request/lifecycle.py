@@ -53,6 +53,7 @@ from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
 from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
+from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.wire.errors import (
@@ -426,7 +427,7 @@ class Lifecycle(AttemptOwner):
             elif not target.has_quota_left(now_s) and self.request.operation.routed:
                 self._skip(candidate, "its quota of this minute is used up")
                 self._last_resort = self._last_resort or candidate
-            elif self._attempt_candidate(candidate):
+            elif self._attempt_candidate(candidate, health):
                 return True
         last_resort, self._last_resort = self._last_resort, None
         # Once an attempt has failed, only a cloud that was busy a moment ago is a last resort: the
@@ -439,7 +440,11 @@ class Lifecycle(AttemptOwner):
         if last_resort is None:
             return False
         self._paused = tuple([paused for paused in self._paused if paused is not last_resort])
-        return self._attempt_candidate(last_resort, is_last_resort=True)
+        return self._attempt_last_resort(last_resort)
+
+    def _attempt_last_resort(self, candidate: Candidate) -> bool:
+        health = candidate.target.health_of(self.request.operation)
+        return self._attempt_candidate(candidate, health, is_last_resort=True)
 
     def _skip(self, candidate: Candidate, why: str) -> None:
         """Note for the explanation that a candidate is skipped."""
@@ -452,7 +457,9 @@ class Lifecycle(AttemptOwner):
 
     # -- attempt
 
-    def _attempt_candidate(self, candidate: Candidate, *, is_last_resort: bool = False) -> bool:
+    def _attempt_candidate(
+        self, candidate: Candidate, health: Health, *, is_last_resort: bool = False
+    ) -> bool:
         """Reserve the worst case and begin the attempt.
 
         Return True once the attempt has begun, or the wait for a larger share of a limit or slice of
@@ -490,7 +497,7 @@ class Lifecycle(AttemptOwner):
         self._has_unused_retry = False
         # INVARIANT: the journal knows an attempt by this number, so no two of a request share it.
         self._attempts_begun += 1
-        attempt = Attempt(self, candidate, self._attempts_begun, worst_case)
+        attempt = Attempt(self, candidate, health, self._attempts_begun, worst_case)
         if is_hedge:
             self._hedge = attempt
         else:
@@ -531,7 +538,7 @@ class Lifecycle(AttemptOwner):
             self._restart_hedge()
             if not is_last_resort:
                 self._next_index -= 1
-            elif self._attempt_candidate(candidate, is_last_resort=True):
+            elif self._attempt_last_resort(candidate):
                 return
             self._attempt_next_candidate_or_answer()
         except Exception as error:
