@@ -217,12 +217,18 @@ def test_a_batch_without_usage_is_estimated_by_the_lines_that_were_answered(
     assert house.used() == ([{Unit.INPUT_TOKENS: tokens, Unit.OUTPUT_TOKENS: 0}] if charged else [])
 
 
-def test_a_response_that_is_incomplete_without_usage_is_estimated(house: House) -> None:
+SAID: list[dict[str, Any]] = [{"type": "message", "content": [{"type": "output_text", "text": "y" * 300}]}]
+
+
+@pytest.mark.parametrize(("output", "tokens_out"), [([], 0), (SAID, -(-len(compact(SAID)) // 4))])
+def test_a_response_that_is_incomplete_without_usage_is_estimated(
+    house: House, output: list[dict[str, Any]], tokens_out: int
+) -> None:
     house.make_response()
-    house.account.answers["GET /v1/responses/resp_1"] = {**QUEUED, "status": "incomplete"}
+    house.account.answers["GET /v1/responses/resp_1"] = {**QUEUED, "status": "incomplete", "output": output}
     assert house.client.get("/v1/responses/resp_1").status_code == 200
-    ((tokens, output),) = [(used[Unit.INPUT_TOKENS], used[Unit.OUTPUT_TOKENS]) for used in house.used()]
-    assert (tokens > 0, output) == (True, 0)
+    ((tokens, found),) = [(used[Unit.INPUT_TOKENS], used[Unit.OUTPUT_TOKENS]) for used in house.used()]
+    assert (tokens > 0, found) == (True, tokens_out)
 
 
 TOKENS_PER_MINUTE = 10_000

@@ -236,7 +236,8 @@ class Resources:
         if units is None and events_streamed:
             answered = named_resource.body_bytes
         if answered:
-            return self._estimated_end(named_resource, answered, events_streamed)
+            tokens = max(events_streamed, operation.tokens_answered(resource.output_bytes))
+            return self._estimated_end(named_resource, answered, tokens)
         is_batch = named_resource.endpoint == BATCHES.code
         may_change = units is None and resource.is_cancelled and not is_batch
         return ResourceEnd(named_resource, units or (), Status.COMPLETE, may_change)
@@ -253,8 +254,8 @@ class Resources:
         return ResourceEnd(resource, *attempt.units_of_stream()) if resource is not None else None
 
     def _estimated_end(
-        self, resource: IndexedResource, body_bytes: int, events_streamed: int
+        self, resource: IndexedResource, body_bytes: int, output_tokens: int
     ) -> ResourceEnd:
-        """Estimate by the input and by the output that was streamed."""
-        units = self._request.operation.estimate(body_bytes, events_streamed)
+        """Estimate by the input and by the output that was streamed, or is in the answer."""
+        units = self._request.operation.estimate(body_bytes, output_tokens)
         return ResourceEnd(resource, units, Status.ESTIMATED)

@@ -62,6 +62,12 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
             return -(-body_bytes * answered // counts.total)
         return body_bytes if self.status in _ANSWERED or self.output_file_id else 0
 
+    @property
+    def output_bytes(self) -> int:
+        """Return how long the output of a response is, as it is written; 0 where it has none."""
+        written = bytes(self.output) if stated(self.output) else b""
+        return len(written) if written not in (b"", b"[]") else 0
+
     def sounds(self) -> list[str]:
         """Return the identifiers of what was said aloud."""
         said = [
