@@ -28,7 +28,7 @@ from gateway_stage import typed
 
 from awaiting import eventually
 from clauseway.gateway.plan import Epoch, RateLimit, Route
-from clauseway.metering import Deployment, Unit
+from clauseway.metering import Deployment, Status, Unit
 
 SHORT_LIMITS = str(Path(__file__).with_name("short_limits.py"))
 USAGE = {"input_tokens": 100, "output_tokens": 5000, "total_tokens": 5100}
@@ -38,13 +38,14 @@ NOT_FOUND = b'{"error":{"message":"Nothing of that name.","type":"invalid_reques
 
 
 class Account:
-    """A cloud that gives each call ("POST /v1/files", without its query) its answer; 404 to any other. `asked` are
-    the calls, in order. It answers once it `goes_on`; where it `streams`, it names a response at once, and then
-    breaks off."""
+    """A cloud that gives each call ("POST /v1/files", without its query) its answer; 404 to any other, and 500 to
+    those that are `failing`. `asked` are the calls, in order. It answers once it `goes_on`; where it `streams`, it
+    names a response at once, and then breaks off."""
 
     def __init__(self) -> None:
         self.answers: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
+        self.failing: set[str] = set()
         self.streams = False
         self.goes_on = threading.Event()
         self.goes_on.set()
@@ -53,7 +54,9 @@ class Account:
         call = b" ".join(request.head.split(b" ", 2)[:2]).decode().partition("?")[0]
         self.asked.append(call)
         answer = self.answers.get(call)
-        if answer is None:
+        if call in self.failing:
+            connection.answer(500, NOT_FOUND)
+        elif answer is None:
             connection.answer(404, NOT_FOUND)
         elif self.streams and b'"stream":true' in request.body:
             connection.begin_stream()
@@ -214,7 +217,49 @@ def test_a_batch_without_usage_is_estimated_by_the_lines_that_were_answered(
     assert house.client.post("/v1/batches", json=asked).status_code == 200
     assert house.client.get("/v1/batches/batch_1").status_code == 200
     tokens = -(-charged * LINE_BYTES // 4)
-    assert house.used() == ([{Unit.INPUT_TOKENS: tokens, Unit.OUTPUT_TOKENS: 0}] if charged else [])
+    expected = [{Unit.INPUT_TOKENS: tokens, Unit.OUTPUT_TOKENS: 0}] if charged else []
+    eventually(lambda: house.used() == expected)
+
+
+BATCHED = "/v1/chat/completions"
+# What the account says of the file with a batch's answers, 400 bytes long | the tokens of output that are estimated.
+OUTPUT_FILES: list[tuple[str, dict[str, Any] | None, int]] = [
+    (BATCHED, {"id": "file-out", "object": "file", "bytes": 400}, 100),
+    (BATCHED, {"id": "file-out", "object": "file", "bytes": "many"}, 0),
+    (BATCHED, None, 0),
+    # Vectors are long, and no output.
+    ("/v1/embeddings", {"id": "file-out", "object": "file", "bytes": 400}, 0),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "file", "tokens"), OUTPUT_FILES)
+def test_the_output_of_a_batch_without_usage_is_estimated_by_the_length_of_its_file(
+    house: House, endpoint: str, file: dict[str, Any] | None, tokens: int
+) -> None:
+    batch = {"id": "batch_1", "object": "batch", "endpoint": endpoint}
+    house.account.answers |= {
+        "POST /v1/files": {"id": "file-1", "object": "file"},
+        "POST /v1/batches": {**batch, "status": "validating"},
+        "GET /v1/batches/batch_1": {**batch, "status": "completed", **OUTPUT},
+        **({"GET /v1/files/file-out": file} if file is not None else {}),
+    }
+    if file is None:
+        house.account.failing.add("GET /v1/files/file-out")
+    upload, purpose = {"file": ("b.jsonl", FILE_LINE)}, {"purpose": "batch"}
+    assert house.client.post("/v1/files", files=upload, data=purpose).status_code == 200
+    asked = {"input_file_id": "file-1", "endpoint": "/v1/chat/completions", "completion_window": "24h"}
+    assert house.client.post("/v1/batches", json=asked).status_code == 200
+
+    def is_metered() -> bool:
+        assert house.client.get("/v1/batches/batch_1").status_code == 200
+        return bool(house.used())
+
+    eventually(is_metered)
+    assert house.used() == [{Unit.INPUT_TOKENS: -(-LINE_BYTES // 4), Unit.OUTPUT_TOKENS: tokens}]
+    assert {record.status for record in house.rig.records() if record.units} == {Status.ESTIMATED}
+    times = house.account.asked.count("GET /v1/files/file-out")
+    # A file that cannot be asked for is given up.
+    assert 1 <= times <= 3 if endpoint == BATCHED else times == 0
 
 
 SAID: list[dict[str, Any]] = [{"type": "message", "content": [{"type": "output_text", "text": "y" * 300}]}]

@@ -35,6 +35,7 @@ _ORPHANED_NS: Final = 10_000_000_000
 # A worker reports a charge to the lease server within a second or two, and writes a row sooner.
 _ENDED_ELSEWHERE_S: Final = 5.0
 _LOOKED_AT_MAX: Final = 64
+_MEASURED_MAX: Final = 3  # a file that cannot be asked for keeps no batch from being metered
 # Streams are forgotten when their response is metered, which another worker may do.
 _STREAMS_MAX: Final = 10_000
 
@@ -72,6 +73,9 @@ class Holds:
         self._again_s: dict[tuple[str, bool], float] = {}
         # When a resource with a reservation here was first seen to be no longer pending.
         self._ended_s: dict[str, float] = {}
+        # Batches whose output is asked for its length at present, and how often it was.
+        self.being_measured: set[str] = set()
+        self._measured: dict[str, int] = {}
         # When the cloud of a response first said that it was cancelled, and told no usage.
         self._cancelled_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads, which brings their end.
@@ -127,8 +131,16 @@ class Holds:
             del self._cancelled_s[next(iter(self._cancelled_s))]
         return now_s - first_s
 
+    def may_measure(self, identifier: str) -> bool:
+        """Count that the output of a batch is asked for its length; return False if it was often."""
+        times = self._measured[identifier] = self._measured.get(identifier, 0) + 1
+        if len(self._measured) > _STREAMS_MAX:
+            del self._measured[next(iter(self._measured))]
+        return times <= _MEASURED_MAX
+
     def forget_response(self, identifier: str) -> None:
-        """Forget a response whose end was seen."""
+        """Forget a response, or a batch, whose end was seen."""
+        self._measured.pop(identifier, None)
         self._streams.pop(identifier, None)
         self._cancelled_s.pop(identifier, None)
 

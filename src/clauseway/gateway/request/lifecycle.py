@@ -56,6 +56,7 @@ from clauseway.gateway.routing.choices import Candidate, CandidateSelection, Ski
 from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
+from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
@@ -77,10 +78,11 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
-from clauseway.gateway.wire.operations import UnderstoodRequest
+from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import RequestId, Status
 
+_READS_FILE: Final = BY_NAME["files.retrieve"]
 FOREVER_S: Final = 1e12  # finite, because the timer wheel counts in ticks
 _COSTS_NOTHING: Final = WorstCase(0, 0, 0)
 _CALLED_OFF_AS_SLOWER: Final = "was slower and called off"
@@ -714,7 +716,11 @@ class Lifecycle(AttemptOwner):
             resources.resource_end_in_answer(status, body, self._events_streamed(resources)),
             resources.rows_of_named(status, body),
         )
-        if resource_end is not None and self._is_final(resource_end):
+        if (
+            resource_end is not None
+            and self._is_final(resource_end)
+            and not self._waits_for_length(resource_end, attempt)
+        ):
             self._meter_resource_end(resource_end, attempt, last_bytes, rows)
             return
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
@@ -726,6 +732,32 @@ class Lifecycle(AttemptOwner):
             self.shared.resource_index.forget(resources.named_resource.identifier, finish)
         else:
             self._finish_issuing(last_bytes, rows)
+
+    def _waits_for_length(self, resource_end: ResourceEnd, attempt: Attempt) -> bool:
+        """Return whether the end of a batch is metered by another request, which asks how long its
+        output is. If the process dies before that, the batch is still pending."""
+        shared, batch = self.shared, resource_end.resource
+        file_id, holds = resource_end.unread_file_id, self.shared.holds
+        if not file_id or batch.identifier in holds.being_measured:
+            return bool(file_id)
+        if not holds.may_measure(batch.identifier):
+            return False
+        customer = Customer(shared.spool.label(batch.buyer), batch.buyer)
+        call = _READS_FILE.call(file_id.encode(), b"", b"")
+        request = UnderstoodRequest(_READS_FILE, call, NOTHING_ASKED, b"", b"", b"", batch.model)
+        resources = Resources(customer, request, batch)
+        resources.end_without_output = resource_end
+        holds.being_measured.add(batch.identifier)
+        Lifecycle(
+            Discarding(holds.being_measured, batch.identifier),
+            shared,
+            customer,
+            CandidateSelection((attempt.candidate,)),
+            request,
+            shared.clock(),
+            resources=resources,
+        ).start_unattended()
+        return True
 
     def _is_final(self, resource_end: ResourceEnd) -> bool:
         """Return whether an end stays as it is. A cloud that was about to complete a response may
@@ -1419,6 +1451,27 @@ class _MeteredMarker:
     def write_ended(self, error: OSError | None) -> None:
         if error is None:
             self._shared.resource_index.mark_metered(self._identifier)
+
+
+class Discarding:
+    """The client of a request that the gateway makes about a resource: it discards the answer, which
+    the gateway has metered. Meanwhile the identifier is among those that are asked for."""
+
+    head_lines = b""
+    chunked = True
+
+    def __init__(self, asked_for: set[str], identifier: str) -> None:
+        self._asked_for = asked_for
+        self._identifier = identifier
+
+    def write(self, data: bytes) -> None:
+        pass
+
+    def request_over(self, *, intact: bool) -> None:
+        self._asked_for.discard(self._identifier)
+
+    def check_deadlines_by(self, due_s: float) -> None:
+        pass
 
 
 class _Nobody:

@@ -10,7 +10,7 @@ configured stays pending until that deployment is configured again.
 
 from time import time_ns
 
-from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.lifecycle import Discarding, Lifecycle
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
@@ -85,7 +85,7 @@ class Poller:
             resource.model,
         )
         self._being_retrieved.add(identifier)
-        client = _Discarding(self._being_retrieved, identifier)
+        client = Discarding(self._being_retrieved, identifier)
         resources = Resources(customer, request, resource)
         Lifecycle(
             client,
@@ -96,23 +96,3 @@ class Poller:
             shared.clock(),
             resources=resources,
         ).start_unattended()
-
-
-class _Discarding:
-    """The client of a retrieval: it discards the answer, which the gateway has metered."""
-
-    head_lines = b""
-    chunked = True
-
-    def __init__(self, being_retrieved: set[str], identifier: str) -> None:
-        self._being_retrieved = being_retrieved
-        self._identifier = identifier
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def request_over(self, *, intact: bool) -> None:
-        self._being_retrieved.discard(self._identifier)
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        pass

@@ -30,9 +30,11 @@ from clauseway.gateway.wire.operations import (
     UnderstoodRequest,
 )
 from clauseway.gateway.wire.stateful_resources import StatefulResource, objects_in, resource_in
-from clauseway.metering import Status
+from clauseway.metering import Status, Unit
 
 GONE: Final = frozenset((404, 410))
+_OK: Final = 200
+_OUTPUT: Final = Unit.OUTPUT_TOKENS
 _BATCH_OUTPUT: Final = "batch_output"
 _CONTAINER: Final = b'"container'
 _AUDIO: Final = b'"audio"'
@@ -40,12 +42,19 @@ _AUDIO: Final = b'"audio"'
 
 class ResourceEnd(NamedTuple):
     """The end of a pending resource, with its usage. `may_change`: its cloud says that it was
-    cancelled, and may have completed it all the same."""
+    cancelled, and may have completed it all the same. `unread_file_id` is the file with a batch's
+    answers, whose length the usage does not know yet."""
 
     resource: IndexedResource
     units: Units
     status: Status
     may_change: bool = False
+    unread_file_id: str = ""
+
+    def with_output(self, tokens: int) -> "ResourceEnd":
+        """Return the end with an estimate of its output."""
+        units = tuple([(unit, count) for unit, count in self.units if unit is not _OUTPUT])
+        return self._replace(units=(*units, (_OUTPUT, tokens)), unread_file_id="")
 
 
 class Resources:
@@ -60,6 +69,8 @@ class Resources:
     ) -> None:
         self._customer = customer
         self._request = request
+        # The end of the named batch, if the request asks how long its output is.
+        self.end_without_output: ResourceEnd | None = None
         operation = request.operation
         # Where the path names the resource, the answer is about it; a body may name one and make
         # another.
@@ -220,6 +231,10 @@ class Resources:
         """Return the end of the named resource, if its usage is pending and the answer reports that
         the resource has ended. `events_streamed`: so many of its events clients have read."""
         named_resource, operation = self.named_resource, self._request.operation
+        if self.end_without_output is not None:
+            file = resource_in(body) if status == _OK else None
+            tokens = operation.tokens_answered(file.file_bytes) if file is not None else 0
+            return self.end_without_output.with_output(tokens)
         if named_resource is None or not named_resource.pending or not self.is_about_named_resource:
             return None
         # It is gone before any request saw its end: its usage can only be estimated. A server that
@@ -237,7 +252,10 @@ class Resources:
             answered = named_resource.body_bytes
         if answered:
             tokens = max(events_streamed, operation.tokens_answered(resource.output_bytes))
-            return self._estimated_end(named_resource, answered, tokens)
+            resource_end = self._estimated_end(named_resource, answered, tokens)
+            if named_resource.endpoint == BATCHES.code:
+                return resource_end._replace(unread_file_id=resource.text_file_id)
+            return resource_end
         is_batch = named_resource.endpoint == BATCHES.code
         may_change = units is None and resource.is_cancelled and not is_batch
         return ResourceEnd(named_resource, units or (), Status.COMPLETE, may_change)

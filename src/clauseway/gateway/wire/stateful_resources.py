@@ -5,6 +5,8 @@ what a chat's model said aloud.
 Pure.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs, without_half_pairs
@@ -15,21 +17,26 @@ from clauseway.values import NOT_JSON
 _PENDING = frozenset({"queued", "in_progress", "validating", "finalizing", "cancelling"})
 _CANCELLED = "cancelled"
 _ENDED = frozenset({"completed", "incomplete", "failed", "expired", _CANCELLED})
+_LENGTH_MAX = 1 << 34  # so that a batch's estimate is a possible report
 # It has an output, whether or not its usage is reported.
 _ANSWERED = frozenset({"completed", "incomplete"})
+# Where a batch's lines are answered with text, by the end of its endpoint: vectors are no output.
+_OF_TEXT = (b'completions"', b'responses"')
 
 
 class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     """`status` is where it stands; absent for what is final at once. A batch names the files that
-    it produced, and counts its lines; a response names its items (`output`), a message of
-    Anthropic's the container in which its tools ran. The `choices` of a chat, or of one chunk of
-    its stream, name what was said aloud."""
+    it produced and the `endpoint` of its lines, and counts these; a file has a length. A response
+    names its items (`output`), a message of Anthropic's the container in which its tools ran. The
+    `choices` of a chat, or of one chunk of its stream, name what was said aloud."""
 
     id: str = ""
     status: str | None = None
     output_file_id: str | None = None
     error_file_id: str | None = None
     request_counts: msgspec.Raw = ABSENT
+    endpoint: msgspec.Raw = ABSENT
+    length: msgspec.Raw = msgspec.field(default=ABSENT, name="bytes")
     output: msgspec.Raw = ABSENT
     container: msgspec.Raw = ABSENT
     choices: msgspec.Raw = ABSENT
@@ -63,10 +70,21 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
         return body_bytes if self.status in _ANSWERED or self.output_file_id else 0
 
     @property
+    def text_file_id(self) -> str:
+        """Return the file with the answers of a batch, if they are text; empty if there is none."""
+        is_text = bytes(self.endpoint).endswith(_OF_TEXT)
+        return self.output_file_id or "" if is_text else ""
+
+    @property
+    def file_bytes(self) -> int:
+        """Return how long a file is; 0 where it does not say."""
+        return _length_in(self.length)
+
+    @property
     def output_bytes(self) -> int:
         """Return how long the output of a response is, as it is written; 0 where it has none."""
         written = bytes(self.output) if stated(self.output) else b""
-        return len(written) if written not in (b"", b"[]") else 0
+        return len(written) if written != b"[]" else 0
 
     def sounds(self) -> list[str]:
         """Return the identifiers of what was said aloud."""
@@ -120,6 +138,7 @@ class _Choice(msgspec.Struct, frozen=True, gc=False):
 _decode_choice = msgspec.json.Decoder(_Choice).decode
 _decode_counts = msgspec.json.Decoder(_Counts).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
+_decode_length = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=_LENGTH_MAX)]).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode
 
 
@@ -129,6 +148,14 @@ def _named_by(written: msgspec.Raw) -> _Item:
         return _decode_item(written)
     except NOT_JSON:
         return _Item()
+
+
+def _length_in(written: msgspec.Raw) -> int:
+    """Return the length that a file states; 0 where it cannot be read."""
+    try:
+        return _decode_length(written) if stated(written) else 0
+    except NOT_JSON:
+        return 0
 
 
 def _counts_in(written: msgspec.Raw) -> _Counts:
