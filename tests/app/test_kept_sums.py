@@ -19,13 +19,14 @@ from sqlalchemy import delete, select, update
 import settled_book
 from clauseway.app.books import bookkeeping
 from clauseway.app.books.basis import change_figures, change_prices
+from clauseway.app.books.carrying import PriceNames
 from clauseway.app.books.closing import close_month
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import Settlement
-from clauseway.pricing import PriceTable
+from clauseway.pricing import PriceTable, parse_book
 from clauseway.storage.control import schema
 from clauseway.storage.lake.file_list import keep_listing
 from clauseway.storage.usage.content import content_name, day_contents
@@ -149,6 +150,18 @@ def test_another_figure_and_another_price_make_the_sums_anew(home: Home, tmp_pat
     change_prices(home, "the notice came late", file=book, of_this_version=False, alone=False)
     july = both(home, "2026-07", prices=open_prices(settled_book.KNOWN, book), accepted=ACCEPTED[:2])
     assert {one.period.begin for one in july.corrections} >= {date(2026, 5, 1)}
+
+
+def test_a_book_that_is_laid_out_anew_keeps_the_names_of_its_prices() -> None:
+    """A remark above its lines changes no price, so the sums that were made with them stay."""
+    header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source\n"
+    line = "gpt-5.4,aws,,,input_tokens,2026-05-01,,2026-05-01,%s,a notice\n"
+    days = Interval(date(2026, 5, 1), date(2026, 6, 1))
+    names = [
+        PriceNames(PriceTable(parse_book(text, "book.csv"), KnownAt.everything())).in_force(days)
+        for text in (header + line % 4, f"# Prices\n{header}{line % 4}", header + line % 5)
+    ]
+    assert names[0] == names[1] != names[2]
 
 
 def test_only_the_month_itself_is_read(home: Home) -> None:

@@ -189,6 +189,19 @@ def test_usage_of_other_days_is_no_difference() -> None:
     assert causes(used, billed(used[1:2])) == {}
 
 
+def test_a_line_is_as_its_heaviest_difference_whatever_a_tolerance_lets_pass() -> None:
+    """4.00 more for input is within the tolerance; output of 1.00 is missing."""
+    used = [metered(12, 1_000_000), metered(12, 100_000, Unit.OUTPUT_TOKENS)]
+    rows = [msgspec.structs.replace(row, cost=D("6.00")) for row in billed(used[:1])]
+    found = reconcile(used, rows, days=MAY, tolerance=Tolerance(amount=D("5.00")))
+    [line] = found.lines
+    assert [(item.status, item.at_stake) for item in line.items] == [
+        ("matched", D("4.00")),
+        ("missing on the bill", D("1.00")),
+    ]
+    assert (line.status, found.at_stake) == ("missing on the bill", D("1.00"))
+
+
 @pytest.mark.parametrize("kind", BESIDE)
 def test_only_taxes_and_what_is_left_out_on_purpose_ask_for_no_explanation(kind: str) -> None:
     used = [metered(12, 7)]

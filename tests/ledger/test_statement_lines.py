@@ -180,6 +180,13 @@ def test_another_receipt_alone_hides_no_other_difference() -> None:
     )
     assert [difference.what for difference in differences(statement, other)] == ["receipt", "directions"]
     assert differences(statement, statement) == []
+    # The same value of a figure that is ours in one statement, and was reported in the other.
+    [named, *others] = statement.assumptions
+    ours = msgspec.structs.replace(named, standing="ours")
+    told = differences(statement, msgspec.structs.replace(statement, assumptions=(ours, *others)))
+    assert [str(difference) for difference in told] == [
+        f"assumption: {named.name} is stated as {named.value} ({named.standing}), found as {named.value} (ours)"
+    ]
 
 
 def test_a_statement_is_written_to_the_byte() -> None:

@@ -5,8 +5,10 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.ledger.charges import UsageCharge, summed
+from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.metering import Unit
+from clauseway.pricing import PriceTable, Sale, parse_book
+from clauseway.values import KnownAt
 
 CHARGE = UsageCharge(
     day=date(2026, 5, 3),
@@ -28,6 +30,17 @@ CHARGE = UsageCharge(
 
 def test_an_amount_is_quantity_times_price_in_picodollars() -> None:
     assert CHARGE.amount == Decimal("0.0225")  # 10,000 × 2.25 / 1,000,000
+
+
+def test_a_discounted_charge_names_the_list_price_too() -> None:
+    """5.00 a million, less 10 %."""
+    header = "product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source,discount_percent\n"
+    lines = "gpt,,,,input_tokens,2026-01-01,,2026-01-01,5.00,list,\ngpt,,,,,2026-01-01,,2026-01-01,,agreed,10\n"
+    table, sale = PriceTable(parse_book(header + lines, "book.csv"), KnownAt.everything()), Sale("gpt", "aws", "o", "")
+    used = {Unit.INPUT_TOKENS: 1_000_000}
+    charge, row = table.charge_sum(sale, CHARGE.day, used), table.row(sale, CHARGE.day)
+    [unit] = charged_units(CHARGE.day, "acme", "chat", 3, charge, row)
+    assert (unit.amount, unit.price, unit.list_price) == (Decimal("4.50"), 4_500_000, 5_000_000)
 
 
 def test_like_charges_are_added_up_and_others_stand_apart() -> None:

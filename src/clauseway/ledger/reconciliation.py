@@ -558,8 +558,6 @@ def _item(case: _Case) -> Item:
     amount, cost = case.amount, case.billed_usd
     # With one side's amount unknown, all of the other is at stake.
     difference = exact_sum((cost or _ZERO, (amount or _ZERO).copy_negate()))
-    if case.metered and case.billed and cost is None:
-        difference = (amount or _ZERO).copy_negate()
     return Item(
         unit=case.place.unit.column,
         status=status,

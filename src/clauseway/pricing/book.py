@@ -234,8 +234,7 @@ class _Line(RowReader):
             conditions=conditions,
             unit=unit,
             interval=interval,
-            # Of entries recorded on one day the one further down was recorded later.
-            known_at=KnownAt.recorded_on(known_at, sequence=self.line),
+            known_at=KnownAt.recorded_on(known_at),
             price=price,
             source=source,
             line=self.line,
