@@ -84,6 +84,29 @@ def test_what_is_not_yet_in_effect_can_be_rescinded() -> None:
         opened(ends, rescinds, restored)
 
 
+def test_a_rescission_that_is_itself_rescinded_rescinds_nothing() -> None:
+    """A4 takes effect before A3 would: A2 ends the exclusivity as it was concluded."""
+    ends = letter("A2", "2026-02-01", "2026-09-01", "id: a2\nends: [x]")
+    rescinds = letter("A3", "2026-05-01", "2026-08-01", "id: a3\nrescinds: [A2]")
+    restored = letter("A4", "2026-06-01", "2026-07-01", "id: a4\nrescinds: [A3]")
+    assert forbidden_on(opened(ends, rescinds), "2026-10-01") == [True]
+    assert forbidden_on(opened(ends, rescinds, restored), "2026-08-31", "2026-09-01") == [True, False]
+
+
+# x ends with 31 March; a renewal takes effect on a day → whether it comes in time.
+RENEWED = [("2026-03-31", True), ("2026-04-01", False)]
+
+
+@pytest.mark.parametrize(("day", "in_time"), RENEWED)
+def test_a_renewal_comes_in_time_until_the_last_day(day: str, in_time: bool) -> None:
+    ends = letter("A2", "2026-02-01", "2026-02-01", "id: a2\nsets-end: [x]\nthrough: 2026-03-31")
+    renews = letter("A3", "2026-03-01", day, "id: a3\nsets-end: [x]\nthrough: 2030-12-31")
+    agreement = opened(ends, renews)
+    assert forbidden_on(agreement, "2026-03-31", "2026-04-01") == [True, in_time]
+    told = [remark.what for remark in check_agreement(agreement.agreement, agreement.facts)]
+    assert ("a3 changes nothing of x" in told) is not in_time
+
+
 REFUSED = [
     # Two of one day, and nothing says which came after.
     (
@@ -195,10 +218,15 @@ def test_check_tells_a_change_of_what_never_began_for_a_rescission() -> None:
     assert [(remark.what, remark.why) for remark in told] == [("a4 changes nothing of y", "A3 rescinds A2")]
 
 
-def test_check_tells_a_change_that_one_concluded_later_overtakes() -> None:
+# What A2 does to x from 1 July on · the day from which A3 sets another end.
+OVERTAKEN = [("ends: [x]", "2026-04-01"), ("sets-end: [x]\nthrough: 2027-12-31", "2026-07-01")]
+
+
+@pytest.mark.parametrize(("change", "day"), OVERTAKEN)
+def test_check_tells_a_change_that_one_concluded_later_overtakes(change: str, day: str) -> None:
     """Nobody could have relied on the earlier one: the later was known before either took effect."""
-    earlier = letter("A2", "2026-02-01", "2026-07-01", "id: a2\nends: [x]")
-    later = letter("A3", "2026-03-01", "2026-04-01", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+    earlier = letter("A2", "2026-02-01", "2026-07-01", f"id: a2\n{change}")
+    later = letter("A3", "2026-03-01", day, "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
     agreement = opened(earlier, later)
     told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
     assert [(remark.what, remark.why) for remark in told] == [

@@ -8,10 +8,11 @@ import pytest
 
 from clauseway.agreement.language.shares import PaymentTerm, RevenueShare, ShareBase
 from clauseway.app.books.month_states import CLOSED, INVOICED, PAID, month_state
-from clauseway.app.books.settled import settled_month
+from clauseway.app.books.settled import SettledMonth, settled_month
 from clauseway.catalog import Catalog, Product, ProductClass
 from clauseway.ledger import Inputs, Invoice, RevenueLine, Settlement, dues, invoice_of, read_assumptions, settle
 from clauseway.ledger.invoices import owed_through
+from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import Citation, Interval
 
 CITED = Citation(term="A1", amendment="A1", document="A1.md", line=7, source="T", text="what it says")
@@ -85,6 +86,46 @@ STATES: list[tuple[Sequence[str], Sequence[str], str]] = [
     (["2026-04", "2026-06"], ["2026-04", "2026-06"], PAID),
     (["2026-06"], ["2026-06"], PAID),
 ]
+
+
+# What is open of each direction's invoice, None where nothing is owed → how far the month has come: as its last one.
+DIRECTIONS = [
+    ([D("0.00"), D("0.00")], PAID),
+    ([D("0.00"), D("1.00")], INVOICED),
+    ([D("1.00"), D("0.00")], INVOICED),
+    ([D("0.00"), None], PAID),
+    ([None, None], CLOSED),
+]
+
+
+@pytest.mark.parametrize(("unpaid", "state"), DIRECTIONS)
+def test_a_month_has_come_as_far_as_its_last_direction(unpaid: Sequence[D | None], state: str) -> None:
+    pairs = (("maker", "host"), ("host", "maker"))
+    totals = tuple(
+        (*pair, D("20.00") if left is not None else D("0.00")) for pair, left in zip(pairs, unpaid, strict=True)
+    )
+    month = SettledMonth(receipt="r", digest="d", totals=totals, dues=())
+    claims = [
+        (
+            Invoice(
+                id=f"{payee}-1",
+                day=date(2026, 5, 2),
+                payer=payer,
+                payee=payee,
+                through=date(2026, 4, 30),
+                currency="USD",
+                rate="1",
+                lines=(InvoiceLine(term="A1", owed=D(20), amount=D(20), withheld=D(0), due=None),),
+            ),
+            left,
+        )
+        for (payer, payee), left in zip(pairs, unpaid, strict=True)
+        if left is not None
+    ]
+    assert month_state("2026-04", month, claims, is_closed=True).state == state
+    # An invoice of an older home claims the month through which it asks, and no other.
+    [first, *_] = month_state("2026-03", month, claims, is_closed=True).owed
+    assert first.invoices == ()
 
 
 @pytest.mark.parametrize(("through", "paid", "state"), STATES)

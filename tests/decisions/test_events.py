@@ -99,6 +99,9 @@ LATE = event("renewal", "2027-01-01")
         ((BREACH, CURE, AGAIN), ELSEWHERE, "2026-09-01", "permitted"),
         ((BREACH, CURE, AGAIN), ELSEWHERE, "2026-09-10", "permitted"),
         ((BREACH, CURE, AGAIN), ELSEWHERE, "2026-09-11", "forbidden"),
+        # One that is cured on its own day was none.
+        ((BREACH, event("cure", "2026-03-01")), ELSEWHERE, "2026-03-01", "forbidden"),
+        ((BREACH, event("cure", "2026-03-01")), ELSEWHERE, "2026-03-02", "forbidden"),
         # What holds while a breach does, holds on just those days.
         ((), TOOL, "2026-03-05", "permitted"),
         ((BREACH, CURE), TOOL, "2026-03-05", "forbidden"),

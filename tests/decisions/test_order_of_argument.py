@@ -358,6 +358,13 @@ SHARES = [
         "forbidden",
         ["ended t: t ended on 2026-04-01", "rule share"],
     ),
+    # What was to begin with an event that never came has not ended.
+    (
+        SHARED % ("t", "apps", "north") + "from: milestone\nthrough: 2026-03-31",
+        "app north",
+        "forbidden",
+        ["rule share"],
+    ),
 ]
 
 

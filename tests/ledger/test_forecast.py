@@ -175,7 +175,7 @@ def test_a_cap_is_reached_on_the_day_on_which_its_last_cent_is_due() -> None:
 
 def test_a_share_that_ended_in_the_last_settled_month_has_its_past() -> None:
     of = share(end=date(2026, 2, 11))
-    one = ahead(months(sales("100"), of) + [settled(sales("100"), month("2026-02"), of)], of, growth=NO_GROWTH)
+    one = ahead([*months(sales("100"), of), settled(sales("100"), month("2026-02"), of)], of, growth=NO_GROWTH)
     assert (one.settled, list(cumulative(one))) == (D("20.00"), ["2026-01", "2026-02"])
 
 

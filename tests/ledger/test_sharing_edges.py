@@ -91,8 +91,8 @@ def test_sales_of_a_day_are_taken_back_from_their_own_line(
     }
 
 
-# Three sales of one line, 10.00 at eight, 30.00 at nine and 5.00 at ten · what a credit of the sale at nine takes back →
-# what is left of each: the sale itself goes first, then those before it, then those after.
+# Three sales of one line, 10.00 at eight, 30.00 at nine and 5.00 at ten · what a credit of the sale at nine takes back
+# → what is left of each: the sale itself goes first, then those before it, then those after.
 TAKEN_BACK_OF_NINE = [
     ("12.00", {"r8": "10.00", "r9": "18.00", "r10": "5.00"}),
     ("30.00", {"r8": "10.00", "r10": "5.00"}),

@@ -473,7 +473,9 @@ def test_a_charge_has_its_lines_in_order_and_says_where_it_was_missed() -> None:
     charge = table.charge(Sale("gpt", "azure", "openai", ""), DAY, {OUT: 2, IN: 1})
     assert [each.unit for each in charge.lines] == [IN, OUT]
     # Of what was not used, no price is missing, and the charge has no line.
-    assert table.charge(Sale("gpt", "azure", "openai", ""), DAY, {IN: 1, Unit.WEB_SEARCHES: 0}).lines == charge.lines[:1]
+    assert (
+        table.charge(Sale("gpt", "azure", "openai", ""), DAY, {IN: 1, Unit.WEB_SEARCHES: 0}).lines == charge.lines[:1]
+    )
     # 12.5 % off 1,000,000 picodollars.
     assert table.price(Sale("gpt", "aws", "openai", ""), OUT, DAY) == 875_000
     for region, said in (("us", "on aws in us sold"), ("", "on aws sold")):
