@@ -19,6 +19,7 @@ products: [apps]
 since: 2026-09-01
 binds: %s"""
 NEW = FIRST % "first-shipped-since"
+ON_NORTH = "kind: launch, product: app, cloud: north, stage: available, effective: 2026-05-01"
 ON_OWN = "kind: launch, product: app, cloud: own, stage: available, effective: %s"
 
 
@@ -36,6 +37,9 @@ ON_OWN = "kind: launch, product: app, cloud: own, stage: available, effective: %
         (NEW, (ON_OWN % "2026-09-01",), "serve maker app own", "2026-09-01", "conditional"),
         # One that is recorded to ship later may all the same ship before.
         (NEW, (ON_OWN % "2026-10-01",), "serve maker app own", "2026-08-31", "permitted"),
+        # A lead of thirty days from 1 May is over with 30 May.
+        (FIRST % "every-product\nlead-days: 30", (ON_NORTH,), "serve maker app own", "2026-05-30", "conditional"),
+        (FIRST % "every-product\nlead-days: 30", (ON_NORTH,), "serve maker app own", "2026-05-31", "permitted"),
         # Of every product, no day is asked.
         (FIRST % "every-product", (), "serve maker app own", "2026-02-01", "conditional"),
     ],
