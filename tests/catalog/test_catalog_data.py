@@ -23,7 +23,8 @@ MATRIX = parse_matrix(
     + "azure-v1,,web-search,no,,2026-03-01,a page\n"
     + "azure-v1,,web-search,yes,2026-03-01,,another page\n"
     + "azure-v1,small,web-search,no,2026-02-01,,a third page\n"
-    + "oci,,vision,no,,,a fourth page\n",
+    + "oci,,vision,no,,,a fourth page\n"
+    + "bedrock-mantle,,vision,no,,2026-04-01,a fifth page\n",
     "matrix.csv",
 )
 MODELS = "product,surface,kind,context_tokens_max,output_tokens_max,image_tokens_max,source\n"
@@ -49,6 +50,8 @@ def test_the_days_on_which_that_changes_are_known() -> None:
     assert MATRIX.days("azure-v1", "large") == [date.min, date(2026, 3, 1)]
     assert MATRIX.days("azure-v1", "small") == [date.min, date(2026, 2, 1), date(2026, 3, 1)]
     assert MATRIX.days("vertex-chat", "large") == [date.min]
+    # A line that ends is the last word on nothing: from its end on the capability is there.
+    assert MATRIX.days("bedrock-mantle", "large") == [date.min, date(2026, 4, 1)]
 
 
 def test_a_reason_names_its_source() -> None:

@@ -35,6 +35,13 @@ PREVIEW = LAUNCH.replace("available", "preview")
 ANSWER = "kind: answer, product: app, effective: 2026-02-01, can: %s, declines: %s"
 OFFER = "kind: offer, effective: 2026-02-01, subject: %s, passed: %s"
 
+
+def test_a_condition_of_the_hosting_and_of_the_sale_is_said_once() -> None:
+    """The maker hosts what the shop sells: it must ship first for itself, and for whom it lets sell."""
+    decision = decided(at_hand(SHIP_FIRST), "serve maker app own seller=shop")
+    assert [condition.term for condition in decision.conditions] == ["t", "grant"]
+
+
 # The term · what happened · the question → what is still needed, and which facts would meet it.
 OPEN = [
     (

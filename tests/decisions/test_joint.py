@@ -181,6 +181,17 @@ def test_what_would_change_this_and_in_which_agreement(
     assert told == stated
 
 
+def test_the_eve_of_the_day_asked_about_would_change_an_answer_of_the_first_day() -> None:
+    asked = [agreement("north", "nothing more"), agreement("south", "east first", str(DAY))]
+    [question] = [
+        one
+        for one in questions(asked, DAY)
+        if (one.action, one.party, one.product, one.cloud, one.segment) == ("serve", "maker", "item", "west", "any")
+    ]
+    [eve] = [one for one in would_change_together(asked, question, decide_together(asked, question)) if one.as_of]
+    assert (eve.kind, eve.as_of, eve.outcome) == ("earlier", date(2026, 5, 31), Outcome.PERMITTED)
+
+
 def test_the_trace_is_each_agreements_own_and_says_whose() -> None:
     asked = [*two(("the reseller may sell", "east first")), agreement("silent", "does not name the product")]
     [question] = [
