@@ -15,8 +15,9 @@ from clauseway.app.opening.home import Home
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running.gateways import Gateways
 from clauseway.gateway.plan.limits import Limits
-from clauseway.gateway.plan.settings import Settings
+from clauseway.gateway.plan.settings import Settings, Telemetry
 from clauseway.spool import SpoolWriter
+from ports import free_ports
 
 
 class _Worker:
@@ -181,6 +182,50 @@ def test_who_is_replaced_leaves_and_is_looked_after(tmp_path: Path, monkeypatch:
     gateways.stop()
     assert [worker.patience_s for worker in workers[2:]] == [55.0, 55.0], "whoever still leaves too"
     assert [worker.asked for worker in workers[2:]] == [True, True]
+
+
+def test_figures_are_served_where_the_settings_say_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of the place holds for the processes that replace the present ones."""
+    passed: list[int] = []
+
+    class Worker(_Worker):
+        def reload(self) -> None:
+            pass
+
+    def start(_name: str, _module: str, arguments: list[str], *_: Any, **__: Any) -> Worker:
+        passed.append(arguments.count("--metrics-listener"))
+        return Worker()
+
+    def taken() -> list[bool]:
+        """Which of the ports somebody listens at."""
+        heard = []
+        for port in ports:
+            with socket.socket() as client:
+                heard.append(client.connect_ex(("127.0.0.1", port)) == 0)
+        return heard
+
+    monkeypatch.setattr(gateways_module, "start", start)
+    monkeypatch.setattr(gateways_module, "register_spool", lambda *_: None)
+    ports = free_ports(3)
+    first, second = (Settings(telemetry=Telemetry(metrics=True, metrics_port=port)) for port in ports[:2])
+    gateways = Gateways(Home(tmp_path).make(), 1)
+    gateways.listen("127.0.0.1", ports[2], first)
+    gateways.start()
+    assert taken() == [True, False, True]
+    for settings, expected in (
+        (first, [True, False, True]),  # the port is not given up meanwhile
+        (second, [False, True, True]),
+        (Settings(), [False, False, True]),
+        (second, [False, True, True]),
+    ):
+        gateways.reload(settings)
+        gateways.replace_all()
+        assert taken() == expected
+    assert passed == [1, 1, 1, 0, 1]
+    gateways.stop()
+    assert taken() == [False] * 3
 
 
 def connect(port: int, stack: ExitStack) -> None:

@@ -14,7 +14,7 @@ import pytest
 from clauseway.app.opening.home import Home
 from clauseway.files import PRIVATE, force_folder, make_folder, output_file, write_first, write_whole, written_whole
 from clauseway.files.counted_copies import content_of, copy_hashed
-from clauseway.files.whole import close_to_others
+from clauseway.files.whole import close_to_others, remove_unfinished
 from in_process import run
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
@@ -247,3 +247,16 @@ def test_what_a_killed_writer_left_is_removed_once_nobody_can_be_writing_it(tmp_
     configuration.write_text("wrong = 1\n")
     assert run("serve", "--config", str(configuration), home=home.root).returncode == 3
     assert [path.exists() for path in (*left, young, others)] == [False, False, True, True]
+
+
+def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> None:
+    """A file that may still be written stays, and so does each that others named."""
+    unfinished = [f".plan.json.{'0a' * 16}.part", f".home.id.{'0b' * 16}.first"]
+    others = ["plan.json", ".plan.json.part", f"plan.json.{'0a' * 16}.part", f".plan.json.{'0A' * 16}.part"]
+    for name in (*unfinished, *others):
+        (tmp_path / name).touch()
+    written_s = (tmp_path / unfinished[0]).stat().st_mtime
+    remove_unfinished(tmp_path, written_s + 3600)
+    assert names(tmp_path) == sorted((*unfinished, *others)), "within the hour"
+    remove_unfinished(tmp_path, written_s + 3700)
+    assert names(tmp_path) == sorted(others)

@@ -299,7 +299,8 @@ def test_a_stream_of_messages_without_output_reports_none() -> None:
     ended = {"type": "message_delta", "usage": {"output_tokens": 0}}
     stream = MessageStream()
     stream.feed(b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in (begun, ended)))
-    assert {unit.column: count for unit, count in stream.units or ()} == units("message", {**MESSAGE, "output_tokens": 0})
+    without_output = units("message", {**MESSAGE, "output_tokens": 0})
+    assert {unit.column: count for unit, count in stream.units or ()} == without_output
 
 
 def test_the_vendors_types_take_these_reports() -> None:

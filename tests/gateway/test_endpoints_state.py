@@ -490,7 +490,8 @@ def test_stored_chats_are_listed_oldest_first_by_pages_and_by_model(clouds: Endp
 def test_a_chat_is_stored_only_where_it_can_be_deleted(clouds: Endpoints) -> None:
     """Azure has no page that says how."""
     client = clouds.client(default_headers=on("azure"))
-    with pytest.raises(openai.BadRequestError, match=r"azure-chat: has no chat\.delete") as refused:
+    lacking = r"azure-chat: has no chat\.delete and no chat\.retrieve"
+    with pytest.raises(openai.BadRequestError, match=lacking) as refused:
         client.chat.completions.create(model=MODEL, messages=MESSAGES, store=True)
     assert refused.value.code == "unsupported_by_every_deployment"
     assert client.chat.completions.create(model=MODEL, messages=MESSAGES, store=False)

@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import itertools
+import resource
 import sys
 import time
 from collections.abc import Awaitable, Iterator, Sequence
@@ -105,6 +106,18 @@ def test_an_index_that_was_removed_keeps_nothing_until_it_is_back(worker: Index,
     aside.rename(index)
     assert worker.add(row("resp_4")) is True
     assert worker.index.failure is None
+
+
+def test_what_was_not_committed_is_not_there(worker: Index) -> None:
+    """Its answer told the client so; another project may be given the same name."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, former[1]))
+    try:
+        refused = worker.add(row("resp_1"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+    assert isinstance(refused, OSError)
+    assert worker.index.find("resp_1") is None
 
 
 def test_who_issued_first_owns_it(worker: Index) -> None:
