@@ -157,6 +157,15 @@ def test_tokens_are_counted_as_the_vendors_client_asks(place: str) -> None:
     assert json.loads(body) == json.loads(theirs.content)
 
 
+def test_a_model_is_one_segment_of_the_path_whatever_its_name() -> None:
+    """A profile of inference that an account made is called by its ARN, in which a slash stands."""
+    name = "arn:aws:bedrock:us-west-2:123456789012:application-inference-profile/a1b2c3"
+    to = target("bedrock", "https://bedrock-runtime.us-west-2.amazonaws.com", name)
+    ours, _ = made(to, BEDROCK_KEY, sent_by(direct, MODEL), name)
+    assert_same(ours, sent_by(runtime, name), "authorization")
+    assert ours.path.endswith("application-inference-profile%2Fa1b2c3/invoke")
+
+
 def assert_same(ours: Head, theirs: Any, authentication: str) -> None:
     assert (ours.method, ours.path) == (theirs.method, theirs.url.raw_path.decode())
     for name in ("host", "content-type", authentication, "anthropic-beta"):

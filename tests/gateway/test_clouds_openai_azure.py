@@ -143,7 +143,11 @@ def test_what_an_azure_version_has(version: str, lacking: str, takes: bool) -> N
         ("azure", f"{ENDPOINT}/openai/v1", "soon", "k"),
         ("azure", f"{ENDPOINT}/openai/v1", "2024-10-21&x=1", "k"),
         ("azure", f"{ENDPOINT}/openai/v1", "", "k\r\nx-injected: 1"),
+        # Some servers take either alone for the end of a line.
+        ("azure", f"{ENDPOINT}/openai/v1", "", "k\nx-injected: 1"),
+        ("azure", f"{ENDPOINT}/openai/v1", "", "k\rx-injected: 1"),
         ("openai", "https://user:pass@api.openai.com/v1", "", "k"),
+        ("openai", "https://:pass@api.openai.com/v1", "", "k"),
         ("openai", "https://api.openai.com/v1?x=1", "", "k"),
         ("openai", "ftp://api.openai.com/v1", "", "k"),
     ],

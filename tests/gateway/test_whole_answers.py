@@ -35,6 +35,9 @@ BODIES: list[tuple[str, bytes, bool]] = [
     ("responses", b'{"id":null,"error":{"message":"overloaded","code":"server_error"}}', False),
     ("responses", b'{"output":[],"error":{"message":"overloaded"}}', False),
     ("responses.compact", b'{"output":null}', False),
+    ("audio.speech", b"\xff\xf3\x44\xc4", True),
+    ("audio.speech", b'{"error":{"message":"overloaded"}}', False),
+    ("audio.speech", b"\n<html>", False),
     # Half of a surrogate pair is a text of JSON; what only looks like it is not.
     ("chat", rb'{"choices":[{"message":{"content":"\ud83d"}}]}', True),
     ("chat", rb'{"choices":[{"message":{"content":"\uDE00, \ud83d\ude00 \\ud83d"}}]}', True),
@@ -91,4 +94,9 @@ def test_an_answer_that_tells_only_its_failure_used_nothing(body: bytes, is_noth
 
 def test_names_are_taken_out_beside_half_of_a_pair() -> None:
     body = rb'{"output":[{"text":"\ud83d acme"}],"error":{"message":"\ude00 of acme"}}'
+    assert without_names_in_failure(body, ("acme",)) == body.replace(b"of acme", b"of ***")
+
+
+def test_names_are_taken_out_of_a_batchs_errors() -> None:
+    body = b'{"metadata":{"for":"acme"},"error":null,"errors":{"data":[{"message":"a quota of acme"}]}}'
     assert without_names_in_failure(body, ("acme",)) == body.replace(b"of acme", b"of ***")
