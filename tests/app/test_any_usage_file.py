@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from clauseway import open_agreement
 from clauseway.app.opening.home import Home
-from clauseway.app.usage.importing import Imported, ImportSource, import_usage, listed
+from clauseway.app.usage.importing import Imported, ImportSource, import_usage, listed, replay
 from clauseway.values import InvalidInput
 from soak import examples
 
@@ -413,6 +413,15 @@ def test_lines_that_a_missing_quotation_mark_takes_are_named(tmp_path: Path) -> 
     assert [(held.line, str(held.flaws[0].reason)) for held in listed(home)] == [
         (3, "lines 3 to 5 are no rows of a CSV file (unexpected end of data): see the quotation marks of line 3")
     ]
+
+
+def test_a_quantity_that_is_no_number_is_named_and_can_be_corrected(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    load(home, put(home, "focus", csv_of([BILL | {"ConsumedQuantity": "12.5x"}])), "focus")
+    [waiting] = listed(home)
+    [flaw] = waiting.flaws
+    assert (flaw.field, flaw.reason[:41]) == ("input_tokens", "'12.5x (1M Tokens)' is not a whole number")
+    assert replay(home, OPENED, [waiting.number], {"input_tokens": "12"}).replayed == (waiting.number,)
 
 
 def test_values_of_other_types_are_named_by_their_field(tmp_path: Path) -> None:

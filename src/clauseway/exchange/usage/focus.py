@@ -407,11 +407,13 @@ def number_of(value: object) -> Decimal | None:
 
 
 def _quantity(row: Mapping[str, Any]) -> int | str | None:
-    """Return whole units: `1.5` of `1K Tokens` are 1,500. None if it is not a number, text if it is
-    not whole."""
-    quantity = number_of(row.get("ConsumedQuantity", ""))
+    """Return whole units: `1.5` of `1K Tokens` are 1,500. None if there is no quantity, text if it is
+    not a whole number."""
+    written = row.get("ConsumedQuantity", "")
+    quantity = number_of(written)
     if quantity is None:
-        return None
+        # With its unit no check takes it for a number of tokens.
+        return f"{written} ({row.get('ConsumedUnit', '')})" if str(written) else None
     # Exact: a bill's quantity is decimal, and a million times it may still be whole.
     exact = exact_product(quantity, scale_of(row.get("ConsumedUnit")))
     return int(exact) if exact == int(exact) else f"{exact:f}"
