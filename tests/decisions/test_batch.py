@@ -194,6 +194,8 @@ def test_what_cannot_be_read_is_told_in_its_place(tmp_path: Path, capsys: pytest
         ("q.csv", "note,action,note\nfirst,serve,second\n", [], "column 'note': it is there twice"),
         ("q.csv", "action\nserve\n", ["--out", "a.parquet"], "in the format of the questions"),
         ("q.csv", b"action\n\xff\n", [], "cannot be read"),
+        # Nothing closes the cell: read to the file's end, it would take the last question with it.
+        ("q.csv", 'action,note\nserve,a\nserve,"b\nserve,c\n', [], "in the row that begins in line 3"),
     ],
 )
 def test_a_file_that_is_none_is_refused_and_nothing_written(

@@ -173,7 +173,7 @@ def _read_parquet(path: Path) -> Iterator[QuestionRows]:
 
 def _read_csv(path: Path) -> Iterator[QuestionRows]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file)
+        lines = _csv_rows(file)
         heading = _distinct(next(lines, []))
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
@@ -196,6 +196,21 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
                     if len(row) != len(heading)
                 },
             )
+
+
+def _csv_rows(file: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the rows of a CSV file. Raise csv.Error naming the line in which a row begins."""
+    # Strict: else a cell that nothing closes takes the rows after it with it, without an error.
+    reader = csv.reader(file, strict=True)
+    while True:
+        first = reader.line_num + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            raise csv.Error(f"{error}, in the row that begins in line {first}") from None
+        if row is None:
+            return
+        yield row
 
 
 def _distinct(heading: Sequence[str]) -> list[str]:
