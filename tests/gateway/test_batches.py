@@ -525,7 +525,7 @@ def test_what_it_may_cost_is_held_until_it_has_ended(fresh: House) -> None:
     fresh.set_budget(worst(lines) - 1)
     with pytest.raises(openai.RateLimitError) as raised:
         client.batches.create(input_file_id=file.id, **BATCH)
-    assert raised.value.code == "budget_exceeded"
+    assert raised.value.code == "insufficient_quota"
     assert [one["path"] for one in fresh.asked("openai") if "batches" in one["path"]] == []
     fresh.set_budget(worst(lines))
     eventually(lambda: not refuses(client, file.id))

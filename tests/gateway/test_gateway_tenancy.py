@@ -155,7 +155,7 @@ def test_two_gateways_never_overshoot_a_budget(house: House) -> None:
     assert refused
     refusals = {(answer.status_code, answer.json()["error"]["code"]) for answer in refused}
     # For now, where it would fit with what the other one holds.
-    assert refusals <= {(429, "budget_exceeded"), (503, "budget_unavailable")}
+    assert refusals <= {(429, "insufficient_quota"), (503, "budget_unavailable")}
     assert "of organisation acme has" in refused[0].json()["error"]["message"]
     for rig in rigs:
         rig.stop()
@@ -231,7 +231,7 @@ def test_a_tier_that_costs_more_than_a_budget_has_is_refused(house: House) -> No
     serve_in(rig, "default")
     refused = [ask_in(rig, "priority"), ask(rig), ask_in(rig, "auto")]
     assert [answer.status_code for answer in refused] == [429] * 3
-    assert {answer.json()["error"]["code"] for answer in refused} == {"budget_exceeded"}
+    assert {answer.json()["error"]["code"] for answer in refused} == {"insufficient_quota"}
     assert "may cost up to 0.000375 USD" in refused[0].json()["error"]["message"]
     assert not rig.clouds["azure"].requests
     assert [ask_in(rig, "default").status_code, ask_in(rig, "flex").status_code] == [200, 200]
@@ -254,7 +254,7 @@ def test_a_burst_of_priority_requests_never_overshoots(house: House) -> None:
     served = [answer for answer in answers if answer.status_code == 200]
     # On a busy machine the lease server may answer too late; no slice is taken for spent then.
     refusals = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers if answer.status_code != 200}
-    assert refusals <= {(429, "budget_exceeded"), (503, "budget_unavailable")}
+    assert refusals <= {(429, "insufficient_quota"), (503, "budget_unavailable")}
     assert 1 <= len(served) <= 3
     charged = [(record.tier, record.charge_picodollars) for record in rig.records()]
     assert charged == [("priority", PRIORITY_WORST)] * len(served)

@@ -74,7 +74,7 @@ def test_a_home_takes_the_place_of_one_that_is_gone(tmp_path: Path) -> None:
         with ExitStack() as stack:
             running = served(second, stack)
             refused = ask(running, key.secret)
-            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "budget_exceeded")
+            assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
             (budget,) = list_budgets(second)
             assert (budget.spent, budget.leased) == (Decimal(1), Decimal(0))
             set_budget(second, CATALOG, ACME, "2", "total")

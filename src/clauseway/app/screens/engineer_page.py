@@ -71,7 +71,7 @@ REFUSED_AS = {
     "head_too_large": "with too large a head",
     "request_timeout": "that came too slowly",
     "rate_limit_exceeded": "over a limit",
-    "budget_exceeded": "over a budget",
+    "insufficient_quota": "over a budget",
     "budget_unavailable": "while the budget could not be asked",
     "limit_unavailable": "while the limit could not be asked",
     "too_many_connections": "over too many connections",

@@ -70,7 +70,8 @@ UNSUPPORTED: Final = ErrorKind(400, "invalid_request_error", "unsupported_by_eve
 # OpenAI's code, by which clients shorten a conversation and ask again.
 PROMPT_TOO_LONG: Final = ErrorKind(400, "invalid_request_error", "context_length_exceeded")
 LIMITED: Final = ErrorKind(429, "rate_limit_error", "rate_limit_exceeded")
-OVER_BUDGET: Final = ErrorKind(429, "insufficient_quota", "budget_exceeded")
+# OpenAI's code for an account without money, by which clients give up; they repeat any other 429.
+OVER_BUDGET: Final = ErrorKind(429, "insufficient_quota", "insufficient_quota")
 BODY_TOO_LARGE: Final = ErrorKind(413, "invalid_request_error", "body_too_large")
 EXPECTATION: Final = ErrorKind(417, "invalid_request_error", "expectation_failed")
 CLOUDS_BUSY: Final = ErrorKind(429, "rate_limit_error", "rate_limit_exceeded")
