@@ -88,6 +88,12 @@ MALFORMED: dict[str, bytes] = {
 }
 
 
+def test_a_client_that_insists_on_http_2_is_told_so(rig: Rig) -> None:
+    """As `curl --http2-prior-knowledge` does, and h2 clients in the clear."""
+    answer = rig.exchange(MALFORMED["HTTP/2"])
+    assert b"HTTP/2 is not spoken here: have the client use HTTP/1.1." in answer
+
+
 @pytest.mark.parametrize("name", MALFORMED)
 def test_what_is_not_http(rig: Rig, azure: Cloud, name: str) -> None:
     answer = rig.exchange(MALFORMED[name])

@@ -114,6 +114,7 @@ _BARREN_BYTES_MAX: Final = 64 << 10
 # by one; once a stream has begun, leading zeros of the next chunk's size.
 _PROBE_S: Final = 0.1  # a round trip at least; each further probe doubles it
 _VERSION_1_1: Final = b" HTTP/1.1\r\n"  # behind method and target
+_HTTP_2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"  # of clients with prior knowledge
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 # A client has so long to read the error event of a stream that broke before its connection closes:
 # some drop what they have not read yet when a connection closes inside a body.
@@ -229,7 +230,10 @@ class ClientConnection(asyncio.Protocol):
             self._refuse(errors.INTERNAL, errors.OWN_FAULT)
             return
         except httptools.HttpParserError as error:
-            self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {error}.")
+            reason = str(error) + "."
+            if data.startswith(_HTTP_2_PREFACE):
+                reason = "HTTP/2 is not spoken here: have the client use HTTP/1.1."
+            self._refuse(errors.MALFORMED_HTTP, f"This is not a valid HTTP/1.1 request: {reason}")
             return
         self._first_read = b""  # drop it: the rest of a head may be long in coming
         if self._lifecycle is None:
