@@ -141,6 +141,7 @@ def test_a_first_use_is_recorded_and_said_once(home: Path, book: str) -> None:
     again = run(*MAY, *ACCEPTED, "--prices", book, "--home", str(home))
     assert again.stderr == ""
     assert told(home, "basis", "history") == held
+    assert "USD 38,000,000,000" in run("basis", "--home", str(home)).stdout
 
 
 def test_the_first_settlement_stands_on_the_agreement_that_the_gateway_serves_by(home: Path, tmp_path: Path) -> None:

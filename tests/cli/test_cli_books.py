@@ -71,7 +71,8 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
         "--dated",
         "2026-05-20",
     )
-    assert printed(work, *pay) == printed(work, *pay) == "bank-1: 1.00 USD on microsoft-openai-2026-04\n"
+    paid = "bank-1: 1.00 USD on microsoft-openai-2026-04; 0.26 USD of it is open\n"
+    assert printed(work, *pay) == printed(work, *pay) == paid
     assert told(work, "books", "invoice")[0]["open"] == "0.26"
 
     request = settled_book.request(5)

@@ -33,6 +33,7 @@ from clauseway.app.opening.library import built_in_documents, open_agreement
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
 from clauseway.cli.money.statement_text import print_statement
+from clauseway.cli.money.trace_text import _which_requests
 from clauseway.values import InvalidInput
 from clauseway.web.contexts import StatementContext
 from clauseway.web.documents import statement_html
@@ -298,6 +299,12 @@ def test_a_line_opens_down_to_its_requests(book: Home) -> None:
         ("output_tokens", 10_000, D(15)),
     ]
     assert [one["request_id"] for one in trace["requests"]] == [settled_book.request(4)]
+    headings = [_which_requests(*counts) for counts in ((1, 1), (1, 117), (6, 117))]
+    assert headings == [
+        "Requests, all of them",
+        "One request of 117",
+        "Requests, the first and the last 3 of 117; any other: --request ID",
+    ]
     legs = [leg["amount"] for entry in trace["entries"] for leg in entry["postings"]]
     assert sorted(map(D, legs)) == [D("-0.04"), D("-0.04"), D("0.04"), D("0.04")]
     [clause] = trace["clauses"]

@@ -344,7 +344,10 @@ class _Book:
                 metered, billed = self.at(other, day)
                 count, quantity = sums.get(other.product, (0, _ZERO))
                 count += sum(usage.quantity for usage in metered)
-                sums[other.product] = count, exact_sum((quantity, *(row.quantity for row in billed)))
+                sums[other.product] = (
+                    count,
+                    exact_sum((quantity, *(row.quantity for row in billed))),
+                )
         return sums
 
     def offset(self, place: ItemPlace) -> int:

@@ -95,7 +95,10 @@ def verify(
         style = "bold red" if check.problems else "bold green" if check.is_whole else "bold yellow"
         out.print(f"The books were {verdict}", style=style)
         print_indented(
-            out, f"{counted(check.rows, 'log row')}; the log ends with {check.head}", by=2, style="dim"
+            out,
+            f"{counted(check.rows, 'log row')}; the log ends with {check.head}",
+            by=2,
+            style="dim",
         )
         for problem in check.problems:
             print_indented(out, f"{problem.what}: {problem.why}.", by=2)

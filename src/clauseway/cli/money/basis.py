@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from clauseway.app.books.basis import (
+    ASSUMPTION,
     basis_of,
     change_agreements,
     change_figures,
@@ -34,6 +35,7 @@ from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.price import print_slips
+from clauseway.ledger.assumptions import in_thousands
 from clauseway.storage.books.basis import Acceptance
 from clauseway.values import InvalidInput, KnownAt
 
@@ -334,7 +336,7 @@ def _print(shown: Sequence[Shown]) -> None:
         table.add_row(
             acceptance.kind,
             acceptance.name,
-            acceptance.label,
+            in_thousands(acceptance.label) if acceptance.kind == ASSUMPTION else acceptance.label,
             acceptance.at[:19],
             acceptance.who,
             acceptance.why,

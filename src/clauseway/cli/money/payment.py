@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.bookkeeping import pay, reverse
+from clauseway.app.books.bookkeeping import invoices, pay, reverse
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.amounts import in_currency
 from clauseway.cli import options
@@ -64,6 +64,8 @@ def command(
     text = f"{paid.id}: {in_currency(paid.amount, paid.currency)} on {paid.invoice}"
     if paid.withheld:
         text += f", of which {amount_text(paid.withheld, paid.currency)} withheld"
+    [(of, left)] = [each for each in invoices(home_at(home)) if each[0].id == paid.invoice]
+    text += f"; {in_currency(left, of.currency)} of it is open" if left else "; it is paid"
     answer(as_json, paid, text)
     return 0
 

@@ -50,10 +50,7 @@ def print_trace(out: Console, trace: "LineTrace") -> None:
         _heading(out, "Prices")
         _print_units(out, trace.prices)
     if trace.requests:
-        _heading(
-            out,
-            "Requests" if len(trace.requests) < trace.line.requests else "Requests, all of them",
-        )
+        _heading(out, _which_requests(len(trace.requests), trace.line.requests))
     for request in trace.requests:
         _print_request(
             out, request, whole=len(trace.requests) == 1 or request.share_after is not None
@@ -63,7 +60,17 @@ def print_trace(out: Console, trace: "LineTrace") -> None:
         cited = clause.citation
         out.print(f"    {cited.term}, {cited.document}:{cited.line}", style="bold", highlight=False)
         print_indented(out, from_source(cited.source), by=6, style="dim")
-        print_indented(out, " ".join(filter(None, (clause.title, clause.text or cited.text))), by=6)
+        for text in filter(None, (clause.title, clause.text or cited.text)):
+            print_indented(out, text, by=6)
+
+
+def _which_requests(shown: int, every: int) -> str:
+    """Return the heading of the requests, which says how many of the line's are shown."""
+    if shown >= every:
+        return "Requests, all of them"
+    if shown == 1:
+        return f"One request of {every:,}"
+    return f"Requests, the first and the last {shown // 2} of {every:,}; any other: --request ID"
 
 
 def _print_request(out: Console, request: "TracedRequest", whole: bool) -> None:

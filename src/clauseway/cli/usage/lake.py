@@ -59,11 +59,12 @@ def show(home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
     report = state(home_at(home))
 
     def show() -> None:
-        days = f"{report.first_day} to {report.last_day}" if report.first_day else "no day"
         out = console()
         out.print(
-            f"{counted(report.rows, 'record')} of {days} in {counted(report.usage_files, 'file')}, "
-            f"{report.bytes / 1e6:,.1f} MB in all"
+            f"{counted(report.rows, 'record')} of {report.first_day} to {report.last_day} in "
+            f"{counted(report.usage_files, 'file')}, {report.bytes / 1e6:,.1f} MB in all"
+            if report.first_day
+            else "Nothing is sealed yet."
         )
         if report.place:
             out.print(f"the files lie at {report.place}", soft_wrap=True)
