@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from clauseway.app.customers.keys import ROLES
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.one_request import one_request
 from clauseway.cli import run
-from clauseway.values import InvalidInput
+from clauseway.values import Interval, InvalidInput
 
 RIVAL, AUDITOR, ADMIN = "sk-test-rival", "sk-test-auditor", "sk-test-admin"
 NOBODY = "req_" + "0" * 32
@@ -316,6 +317,14 @@ def test_a_request_is_found_by_the_id_that_its_cloud_gave_it(new_rig: Rig, capsy
     out = " ".join(capsys.readouterr().out.split())
     assert request in out
     assert f"the cloud's own id: {attempt.upstream_id}" in out
+    day = one_request(home, request).at.date()
+    assert one_request(home, attempt.upstream_id, Interval(day, day + timedelta(1))).request == request
+    earlier = ["--home", str(new_rig.home), "--until", str(day - timedelta(1))]
+    assert run(["usage", "request", attempt.upstream_id, *earlier]) == 3
+    assert "no request" in (said := " ".join(capsys.readouterr().err.split()))
+    assert "of these days" in said
+    assert run(["usage", "request", request, *earlier]) == 3
+    assert "a request's own id says where it is" in " ".join(capsys.readouterr().err.split())
     # This cloud gives one id to all: then both are told.
     other = ask(new_rig).headers["x-clauseway-request-id"]
     for name in (attempt.upstream_id, "\ud800"):

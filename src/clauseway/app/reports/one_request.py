@@ -15,7 +15,7 @@ from clauseway.storage.usage.request_rows import (
     requests_of,
     usage_rows,
 )
-from clauseway.values import InvalidInput
+from clauseway.values import Interval, InvalidInput
 
 OPEN = "open"
 # Requests with one id of a cloud's that a message names.
@@ -59,18 +59,18 @@ class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempted, ...]
 
 
-def one_request(home: Home, named: str) -> OneRequest:
-    """Return everything recorded of a request, by its own id or by a cloud's id. The journal is
-    sealed first.
+def one_request(home: Home, named: str, days: Interval | None = None) -> OneRequest:
+    """Return everything recorded of a request, by its own id or by a cloud's id, which is looked
+    for in usage of these days alone, where any are given. The journal is sealed first.
 
     Raise InvalidInput.
     """
     # A cloud's id may look like an id of ours, so look for ours first.
     recorded = recorded_request(home, named) if is_own_id(named) else None
-    recorded = recorded or _request_of_cloud(home, named)
+    recorded = recorded or _request_of_cloud(home, named, days)
     if recorded is None:
         raise InvalidInput.of(
-            what=f"no request {named!r}",
+            what=f"no request {named!r}" + (" of these days" if days else ""),
             why="neither the journal nor the lake of this home has a request with that id or with that id of a "
             "cloud; requests that never reached a cloud are known only to the gateway, while it runs",
             where=str(home.root),
@@ -82,14 +82,16 @@ def one_request(home: Home, named: str) -> OneRequest:
     return recorded
 
 
-def _request_of_cloud(home: Home, upstream_id: str) -> OneRequest | None:
+def _request_of_cloud(
+    home: Home, upstream_id: str, days: Interval | None
+) -> OneRequest | None:
     """Return the request with a cloud's id. Raise InvalidInput if several have it."""
     # An empty id is recorded if the cloud gave none.
     if not upstream_id or not upstream_id.isprintable():
         return None
     seal(home)
     with open_lake(home) as lake:
-        requests = requests_of(lake, upstream_id)
+        requests = requests_of(lake, upstream_id, days)
     if len(requests) > 1:
         raise InvalidInput.of(
             what=f"{upstream_id!r} names several requests",

@@ -5,15 +5,18 @@ from typing import Annotated
 import typer
 
 from clauseway.app.opening.home import home_at
-from clauseway.app.reports.one_request import Attempted, one_request
+from clauseway.app.opening.periods import days_given
+from clauseway.app.reports.one_request import Attempted, is_own_id, one_request
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 
 _PICODOLLARS = 10**12
 
 
 def command(
+    context: typer.Context,
     request_id: Annotated[
         str,
         typer.Argument(
@@ -21,6 +24,10 @@ def command(
             help="As in the header x-clauseway-request-id, or the id that the cloud gave it.",
         ),
     ],
+    begin: Annotated[
+        str, typer.Option("--from", help="First day in which a cloud's id is looked for.")
+    ] = "",
+    end: Annotated[str, typer.Option("--until", help="Last day.")] = "",
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -30,7 +37,8 @@ def command(
     Reads journal and lake, so it tells of requests of any age. The gateway itself tells more of its
     latest ones, with the project's own key: GET /clauseway/v1/requests/ID says which deployments
     were skipped and why. A cloud's own id (OpenAI's x-request-id, Azure's apim-request-id, AWS's
-    x-amzn-requestid, …), as its support names it, is looked for in all records, which takes longer.
+    x-amzn-requestid, …), as its support names it, is looked for in all records, which takes longer:
+    --from and --until say on which days.
 
     \b
     One request:
@@ -39,8 +47,12 @@ def command(
       clauseway usage request req_1f0c6d2b9a3e47580000000000000001 --json
     By a cloud's own id:
       clauseway usage request 8f0f3b1e-0d0c-4a52-9a43-5b2f9ab0a1c7
+    By a cloud's own id, of which the day is known:
+      clauseway usage request 8f0f3b1e-0d0c-4a52-9a43-5b2f9ab0a1c7 --from 2026-05-01 --until 2026-05-01
     """
-    request = one_request(home_at(home), request_id)
+    if is_own_id(request_id):
+        check_unread(context, dict.fromkeys(("begin", "end"), "a request's own id says where it is"))
+    request = one_request(home_at(home), request_id, days_given(begin, end))
 
     def show() -> None:
         out = console()

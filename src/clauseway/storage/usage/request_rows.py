@@ -7,6 +7,7 @@ from typing import Any
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import INTENTS, USAGE, files_of
 from clauseway.storage.lake.lake import Lake
+from clauseway.values import Interval
 
 RequestRow = Mapping[str, Any]
 
@@ -21,13 +22,14 @@ def intent_rows(lake: Lake, request_id: str) -> list[RequestRow]:
     return _rows(lake, INTENTS, request_id)
 
 
-def requests_of(lake: Lake, upstream_id: str) -> list[str]:
+def requests_of(lake: Lake, upstream_id: str, days: Interval | None = None) -> list[str]:
     """Return the requests of which an attempt ended with that id of a cloud's, in order.
 
-    Files are in order of our own ids, so every file is read; of each, two columns.
+    Files are in order of our own ids, so every file is read, or with `days` every file with usage
+    of these; of each, two columns.
     """
     named: set[str] = set()
-    for file in lake.sound(files_of(lake.control, USAGE)):
+    for file in lake.sound(files_of(lake.control, USAGE, days)):
         rows = read_rows(
             lake.root / file.name,
             columns=["request_id"],
