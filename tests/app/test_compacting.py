@@ -26,7 +26,7 @@ from clauseway.app.usage.importing import ImportSource, import_usage
 from clauseway.app.usage.lake_checks import check_lake
 from clauseway.app.usage.sealing import open_lake
 from clauseway.cli import run
-from clauseway.cli.usage.lake import progress_on_stderr
+from clauseway.cli.output import progress_on_stderr
 from clauseway.storage.books.books import Books, Closed
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.lake import Lake
@@ -148,7 +148,7 @@ def test_a_check_tells_how_far_it_has_come(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lake_checks, "_AT_ONCE", 4)
-    assert check_lake(home, progress_on_stderr(every_s=0)).files == 10
+    assert check_lake(home, progress_on_stderr("file", "read", every_s=0)).files == 10
     assert capsys.readouterr().err == "4 of 10 files read\n8 of 10 files read\n"
     assert run(["lake", "check", "--home", str(home.root)]) == 0
     assert capsys.readouterr().err == ""

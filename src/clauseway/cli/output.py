@@ -10,15 +10,17 @@ import os
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from clauseway.values import Problem
+from clauseway.values import Problem, counted
 
 # Beyond every line: into a pipe or a file nothing is wrapped, so that a path is copied whole.
 UNBOUNDED = 100_000
+_PROGRESS_EVERY_S = 5.0
 # A terminal obeys these, and somebody else may have written the text: a reason in a dispute, a name
 # in a bill. Each is shown as its picture, as `cat -v` does.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -160,3 +162,20 @@ def print_failure(failure: Problem) -> None:
 
 def outcome_style(outcome: str) -> str:
     return f"bold {_COLOURS[outcome]}"
+
+
+def progress_on_stderr(
+    noun: str, done_in_words: str, every_s: float = _PROGRESS_EVERY_S
+) -> Callable[[int, int], None]:
+    """Return what says on stderr how many of all are done (`7 of 12 files read`), every few
+    seconds: a large lake takes hours, and years of statements minutes."""
+    printed_s = time.monotonic()
+
+    def tell(done: int, every: int) -> None:
+        nonlocal printed_s
+        if done < every and time.monotonic() - printed_s >= every_s:
+            printed_s = time.monotonic()
+            text = f"{done:,} of {counted(every, noun)} {done_in_words}"
+            print(text, file=sys.stderr, flush=True)
+
+    return tell

@@ -82,9 +82,7 @@ def one_request(home: Home, named: str, days: Interval | None = None) -> OneRequ
     return recorded
 
 
-def _request_of_cloud(
-    home: Home, upstream_id: str, days: Interval | None
-) -> OneRequest | None:
+def _request_of_cloud(home: Home, upstream_id: str, days: Interval | None) -> OneRequest | None:
     """Return the request with a cloud's id. Raise InvalidInput if several have it."""
     # An empty id is recorded if the cloud gave none.
     if not upstream_id or not upstream_id.isprintable():

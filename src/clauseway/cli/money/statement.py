@@ -37,6 +37,7 @@ from clauseway.cli.money.verification_text import (
     print_unnamed,
     print_verification,
 )
+from clauseway.cli.output import progress_on_stderr
 from clauseway.cli.written import OutFile
 from clauseway.ledger import Statement
 from clauseway.values import InvalidInput, counted, parse_day
@@ -179,7 +180,11 @@ def verify(
     # A month has no suffix; a name with one means a file, also one that is not there.
     if any(Path(source).exists() or Path(source).suffix for source in sources):
         check_unread(context, {"party": "a file says itself whose it is"})
-    verified = [_verified(at, source, party) for source in sources]
+    verified: list[_Verified] = []
+    tell = progress_on_stderr("statement", "verified")
+    for source in sources:
+        verified.append(_verified(at, source, party))
+        tell(len(verified), len(sources))
     known = [
         VerifiedFile(named=source, statement=done.statement, signed_by=done.signed_by)
         for source, done in zip(sources, verified, strict=True)

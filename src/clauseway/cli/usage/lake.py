@@ -1,8 +1,5 @@
 """`clauseway lake`: the sealed usage on disk, and keeping it in shape."""
 
-import sys
-import time
-from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated
 
@@ -17,30 +14,16 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
+from clauseway.cli.output import progress_on_stderr
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
 from clauseway.values import counted
 
 BAD = 2
-_PROGRESS_EVERY_S = 5.0
 _IN_THE_HOME = "the home has no address and no secret"
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
-
-
-def progress_on_stderr(every_s: float = _PROGRESS_EVERY_S) -> Callable[[int, int], None]:
-    """Return what says on stderr how many files were read, every few seconds: a large lake takes
-    hours."""
-    printed_s = time.monotonic()
-
-    def tell(done: int, files: int) -> None:
-        nonlocal printed_s
-        if done < files and time.monotonic() - printed_s >= every_s:
-            printed_s = time.monotonic()
-            print(f"{done:,} of {counted(files, 'file')} read", file=sys.stderr, flush=True)
-
-    return tell
 
 
 @app.callback()
@@ -93,7 +76,7 @@ def check(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
     Exit code: 0 all are as they were written, 2 some are missing or changed, or hold usage that the
     database does not know, or its list of them was edited; each named with what to do.
     """
-    report = check_lake(home_at(home), on_files=progress_on_stderr())
+    report = check_lake(home_at(home), on_files=progress_on_stderr("file", "read"))
 
     def show() -> None:
         out = console()
@@ -296,7 +279,7 @@ def move(
         "secret_env": secret_env,
         "secret_file": secret_file,
     }
-    moved = move_lake(home_at(home), to, settings, on_files=progress_on_stderr())
+    moved = move_lake(home_at(home), to, settings, on_files=progress_on_stderr("file", "read"))
     held = f"{counted(moved.files, 'file')} with {counted(moved.rows, 'row')}"
     text = f"{held}, {moved.bytes / 1e6:,.1f} MB, are the same in both places; {moved.copied:,} were copied."
     answer(as_json, moved, f"{text}\nThe lake is at {moved.target} now.")

@@ -51,7 +51,9 @@ def command(
       clauseway usage request 8f0f3b1e-0d0c-4a52-9a43-5b2f9ab0a1c7 --from 2026-05-01 --until 2026-05-01
     """
     if is_own_id(request_id):
-        check_unread(context, dict.fromkeys(("begin", "end"), "a request's own id says where it is"))
+        check_unread(
+            context, dict.fromkeys(("begin", "end"), "a request's own id says where it is")
+        )
     request = one_request(home_at(home), request_id, days_given(begin, end))
 
     def show() -> None:
