@@ -31,6 +31,7 @@ from gateway_rig import (
 from google.protobuf.json_format import MessageToJson  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
@@ -370,7 +371,9 @@ def test_a_collector_that_takes_nothing_costs_nobody_anything_but_spans(tmp_path
         collector.shutdown()
 
 
-REJECTED = ExportTraceServiceResponse(partial_success={"rejected_spans": 2, "error_message": "too old"})
+REJECTED = ExportTraceServiceResponse(
+    partial_success=ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
+)
 # What a collector answers · why its gateway says that not all was taken, and how many spans were not
 ANSWERS = [
     (200, {}, b"", "", 0),

@@ -9,8 +9,8 @@
     ended_keys      secrets that were ended since the plan was compiled
     refused         requests that no cloud answered, kept in a file
     home_damage     what is damaged or lost in the home
-    metrics         for Prometheus; telemetry: for OpenTelemetry, collector_session: its connection
-                    to a collector; each is loaded when asked for
+    metrics         for Prometheus; telemetry: for OpenTelemetry; collector_session: its connection
+                    to a collector; all are loaded when asked for
 
 Knows no request beyond its explanation.
 """

@@ -157,7 +157,7 @@ class TelemetryWatcher:
         self._named_as = _formerly_too if settings.former_names else _as_it_is
         self._queue: deque[_Finished] = deque()
         # Each is changed by one thread only.
-        self._beyond_queue = self._not_taken = self._under_way = self._dropped_told = 0
+        self._beyond_queue = self._not_taken = self._under_way = self._dropped_reported = 0
         self._closing = threading.Event()
         root = settings.otlp_endpoint.rstrip("/")
         self._spans_session = CollectorSession()
@@ -232,7 +232,7 @@ class TelemetryWatcher:
         self._closing.set()
         self._thread.join(_CLOSE_S)
         self._not_taken += len(self._queue) + self._under_way
-        if self.dropped != self._dropped_told:
+        if self.dropped != self._dropped_reported:
             self._log("telemetry not taken", signal="spans", why=_STOPPED)
 
     # -- in the thread
@@ -266,19 +266,18 @@ class TelemetryWatcher:
 
     def _tell(self, signal: str, why: str) -> None:
         """Say that a signal is not taken and why; that it is taken again, if `why` is empty."""
-        if why:
-            hint = _GRPC_HINT if self._settings.otlp_endpoint.endswith(_GRPC_PORT) else ""
-            self._log("telemetry not taken", signal=signal, why=why + hint)
-        else:
-            self._log("telemetry taken again", signal=signal)
+        event = "telemetry not taken" if why else "telemetry taken again"
+        if why and self._settings.otlp_endpoint.endswith(_GRPC_PORT):
+            why += _GRPC_HINT
+        self._log(event, signal=signal, **({"why": why} if why else {}))
 
     def _log(self, event: str, **facts: object) -> None:
         """Have the loop write a line; called in other threads."""
         endpoint = self._settings.otlp_endpoint.rpartition("@")[2]
 
         def write() -> None:
-            self._dropped_told = self.dropped
-            self._lines.event(event, endpoint=endpoint, **facts, dropped=self._dropped_told)
+            self._dropped_reported = self.dropped
+            self._lines.event(event, endpoint=endpoint, **facts, dropped=self._dropped_reported)
 
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads on
             self._loop.call_soon_threadsafe(write)
