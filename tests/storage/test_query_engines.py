@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from ibis import _
+from ibis.expr.types import Table
 
 from clauseway.storage.lake import query_engines
-from clauseway.storage.lake.query_engines import duckdb_engine, given, held, read_files
+from clauseway.storage.lake.query_engines import built, duckdb_engine, given, held, read_files
 
 ROWS = pa.table({"model": ["a", "b", "a"], "tokens": [1, 2, 3]})
 
@@ -41,6 +42,23 @@ def test_an_equal_query_of_another_connection_is_written_once(tmp_path: Path) ->
     with duckdb_engine() as con:
         con.to_pyarrow(read_files(con, [file]).filter(_.tokens > 1))
     assert query_engines._text.cache_info().misses == 2
+
+
+def test_a_step_of_equal_tables_is_made_once(tmp_path: Path) -> None:
+    made = []
+
+    def above(usage: Table, tokens: int) -> Table:
+        made.append((*usage.columns, tokens))
+        return usage.filter(_.tokens > tokens)
+
+    file = tmp_path / "it's.parquet"
+    counted = []
+    for rows, tokens in ((ROWS, 1), (ROWS.slice(1), 1), (ROWS, 2), (ROWS.drop_columns(["model"]), 1)):
+        pq.write_table(rows, file)
+        with duckdb_engine() as con:
+            counted.append(con.to_pyarrow(built(con, above, read_files(con, [file]), tokens).count()).as_py())
+    assert counted == [2, 2, 1, 2], "the step is kept, not the answer"
+    assert made == [("model", "tokens", 1), ("model", "tokens", 2), ("tokens", 1)]
 
 
 def test_after_an_error_the_next_query_opens_another_database() -> None:
