@@ -31,8 +31,8 @@ _ENGINE_MEMORY = "300MB"
 _IDLE_MEMORY = "2MB"
 # More than the queries that all pages of a home ask, which are some sixty.
 _TEXTS_KEPT = 128
-# A query is built in some five steps.
-_TABLES_KEPT = 512
+# A query is built in some five steps, of 40 KB each with its text.
+_TABLES_KEPT = 256
 
 
 @lru_cache(maxsize=_TEXTS_KEPT)
