@@ -33,10 +33,11 @@ from clauseway.exchange.parquet_process import (
 from clauseway.values import InvalidInput
 
 # PyArrow loads NumPy where it is installed, and the process needs none of it: to load it took as long
-# as everything else of a small file.
+# as everything else of a small file. What it loads stays, and is not looked through for garbage.
 _PROGRAM = (
-    "import sys; sys.modules['numpy'] = None; from clauseway.exchange.parquet_process import main; "
-    "sys.exit(main(sys.argv[1:]))"
+    "import gc, sys; gc.disable(); sys.modules['numpy'] = None; "
+    "from clauseway.exchange.parquet_process import main; "
+    "gc.freeze(); gc.enable(); sys.exit(main(sys.argv[1:]))"
 )
 _ERROR_CHARACTERS = 500
 # A file with more rows has at least a byte for each: usage and charges differ from row to row, and
