@@ -56,6 +56,9 @@ def test_what_ships_before_the_day(terms: str, facts: tuple[str, ...], question:
 def test_the_day_is_a_boundary() -> None:
     opened = at_hand(NEW)
     assert "2026-09-01" in map(str, boundaries(opened.agreement, opened.facts, KnownAt.everything()))
+    # So is the day on which a lead of days is over.
+    led = at_hand(FIRST % "every-product\nlead-days: 30", (ON_NORTH,))
+    assert "2026-05-31" in map(str, boundaries(led.agreement, led.facts, KnownAt.everything()))
 
 
 def test_why_it_is_not_bound() -> None:
