@@ -236,7 +236,7 @@ def test_of_what_two_agreements_name_the_first_prevails_and_a_class_takes_what_e
     both = joint_catalog([north, south])
     assert both.operators == {"east": "partner", "west": "maker", "far": "maker"}
     assert both.classes["app"].actions == {"serve", "sell", "license"}
-    assert both.subjects == {"hosting"}
+    assert both.subjects == frozenset({"hosting"})
     # Where one of them does not know what is offered, nobody knows what else may be.
     assert joint_catalog([north, msgspec.structs.replace(south, subjects=None)]).subjects is None
 
