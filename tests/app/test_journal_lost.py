@@ -6,17 +6,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from journals import flip, frames, gateway, home_at, segment, today
 
 from clauseway import spool
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.running.upkeep import Upkeep
 from clauseway.app.usage import compacting
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import note_missing, open_lake, seal
 from clauseway.app.usage.usage_journals import register_spool
+from clauseway.storage.books.losses import Losses
 from clauseway.storage.lake import compaction
 from clauseway.storage.lake.file_list import files_of
 from clauseway.values import exact_sum
@@ -66,6 +69,32 @@ def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_reques
         if number % 2:
             for note in ("released", "numbered"):
                 (journal / note).unlink()
+
+
+@pytest.mark.parametrize("requests", [3, 8], ids=["fewer", "more"])
+@pytest.mark.parametrize("serves_again", [False, True], ids=["sealed at once", "served again"])
+def test_a_segment_whose_number_an_earlier_program_gave_twice_is_metered_whole(
+    home: Home, requests: int, serves_again: bool
+) -> None:
+    """Programs of before 22 November 2026 began again at 0 where all segments had gone: frames of that number are
+    sealed already, and are of another segment."""
+    journal = gateway(home, range(1, 6))
+    seal(home)
+    with open_control(home) as control:
+        then = Losses(control).spool(spool.identify(journal).hex())
+    gateway(home, range(6, 6 + requests), boot=8)
+    segment(journal, 1).rename(segment(journal, 0))
+    for note in ("released", "numbered"):
+        (journal / note).unlink()
+    with open_control(home) as control:
+        assert then is not None
+        Losses(control).saw(msgspec.structs.replace(then, segment=0, released=0, is_at_rest=False))
+    if serves_again:
+        gateway(home, [20], boot=9)
+    assert seal(home).damages == ()
+    assert base(home) == 12 * (5 + requests + serves_again)
+    assert list(journal.glob("*.seg")) == []
+    assert seal(home).damages == ()
 
 
 def test_a_settlement_says_that_usage_is_dated_after_today(home: Home) -> None:

@@ -116,6 +116,19 @@ def note_number(directory: Path, number: int) -> None:
         write_whole(directory / _NUMBERED_NAME, str(number).encode())
 
 
+def renumber(directory: Path, number: int) -> None:
+    """Give a segment the journal's next number. Raise SpoolBusy where the journal is written,
+    OSError."""
+    descriptor = lock(directory)
+    try:
+        following = next_number(directory)
+        note_number(directory, following + 1)
+        segment_path(directory, number).rename(segment_path(directory, following))
+        force_folder(directory)
+    finally:
+        os.close(descriptor)
+
+
 def _read_header(path: Path) -> SegmentHeader | None:
     with path.open("rb") as file:
         return unpack_segment_header(file.read(SEGMENT_HEADER.size))

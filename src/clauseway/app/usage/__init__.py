@@ -12,6 +12,7 @@ lake kept, moved, published and exported.
 
     damages         damage and losses that block something
     missing_ends    segments that end before what was registered and sealed of them
+    reused_numbers  segments whose number an earlier program gave twice
     losses          lost journals and files: found, reported, accepted by name
     recovering      a follower's copy in place of a lost journal
     returning       leases of dead processes, settled and free again

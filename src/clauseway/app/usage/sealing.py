@@ -22,6 +22,7 @@ from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
+from clauseway.app.usage.reused_numbers import renumber_reused
 from clauseway.metering import RequestId
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
@@ -202,6 +203,12 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
         first = _first_seen(identity, directory.name, places, taken, now_ns, home)
         registered = losses.register(first)
     is_copy = _is_copy(registered, directory, home)
+    # A gateway that served once more renumbered before it started.
+    if not is_copy and not spool.is_written(directory):
+        renumbered = renumber_reused(lake.control, registered, directory)
+        if renumbered != registered:
+            registered, taken = renumbered, spool.next_number(directory)
+            places = spool.positions(directory)
     # A copy tells nothing of what is gone.
     gone = [] if is_copy else _gone_segments(lake.control, registered, taken, places, now_ns)
     segments = [

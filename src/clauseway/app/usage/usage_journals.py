@@ -7,6 +7,7 @@ from clauseway import spool
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.usage.missing_ends import note_emptied
+from clauseway.app.usage.reused_numbers import renumber_reused
 from clauseway.storage.books.losses import Losses, Spool
 
 
@@ -31,4 +32,7 @@ def register_spool(home: Home, directory: Path) -> str:
         # The folder may know less than the register: it was emptied, or an earlier program let its
         # segments go.
         spool.note_number(directory, max(registered.segment + 1, registered.released))
+        renumbered = renumber_reused(control, registered, directory)
+        if renumbered != registered:
+            losses.saw(renumbered)
         return identity
