@@ -1,8 +1,8 @@
 """Segments whose number an earlier program gave twice.
 
-Where all segments of a journal had gone, programs of before 22 November 2026 began again at 0. What
-is sealed is known by the segment's number and the frame's, so the first frames of such a segment
-pass for those of the former one. It gets a number of its own before it is sealed.
+Where all segments of a journal had gone, programs up to 0.1.0 began again at 0. What is sealed is
+known by the segment's number and the frame's, so the first frames of such a segment pass for those
+of the former one. It gets a number of its own before it is sealed.
 """
 
 from contextlib import suppress

@@ -197,18 +197,16 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
     spool.note_identity(directory, named)
     losses, identity = Losses(lake.control), named.hex()
     # Before the folder is looked at: a gateway that starts in between registers a later segment.
-    registered, taken = losses.spool(identity), spool.next_number(directory)
-    places = spool.positions(directory)
+    registered = losses.spool(identity)
+    is_copy = registered is not None and _is_copy(registered, directory, home)
+    # A journal that is written was looked through before its gateway started.
+    if registered is not None and not is_copy and not spool.is_written(directory):
+        registered = renumber_reused(lake.control, registered, directory)
+    taken, places = spool.next_number(directory), spool.positions(directory)
     if registered is None:
         first = _first_seen(identity, directory.name, places, taken, now_ns, home)
         registered = losses.register(first)
-    is_copy = _is_copy(registered, directory, home)
-    # A gateway that served once more renumbered before it started.
-    if not is_copy and not spool.is_written(directory):
-        renumbered = renumber_reused(lake.control, registered, directory)
-        if renumbered != registered:
-            registered, taken = renumbered, spool.next_number(directory)
-            places = spool.positions(directory)
+        is_copy = _is_copy(registered, directory, home)
     # A copy tells nothing of what is gone.
     gone = [] if is_copy else _gone_segments(lake.control, registered, taken, places, now_ns)
     segments = [
