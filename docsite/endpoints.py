@@ -96,7 +96,7 @@ _MEANINGS = {
     "unsupported_by_every_deployment": "Every deployment that may serve it lacks what the request needs.",
     "context_length_exceeded": "Every deployment that may serve it holds fewer tokens than the prompt has.",
     "rate_limit_exceeded": "A limit of requests or tokens is used up, here or at the clouds; `retry-after` says when.",
-    "budget_exceeded": "A budget is used up.",
+    "insufficient_quota": "A budget is used up.",
     "body_too_large": "The body is larger than `body_bytes`.",
     "expectation_failed": "An `Expect` header that is not understood.",
     "head_too_large": "The head is larger than `head_bytes`.",
