@@ -360,7 +360,7 @@ def test_an_endless_event_is_refused() -> None:
 def test_a_response_that_fails_used_nothing_before_its_output_alone(has_output: bool) -> None:
     """Behind output it used something, which is estimated. The failure need not name the response again."""
     failed = event("response.failed", 6, response={"status": "failed", "error": {"code": "server_error"}})
-    stream = TypedStream(responses_units_in, is_of_stored=True)
+    stream = TypedStream(responses_report_in, is_of_stored=True)
     stream.feed(CREATED + (DELTAS if has_output else b"") + failed)
     assert stream.done
     assert stream.units == (None if has_output else ())
@@ -371,7 +371,7 @@ def test_a_response_that_fails_used_nothing_before_its_output_alone(has_output: 
 @pytest.mark.parametrize(("block", "is_over"), [(b"", True), (CREATED, False), (CREATED + DELTAS, False)])
 def test_the_stream_of_a_stored_response_is_over_where_nothing_was_left_to_tell(block: bytes, is_over: bool) -> None:
     """One that ends amid its events broke off."""
-    stream = TypedStream(responses_units_in, is_of_stored=True)
+    stream = TypedStream(responses_report_in, is_of_stored=True)
     stream.feed(block)
     stream.close()
     assert stream.done is is_over
@@ -379,7 +379,7 @@ def test_the_stream_of_a_stored_response_is_over_where_nothing_was_left_to_tell(
 
 def test_a_response_in_the_background_is_content_once_it_is_named() -> None:
     """Before that, another cloud may be asked."""
-    stream = TypedStream(responses_units_in, runs_on=True)
+    stream = TypedStream(responses_report_in, runs_on=True)
     assert stream.feed(event("keepalive", 0)) == b""
     assert not stream.has_content
     assert stream.feed(CREATED) == event("keepalive", 0) + CREATED
