@@ -10,7 +10,13 @@ from gateway_rig import compact
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.gateway.clouds.reports import Reader, Report, audio_report_in, images_report_in, responses_report_in
+from clauseway.gateway.clouds.reports import (
+    AnswerReport,
+    Reader,
+    audio_report_in,
+    images_report_in,
+    responses_report_in,
+)
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire import event_streams
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
@@ -45,9 +51,9 @@ def test_a_byte_order_mark_hides_no_event(cut_at: list[int]) -> None:
         assert (out, stream.last) == (events, COMPLETED)
 
 
-def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> Report:
+def no_usage(_event: bytes, _omissions: Omissions | None = None, /) -> AnswerReport:
     """Read an event that reports no usage."""
-    return Report(None)
+    return AnswerReport(None)
 
 
 def fed(data: bytes, cut_at: list[int] = [], report_in: Reader = responses_report_in) -> tuple[bytes, TypedStream]:  # noqa: B006

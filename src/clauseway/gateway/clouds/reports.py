@@ -36,7 +36,7 @@ _Usage = TypeVar("_Usage")
 _Reported = TypeVar("_Reported", covariant=True)
 
 
-class Report:
+class AnswerReport:
     """What an answer reports: the units, None where it reports none; the tier, empty where it says none
     that we know; and the model by the cloud's word, empty where it says none.
 
@@ -49,14 +49,14 @@ class Report:
         self.model: Final = model or ""
 
 
-NO_REPORT: Final = Report(None)
-_NOTHING_USED: Final = Report(())
+NO_REPORT: Final = AnswerReport(None)
+_NOTHING_USED: Final = AnswerReport(())
 
 
 class Reader(Protocol):
     """Returns what an answer reports, and counts the parts of the report that are left out."""
 
-    def __call__(self, answer: bytes, omissions: Omissions | None = None, /) -> Report: ...
+    def __call__(self, answer: bytes, omissions: Omissions | None = None, /) -> AnswerReport: ...
 
 
 class _Reporting(Protocol[_Reported]):
@@ -90,13 +90,13 @@ def _reader(
 ) -> Reader:
     answer_in = _answers_in(kind)
 
-    def report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+    def report_in(answer: bytes, omissions: Omissions | None = None, /) -> AnswerReport:
         answered = answer_in(answer, omissions)
         if answered is None:
             return NO_REPORT
         usage = answered.usage
         units = units_of(usage, omissions) if usage is not None else None
-        return Report(units, tier_of(answered.service_tier, omissions), answered.model)
+        return AnswerReport(units, tier_of(answered.service_tier, omissions), answered.model)
 
     return report_in
 
@@ -112,7 +112,7 @@ images_report_in: Final = _reader(DrawnReport, reported_units.units_of_images)
 speech_report_in: Final = _reader(Spoken, reported_units.units_of_speech)
 
 
-def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) -> AnswerReport:
     """Read a response, or an event that carries one."""
     responded = _response_in(answer, omissions)
     if responded is None:
@@ -121,30 +121,30 @@ def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) ->
     units = reported_units.units_of_responses(report, omissions) if report is not None else None
     response = responded.response or responded
     tier = tier_of(responded.service_tier or response.service_tier, omissions)
-    return Report(units, tier, response.model)
+    return AnswerReport(units, tier, response.model)
 
 
-def messages_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+def messages_report_in(answer: bytes, omissions: Omissions | None = None, /) -> AnswerReport:
     """Read a message. One that lacks its input or its output reports no usage."""
     answered = _message_in(answer, omissions)
     if answered is None or answered.usage is None:
         return NO_REPORT
     usage = answered.usage
     units = reported_units.units_of_message(usage, omissions) if usage.is_whole else None
-    return Report(units, tier_of_message(usage, omissions), answered.model)
+    return AnswerReport(units, tier_of_message(usage, omissions), answered.model)
 
 
-def audio_report_in(answer: bytes, omissions: Omissions | None = None, /) -> Report:
+def audio_report_in(answer: bytes, omissions: Omissions | None = None, /) -> AnswerReport:
     """Read a transcription or translation: tokens, or the audio's length."""
     heard = _transcription_in(answer, omissions)
     if heard is None:
         return NO_REPORT
     usage = heard.usage
     units = reported_units.units_of_transcription(usage, omissions) if usage is not None else None
-    return Report(units, tier_of(heard.service_tier, omissions), heard.model)
+    return AnswerReport(units, tier_of(heard.service_tier, omissions), heard.model)
 
 
-def no_report_in(_answer: bytes, _omissions: Omissions | None = None, /) -> Report:
+def no_report_in(_answer: bytes, _omissions: Omissions | None = None, /) -> AnswerReport:
     """For operations that use nothing that is priced."""
     return _NOTHING_USED
 

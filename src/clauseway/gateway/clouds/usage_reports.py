@@ -24,7 +24,7 @@ SEARCHES_MAX: Final = 1 << 20
 _Searches = Annotated[int, msgspec.Meta(ge=0, le=SEARCHES_MAX)]
 
 
-class Served(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class ServedAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An answer, or an event that ends a stream, with the model that gave it and the service tier in
     which it was served."""
 
@@ -59,7 +59,7 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     prompt_cache_hit_tokens: _Count | None = None
 
 
-class Answered(Served, frozen=True, gc=False):
+class Answered(ServedAnswer, frozen=True, gc=False):
     usage: ChatUsage | None = None
 
 
@@ -133,7 +133,7 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     response: "Output | None" = None
 
 
-class Response(Served, frozen=True, gc=False):
+class Response(ServedAnswer, frozen=True, gc=False):
     usage: ResponsesUsage | None = None
     tool_usage: ToolUsage | None = None
 
@@ -169,7 +169,7 @@ class BatchUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: BatchOutputDetails | None = None
 
 
-class Batched(Served, frozen=True, gc=False):
+class Batched(ServedAnswer, frozen=True, gc=False):
     usage: BatchUsage | None = None
 
 
@@ -177,7 +177,7 @@ class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens: _Count
 
 
-class Embedded(Served, frozen=True, gc=False):
+class Embedded(ServedAnswer, frozen=True, gc=False):
     usage: EmbeddingsUsage | None = None
 
 
@@ -190,7 +190,7 @@ class ImagesUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens_details: ImageDetails | None = None
 
 
-class DrawnReport(Served, frozen=True, gc=False):
+class DrawnReport(ServedAnswer, frozen=True, gc=False):
     usage: ImagesUsage | None = None
 
 
@@ -235,7 +235,7 @@ def _check_length(seconds: Decimal) -> None:
 TranscriptionUsage = TokensHeard | TimeHeard
 
 
-class Transcribed(Served, frozen=True, gc=False):
+class Transcribed(ServedAnswer, frozen=True, gc=False):
     usage: TranscriptionUsage | None = None
 
 
@@ -247,7 +247,7 @@ class SpeechUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: _Count
 
 
-class Spoken(Served, frozen=True, gc=False):
+class Spoken(ServedAnswer, frozen=True, gc=False):
     usage: SpeechUsage | None = None
 
 

@@ -27,7 +27,7 @@ from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units, units_of
 from clauseway.gateway.clouds.reports import chat_answer_in, tier_of
 from clauseway.gateway.clouds.unusual_counts import Omissions
-from clauseway.gateway.clouds.usage_reports import ChatUsage, Served
+from clauseway.gateway.clouds.usage_reports import ChatUsage, ServedAnswer
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in, without_mark
@@ -232,7 +232,7 @@ class EventStream:
                     self._note_usage(usage, answered)
         return block
 
-    def _note_usage(self, usage: ChatUsage, chunk: Served | None) -> None:
+    def _note_usage(self, usage: ChatUsage, chunk: ServedAnswer | None) -> None:
         """Note the latest report, and what its chunk says beside it: each counts all until then. One
         without output, behind one with output, has lost count."""
         if self.usage is None or usage.completion_tokens or not self.usage.completion_tokens:

@@ -12,7 +12,7 @@ import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.clouds.reported_units import Units
-from clauseway.gateway.clouds.reports import Reader, Report
+from clauseway.gateway.clouds.reports import AnswerReport, Reader
 from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.error_bodies import error_in_list
@@ -327,7 +327,7 @@ class TypedStream:
         if report.units:
             self._note(report)
 
-    def _note(self, report: Report) -> None:
+    def _note(self, report: AnswerReport) -> None:
         self.units, self.tier, self.model = report.units, report.tier, report.model
 
     def _without_names(self, event: bytes) -> bytes:
