@@ -71,19 +71,29 @@ def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_reques
                 (journal / note).unlink()
 
 
-# Requests in the second segment, beside five in the first · whether the first was let go of by name · served again
-@pytest.mark.parametrize(("requests", "released", "serves_again"), [(3, 0, False), (8, 1, False), (8, 0, True)])
+# Segments of five requests that have gone · requests in the last one · which were let go of by name · served again
+TWICE: list[tuple[int, int, int, bool]] = [
+    (1, 3, 0, False),
+    (1, 8, 1, False),
+    (1, 8, 0, True),
+    (3, 8, 3, False),
+    (3, 3, 0, True),
+]
+
+
+@pytest.mark.parametrize(("former", "requests", "released", "serves_again"), TWICE)
 def test_a_segment_whose_number_an_earlier_program_gave_twice_is_metered_whole(
-    home: Home, requests: int, released: int, serves_again: bool
+    home: Home, former: int, requests: int, released: int, serves_again: bool
 ) -> None:
     """Programs up to 0.1.0 began again at 0 where all segments had gone: frames of that number are sealed already, and
     are of another segment."""
-    journal = gateway(home, range(1, 6))
+    for start in range(former):
+        journal = gateway(home, range(1, 6), boot=20 + start)
     seal(home)
     with open_control(home) as control:
         then = Losses(control).spool(spool.identify(journal).hex())
-    gateway(home, range(6, 6 + requests), boot=8)
-    segment(journal, 1).rename(segment(journal, 0))
+    gateway(home, range(1, 1 + requests), boot=8)
+    segment(journal, former).rename(segment(journal, 0))
     for note in ("released", "numbered"):
         (journal / note).unlink()
     with open_control(home) as control:
@@ -92,7 +102,7 @@ def test_a_segment_whose_number_an_earlier_program_gave_twice_is_metered_whole(
     if serves_again:
         gateway(home, [20], boot=9)
     assert seal(home).damages == ()
-    assert base(home) == 12 * (5 + requests + serves_again)
+    assert base(home) == 12 * (5 * former + requests + serves_again)
     assert list(journal.glob("*.seg")) == []
     assert seal(home).damages == ()
 

@@ -7,6 +7,7 @@ import fcntl
 import os
 import struct
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -116,15 +117,22 @@ def note_number(directory: Path, number: int) -> None:
         write_whole(directory / _NUMBERED_NAME, str(number).encode())
 
 
-def renumber(directory: Path, number: int) -> None:
-    """Give a segment the journal's next number. Raise SpoolBusy where the journal is written,
-    OSError."""
+def is_numbered(directory: Path) -> bool:
+    """Return whether numbers of the journal are noted: a program that notes them gives none twice.
+    Raise OSError."""
+    return _noted(directory, _NUMBERED_NAME) > 0
+
+
+def renumber(directory: Path, numbers: Sequence[int], begin: int) -> None:
+    """Give segments the journal's next numbers, from `begin` on at least. Raise SpoolBusy where the
+    journal is written, OSError."""
     descriptor = lock(directory)
     try:
-        following = next_number(directory)
-        note_number(directory, following + 1)
-        segment_path(directory, number).rename(segment_path(directory, following))
+        begin = max(next_number(directory), begin)
+        for following, number in enumerate(numbers, begin):
+            segment_path(directory, number).rename(segment_path(directory, following))
         force_folder(directory)
+        note_number(directory, begin + len(numbers))
     finally:
         os.close(descriptor)
 

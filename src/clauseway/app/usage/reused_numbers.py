@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway import spool
+from clauseway.spool.segment_format import SegmentHeader
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Spool
 
@@ -21,21 +22,28 @@ def renumber_reused(control: Control, registered: Spool, directory: Path) -> Spo
 
     A journal that is written stays as it is: it was looked through before its gateway started.
     """
-    for segment in spool.list_segments(directory):
-        if segment.header is None:
-            continue
-        start, created_ns = f"{segment.header.boot:016x}", segment.header.created_ns
-        if _is_reused(control, registered, segment.number, start, created_ns):
-            with suppress(spool.SpoolBusy):
-                spool.renumber(directory, segment.number)
-                # The former segment went because all of it was sealed.
-                released = max(registered.released, segment.number + 1)
-                registered = msgspec.structs.replace(registered, released=released)
-    return registered
+    if spool.is_numbered(directory) or spool.is_written(directory):
+        return registered
+    reused = [
+        segment.number
+        for segment in spool.list_segments(directory)
+        if segment.header is not None
+        and _is_reused(control, registered, segment.number, segment.header)
+    ]
+    if not reused:
+        return registered
+    taken = max(
+        registered.segment + 1, registered.released, control.segments_sealed(registered.spool)
+    )
+    with suppress(spool.SpoolBusy):
+        spool.renumber(directory, reused, taken)
+    oldest = min(segment.number for segment in spool.list_segments(directory))
+    # The former segments went because all of each was sealed.
+    return msgspec.structs.replace(registered, released=max(registered.released, oldest))
 
 
 def _is_reused(
-    control: Control, registered: Spool, number: int, start: str, created_ns: int
+    control: Control, registered: Spool, number: int, header: SegmentHeader
 ) -> bool:
     """Return whether what is sealed of a number is of another segment than the one that is there:
     all of it was sealed before that was made, by a start that no sealing has seen.
@@ -43,8 +51,8 @@ def _is_reused(
     Where a clock was set back, a sealed segment may look so: its attempts come again, and count
     once.
     """
-    if start in registered.boots:
+    if f"{header.boot:016x}" in registered.boots:
         return False
     sealed_to = control.sealed_to(registered.spool, number)
     sealed = control.overlapping(registered.spool, number, 0, sealed_to) if sealed_to else ()
-    return bool(sealed) and all(batch.sealed_ns < created_ns for batch in sealed)
+    return bool(sealed) and all(batch.sealed_ns < header.created_ns for batch in sealed)

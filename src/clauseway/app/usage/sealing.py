@@ -199,8 +199,7 @@ def _seal_spool(lake: Lake, directory: Path, now_ns: int, home: str) -> Sealing:
     # Before the folder is looked at: a gateway that starts in between registers a later segment.
     registered = losses.spool(identity)
     is_copy = registered is not None and _is_copy(registered, directory, home)
-    # A journal that is written was looked through before its gateway started.
-    if registered is not None and not is_copy and not spool.is_written(directory):
+    if registered is not None and not is_copy:
         registered = renumber_reused(lake.control, registered, directory)
     taken, places = spool.next_number(directory), spool.positions(directory)
     if registered is None:

@@ -29,10 +29,10 @@ def register_spool(home: Home, directory: Path) -> str:
             home=home.identity(),
         )
         registered = losses.register(fresh)
-        # The folder may know less than the register: it was emptied, or an earlier program let its
-        # segments go.
-        spool.note_number(directory, max(registered.segment + 1, registered.released))
         renumbered = renumber_reused(control, registered, directory)
         if renumbered != registered:
             losses.saw(renumbered)
+        # The folder may know less than the register: it was emptied, or an earlier program let its
+        # segments go.
+        spool.note_number(directory, max(registered.segment + 1, registered.released))
         return identity

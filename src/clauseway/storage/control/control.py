@@ -365,6 +365,14 @@ class Control:
         with self._reader.begin() as connection:
             return max(connection.execute(_SEALED_TO, named).scalars(), default=0)
 
+    def segments_sealed(self, spool: str) -> int:
+        """Return the number beyond all segments of a spool of which anything was sealed."""
+        columns = schema.manifest.c
+        query = select(func.max(columns.segment)).where(columns.spool == spool)
+        with self._reader.begin() as connection:
+            last = connection.execute(query).scalar_one()
+        return 0 if last is None else int(last) + 1
+
     def is_sealed_beyond(self, spool: str, segment: int, frame: int) -> bool:
         """Return whether anything was sealed of a spool from a frame on."""
         columns = schema.manifest.c
