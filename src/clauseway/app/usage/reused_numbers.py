@@ -42,9 +42,7 @@ def renumber_reused(control: Control, registered: Spool, directory: Path) -> Spo
     return msgspec.structs.replace(registered, released=max(registered.released, oldest))
 
 
-def _is_reused(
-    control: Control, registered: Spool, number: int, header: SegmentHeader
-) -> bool:
+def _is_reused(control: Control, registered: Spool, number: int, header: SegmentHeader) -> bool:
     """Return whether what is sealed of a number is of another segment than the one that is there:
     all of it was sealed before that was made, by a start that no sealing has seen.
 
