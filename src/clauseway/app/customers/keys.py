@@ -151,10 +151,19 @@ def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:
 def revoke_key(home: Home, key_id: str) -> ListedKey:
     """Revoke a key with all of its secrets. Raise InvalidInput if there is no such key."""
     with open_control(home) as control:
-        key, now_ns = _active(control, key_id), time.time_ns()
-        # The first revocation stands where somebody revoked the key meanwhile.
-        control.revoke_key(key_id, now_ns)
-    return _listed(msgspec.structs.replace(key, revoked_ns=now_ns), 0, now_ns)
+        _active(control, key_id)
+        control.revoke_key(key_id, time.time_ns())
+    # Read again: the first revocation stands where somebody revoked the key meanwhile.
+    return _listed_anew(home, key_id)
+
+
+def _listed_anew(home: Home, key_id: str) -> ListedKey:
+    now_ns = time.time_ns()
+    with open_control(home) as control:
+        former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
+        key = control.key(key_id)
+    assert key is not None, "keys are never deleted"
+    return _listed(key, former.get(key_id, 0), now_ns)
 
 
 def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
@@ -270,8 +279,8 @@ def _instant(instant_ns: int) -> str:
 
 
 def _active(control: Control, key_id: str) -> ApiKey:
-    key = control.active_key(key_id)
-    if key is None:
+    key = control.key(key_id)
+    if key is None or key.revoked_ns:
         raise _not_active(key_id)
     return key
 

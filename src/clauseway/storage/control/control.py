@@ -50,7 +50,7 @@ MOVED_MEANWHILE = "the control data was moved meanwhile"
 # Each statement is made once: to make one takes as long as to execute it.
 _KEYS = select(schema.keys).order_by(schema.keys.c.created_ns, schema.keys.c.key_id)
 _ACTIVE_KEYS = _KEYS.where(schema.keys.c.revoked_ns == 0)
-_ACTIVE_KEY = _ACTIVE_KEYS.where(schema.keys.c.key_id == bindparam("_key_id"))
+_KEY = _KEYS.where(schema.keys.c.key_id == bindparam("_key_id"))
 _FORMER_SECRETS = select(schema.former_secrets).order_by(
     schema.former_secrets.c.until_ns, schema.former_secrets.c.digest
 )
@@ -299,10 +299,10 @@ class Control:
         with self._reader.begin() as connection:
             return [as_record(ApiKey, row) for row in connection.execute(query)]
 
-    def active_key(self, key_id: str) -> ApiKey | None:
-        """Return a key; None where there is none with that id, or it is revoked."""
+    def key(self, key_id: str) -> ApiKey | None:
+        """Return a key, revoked or not; None where there is none with that id."""
         with self._reader.begin() as connection:
-            row = connection.execute(_ACTIVE_KEY, {"_key_id": key_id}).one_or_none()
+            row = connection.execute(_KEY, {"_key_id": key_id}).one_or_none()
         return None if row is None else as_record(ApiKey, row)
 
     # The manifest of the lake
