@@ -160,8 +160,7 @@ def revoke_key(home: Home, key_id: str) -> ListedKey:
 def _listed_anew(home: Home, key_id: str) -> ListedKey:
     now_ns = time.time_ns()
     with open_control(home) as control:
-        former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
-        key = control.key(key_id)
+        former, key = _former_until_ns(control), control.key(key_id)
     assert key is not None, "keys are never deleted"
     return _listed(key, former.get(key_id, 0), now_ns)
 
@@ -170,11 +169,16 @@ def list_keys(home: Home, *, with_revoked: bool = False) -> list[ListedKey]:
     """Return the keys in order of creation, without those revoked where nothing else is said."""
     now_ns = time.time_ns()
     with open_control(home) as control:
-        former = {secret.key_id: secret.until_ns for secret in control.former_secrets()}
+        former = _former_until_ns(control)
         return [
             _listed(key, former.get(key.key_id, 0), now_ns)
             for key in control.keys(with_revoked=with_revoked)
         ]
+
+
+def _former_until_ns(control: Control) -> dict[str, int]:
+    """Return until when the former secret of each rotated key is valid."""
+    return {secret.key_id: secret.until_ns for secret in control.former_secrets()}
 
 
 def find_key(home: Home, secret: str) -> MatchedKey:

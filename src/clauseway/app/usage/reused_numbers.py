@@ -38,7 +38,7 @@ def renumber_reused(control: Control, registered: Spool, directory: Path) -> Spo
     with suppress(spool.SpoolBusy):
         spool.renumber(directory, reused, taken)
     oldest = min(segment.number for segment in spool.list_segments(directory))
-    # The former segments went because all of each was sealed.
+    # A former segment went only when all of it was sealed.
     return msgspec.structs.replace(registered, released=max(registered.released, oldest))
 
 

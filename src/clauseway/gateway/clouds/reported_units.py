@@ -41,7 +41,7 @@ from clauseway.gateway.clouds.usage_reports import (
     MessageUsage,
     Output,
     PromptDetails,
-    Responded,
+    Response,
     ResponsesReport,
     SpeechUsage,
     TimeHeard,
@@ -220,10 +220,8 @@ def _thought_beside(usage: ChatUsage, tokens_in: int) -> int:
     return int(thought)
 
 
-def responses_report_of(responded: Responded, answer: bytes) -> ResponsesReport | None:
-    """Return the report of a response, or of an event that carries one, that `answer` was decoded to;
-    None if there is none."""
-    response = responded.response or responded
+def responses_report_of(response: Response, answer: bytes) -> ResponsesReport | None:
+    """Return the report of a response, which was decoded from `answer`; None if there is none."""
     if response.usage is None:
         return None
     tools = response.tool_usage

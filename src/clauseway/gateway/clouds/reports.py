@@ -28,7 +28,7 @@ from clauseway.gateway.clouds.usage_reports import (
     Spoken,
     Transcribed,
 )
-from clauseway.metering.endpoints import TIERS
+from clauseway.metering.endpoints import DEFAULT_TIER, TIERS
 from clauseway.values import NOT_JSON
 
 _Answer = TypeVar("_Answer")
@@ -117,9 +117,9 @@ def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) ->
     responded = _response_in(answer, omissions)
     if responded is None:
         return NO_REPORT
-    report = reported_units.responses_report_of(responded, answer)
-    units = reported_units.units_of_responses(report, omissions) if report is not None else None
     response = responded.response or responded
+    report = reported_units.responses_report_of(response, answer)
+    units = reported_units.units_of_responses(report, omissions) if report is not None else None
     tier = tier_of(responded.service_tier or response.service_tier, omissions)
     return AnswerReport(units, tier, response.model)
 
@@ -149,7 +149,6 @@ def no_report_in(_answer: bytes, _omissions: Omissions | None = None, /) -> Answ
     return _NOTHING_USED
 
 
-_TIERS_OF_MESSAGES: Final = {"standard": "default"}
 # The words of tiers that say nothing of the price: of a response that is not made yet, and what
 # Anthropic calls the default.
 _WITHOUT_TIER: Final = ("auto", "standard")
@@ -174,4 +173,4 @@ def tier_of_message(usage: MessageUsage, omissions: Omissions | None = None) -> 
     if usage.speed == "fast":
         return "fast"
     word = usage.service_tier
-    return tier_of(_TIERS_OF_MESSAGES.get(word or "", word), omissions)
+    return DEFAULT_TIER if word == "standard" else tier_of(word, omissions)

@@ -347,11 +347,11 @@ class TelemetryWatcher:
         histogram.record(duration_ns / 1e9, self._named_as(_measured(attributes)))
 
     def _count_tokens(self, units: Units, attributes: _Attributes) -> None:
+        measured = self._named_as(_measured(attributes))
+        # The conventions give it to durations alone.
+        measured.pop("error.type", None)
         for unit, count in units:
             if unit in _TOKEN_TYPES:
-                measured = self._named_as(_measured(attributes))
-                # The conventions give it to durations alone.
-                measured.pop("error.type", None)
                 self._tokens.record(count, {**measured, "gen_ai.token.type": _TOKEN_TYPES[unit]})
 
     def _request(self, finished: _Finished, operation: str, model: str) -> _Attributes:

@@ -1049,14 +1049,14 @@ class Attempt(Receiver):
         return self.stream.model if self.stream is not None else self._report.model
 
     def _tier_as_served(self, resource: IndexedResource | None) -> str:
-        """Return the service tier that the cloud reports, which is not always the tier that the client
-        asked for; empty where it is the default, and nobody asked and no price depends on it. Of a
-        resource, who made it had asked. A price of another tier may become known later: the record
-        keeps what the cloud says."""
+        """Return the service tier that the cloud reports: not always the one that the client asked for.
+        Empty for the default tier that nobody asked for and no price depends on; who made a resource
+        may have asked. Any other tier is recorded, because its price may become known later."""
         tier = self.stream.tier if self.stream is not None else self._report.tier
-        if tier != DEFAULT_TIER or self.candidate.target.tiered or resource is not None:
-            return tier
-        return tier if self._owner.request.needs.tier else ""
+        is_asked = resource is not None or bool(self._owner.request.needs.tier)
+        if tier == DEFAULT_TIER and not is_asked and not self.candidate.target.tiered:
+            return ""
+        return tier
 
     def _charge_as_served(self, units: Units, resource: IndexedResource | None, tier: str) -> int:
         """Return the charge of the units in the tier in which they were served."""

@@ -223,7 +223,7 @@ class Resources:
     def _state_of_named(self, status: int, body: bytes) -> StatefulResource | None:
         """Return the state of the named resource, as its cloud's answer reports it."""
         tells_end = self.is_about_named_resource and self._request.operation.tells_end
-        return resource_in(body) if tells_end and status == 200 else None
+        return resource_in(body) if tells_end and status == _OK else None
 
     def resource_end_in_answer(
         self, status: int, body: bytes, events_streamed: int
@@ -250,13 +250,13 @@ class Resources:
         answered = resource.answered_of(named_resource.body_bytes) if units is None else 0
         if units is None and events_streamed:
             answered = named_resource.body_bytes
+        is_batch = named_resource.endpoint == BATCHES.code
         if answered:
             tokens = max(events_streamed, operation.tokens_answered(resource.output_bytes))
             resource_end = self._estimated_end(named_resource, answered, tokens)
-            if named_resource.endpoint == BATCHES.code:
+            if is_batch:
                 return resource_end._replace(unread_file_id=resource.text_file_id)
             return resource_end
-        is_batch = named_resource.endpoint == BATCHES.code
         may_change = units is None and resource.is_cancelled and not is_batch
         return ResourceEnd(named_resource, units or (), Status.COMPLETE, may_change)
 
