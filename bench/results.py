@@ -86,15 +86,22 @@ def ratio(name: str, goal: float | None, measured: Result, peer: str) -> list[Re
 
 
 def commit() -> str:
-    """The commit that was measured, marked where the tree was changed since."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
+    """The commit that was measured, marked where the tree was changed since, but for records and pages."""
+    sources = (":/", ":(top,exclude)*.json", ":(top,exclude)*.md")
+    named = _git("rev-parse", "--short=12", "HEAD")
+    return (
+        f"{named}-dirty"
+        if named and _git("diff", "--name-only", "HEAD", "--", *sources)
+        else named or "unknown"
     )
-    return described.stdout.strip() or "unknown"
+
+
+def _git(*words: str) -> str:
+    """What git prints, or nothing where there is no repository."""
+    done = subprocess.run(
+        ["git", *words], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+    )
+    return done.stdout.strip()
 
 
 def machine() -> str:
