@@ -88,12 +88,9 @@ def ratio(name: str, goal: float | None, measured: Result, peer: str) -> list[Re
 def commit() -> str:
     """The commit that was measured, marked where the tree was changed since, but for records and pages."""
     sources = (":/", ":(top,exclude)*.json", ":(top,exclude)*.md")
-    named = _git("rev-parse", "--short=12", "HEAD")
-    return (
-        f"{named}-dirty"
-        if named and _git("diff", "--name-only", "HEAD", "--", *sources)
-        else named or "unknown"
-    )
+    named = _git("rev-parse", "--short=12", "HEAD") or "unknown"
+    changed = _git("diff", "--name-only", "HEAD", "--", *sources)
+    return f"{named}-dirty" if changed else named
 
 
 def _git(*words: str) -> str:
