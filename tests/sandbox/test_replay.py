@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import uvloop
 from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
@@ -15,7 +16,7 @@ from clauseway.sandbox.traffic.clock import SimulatedClock
 from clauseway.sandbox.traffic.replay import CONCURRENCY, Progress, ReplayedRequest, ReplayReport, replay
 from clauseway.sandbox.traffic.traffic import BEGIN_NS, END_NS, SELLERS, plan
 from clauseway.sandbox.traffic.traffic_trace import TraceRequest, read_sample
-from clauseway.values import DAY_NS
+from clauseway.values import DAY_NS, InvalidInput
 
 KEYS = dict.fromkeys(SELLERS, OPENAI_API_KEY)
 
@@ -27,7 +28,7 @@ def sample(count: int) -> list[Any]:
 
 
 def run(clouds: Any, planned: list[Any], **options: Any) -> ReplayReport:
-    return asyncio.run(replay(clouds.url("openai", "/v1"), KEYS, planned, **options))
+    return uvloop.run(replay(clouds.url("openai", "/v1"), KEYS, planned, **options))
 
 
 def test_the_client_sees_every_token(clouds: Any) -> None:
@@ -73,17 +74,23 @@ def test_failures_have_names(clouds: Any) -> None:
     planned = sample(4)
     report = run(clouds, [planned[1], planned[2], planned[0], planned[3]], concurrency=1)
     assert [(outcome.index, outcome.kind, outcome.code, outcome.status) for outcome in report.outcomes] == [
-        (0, "failed", "RemoteProtocolError", 200),
+        (0, "failed", "broken_off", 200),
         (1, "failed", "server_is_overloaded", 503),
-        (2, "failed", "RemoteProtocolError", 0),
+        (2, "failed", "broken_off", 0),
         (3, "served", "", 200),
     ]
-    assert report.progress.failed == {"server_is_overloaded": 1, "RemoteProtocolError": 2}
+    assert report.progress.failed == {"server_is_overloaded": 1, "broken_off": 2}
 
 
 def test_nobody_listening_is_a_failure_with_a_name() -> None:
-    report = asyncio.run(replay("http://127.0.0.1:1/v1", KEYS, sample(2)))
-    assert [(outcome.kind, outcome.code) for outcome in report.outcomes] == [("failed", "ConnectError")] * 2
+    report = uvloop.run(replay("http://127.0.0.1:1/v1", KEYS, sample(2)))
+    assert [(outcome.kind, outcome.code) for outcome in report.outcomes] == [("failed", "not_connected")] * 2
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8400/v1", "ftp://host/v1", "http:///v1", "http://h:99999/v1", "http://a b/"])
+def test_what_is_no_address_is_refused_before_anything_is_sent(url: str) -> None:
+    with pytest.raises(InvalidInput, match="is not the address of a gateway"):
+        uvloop.run(replay(url, KEYS, sample(1)))
 
 
 class Gateway:
@@ -170,7 +177,7 @@ def test_no_request_is_open_across_midnight(tmp_path: Path) -> None:
     planned = [request for request in plan([TraceRequest(n, 5, 5) for n in range(900)]) if not request.streamed]
     gateway = Gateway(path, [])
     with SimulatedClock.create(path, BEGIN_NS) as clock:
-        report = asyncio.run(gateway.receive(planned, clock))
+        report = uvloop.run(gateway.receive(planned, clock))
     assert all(begin == end for begin, end in gateway.days)
     assert {begin for begin, _ in gateway.days} == set(range(7))
     assert gateway.open_max == 32  # within a day the requests do overlap, as many as allowed
@@ -181,7 +188,7 @@ def one(tmp_path: Path, index: int, reply: bytes) -> tuple[ReplayedRequest, Prog
     """The outcome of the request of that index in the mix, answered so."""
     (tmp_path / "clock").write_bytes(bytes(8))
     gateway = Gateway(tmp_path / "clock", [reply])
-    report = asyncio.run(gateway.receive([plan([TraceRequest(n, 5, 5) for n in range(20)])[index]], None))
+    report = uvloop.run(gateway.receive([plan([TraceRequest(n, 5, 5) for n in range(20)])[index]], None))
     return report.outcomes[0], report.progress, gateway.heads[0]
 
 
@@ -218,6 +225,9 @@ STREAMS = [
     (3, answer("200 OK", b"data: nonsense\n\ndata: [DONE]\n\n"), "failed", "unreadable_event"),
     (4, answer("200 OK", b"nonsense"), "failed", "unreadable_200"),
     (4, answer("502 Bad Gateway", b"<html>"), "failed", "unreadable_502"),
+    (4, b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n" + WHOLE, "served", ""),
+    (4, WHOLE.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n"), "served", ""),
+    (4, b"no HTTP at all\r\n\r\n", "failed", "not_http"),
     (4, answer("401 Unauthorized", {"error": {"message": "no", "code": None}}), "failed", "401"),
 ]
 

@@ -66,7 +66,6 @@ _EXTRAS = {
     "duckdb": "settle",
     "fastavro": "iceberg",
     "httptools": "http",
-    "httpx": "sandbox",
     "ibis": "settle",
     "mcp": "mcp",
     "obstore": "object-storage",

@@ -13,14 +13,17 @@ its clause) or *failed*, and a failure has a name.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-import httpx
 import msgspec
 
 from clauseway.sandbox.traffic.clock import SimulatedClock
+from clauseway.sandbox.traffic.replay_connection import (
+    GatewayAddress,
+    ReplayAnswer,
+    ReplayConnection,
+)
 from clauseway.sandbox.traffic.traffic import PlannedRequest, prompt_text
 from clauseway.values import DAY_NS
 
@@ -28,10 +31,6 @@ from clauseway.values import DAY_NS
 CONCURRENCY: Final = 32
 # Progress is reported every so many answers, and after the last.
 _PROGRESS_EVERY = 32
-_TIMEOUT = httpx.Timeout(120.0, connect=10.0)
-# A client for each place: one client's pool of 32 connections spends most of a replay looking
-# through them.
-_ONE_CONNECTION = httpx.Limits(max_connections=1, max_keepalive_connections=1)
 ANY_CLOUD: Final = "any"
 _REFUSED_CODE = "forbidden_by_agreement"
 
@@ -102,44 +101,39 @@ async def replay(
     concurrency: int = CONCURRENCY,
 ) -> ReplayReport:
     """Send `planned` (in order of `event_ns`) to the OpenAI-compatible `base_url` (it ends in
-    `/v1`).
+    `/v1`). Raise InvalidInput where that is not an address.
 
     `keys` holds the secret of each buyer that the plan names. At most `concurrency` requests are
     open at once. Proxies named in the environment are not used.
     """
     strangers = {request.buyer for request in planned} - set(keys)
     assert not strangers, f"the plan names buyers without a key: {sorted(strangers)}"
-    async with AsyncExitStack() as open_clients:
-        places: asyncio.Queue[httpx.AsyncClient] = asyncio.Queue()
-        tls = httpx.create_ssl_context(trust_env=False)
-        for _ in range(concurrency):
-            client = httpx.AsyncClient(
-                limits=_ONE_CONNECTION, timeout=_TIMEOUT, trust_env=False, verify=tls
-            )
-            places.put_nowait(await open_clients.enter_async_context(client))
-        run = _Replay(
-            places, f"{base_url.rstrip('/')}/chat/completions", keys, planned, on_progress
-        )
-        return await run.send_all(clock)
+    address = GatewayAddress.of(base_url)
+    places = [ReplayConnection(address) for _ in range(concurrency)]
+    try:
+        return await _Replay(places, address, keys, planned, on_progress).send_all(clock)
+    finally:
+        for place in places:
+            place.close()
 
 
 class _Replay:
-    """A running replay. A place is a simulated client that can send one request at a time.
-
-    A place is a client that waits for a request; a request under way has taken one.
-    """
+    """A running replay. A place is a connection that waits for a request; a request under way has
+    taken one."""
 
     def __init__(
         self,
-        places: asyncio.Queue[httpx.AsyncClient],
-        url: str,
+        places: Sequence[ReplayConnection],
+        address: GatewayAddress,
         keys: Mapping[str, str],
         planned: Sequence[PlannedRequest],
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self._places = places
-        self._concurrency = places.qsize()
-        self._url = url
+        self._places: asyncio.Queue[ReplayConnection] = asyncio.Queue()
+        for place in places:
+            self._places.put_nowait(place)
+        self._concurrency = len(places)
+        self._address = address
         self._keys = keys
         self._planned = planned
         self._on_progress = on_progress
@@ -158,11 +152,11 @@ class _Replay:
                 if clock is not None and request.event_ns // DAY_NS != self._business_ns // DAY_NS:
                     await self._all_answered()
                 # Waits for a free place before the clock moves.
-                client = await self._places.get()
+                place = await self._places.get()
                 self._business_ns = request.event_ns
                 if clock is not None:
                     clock.set(request.event_ns)
-                tasks.create_task(self._send(request, client))
+                tasks.create_task(self._send(request, place))
         progress = self._progress()
         self._on_progress(progress)
         outcomes = tuple(sorted(self._outcomes, key=lambda outcome: outcome.index))
@@ -172,41 +166,34 @@ class _Replay:
 
     async def _all_answered(self) -> None:
         """Wait until every place is free, that is, until nothing is under way."""
-        clients = [await self._places.get() for _ in range(self._concurrency)]
-        for client in clients:
-            self._places.put_nowait(client)
+        places = [await self._places.get() for _ in range(self._concurrency)]
+        for place in places:
+            self._places.put_nowait(place)
 
-    async def _send(self, request: PlannedRequest, client: httpx.AsyncClient) -> None:
+    async def _send(self, request: PlannedRequest, place: ReplayConnection) -> None:
+        began = time.perf_counter_ns()
         try:
-            outcome = await self._ask(request, client)
+            answer = await place.ask(self._written(request))
         finally:
-            self._places.put_nowait(client)
+            self._places.put_nowait(place)
+        outcome = _outcome(request, answer, (time.perf_counter_ns() - began) // 1_000)
         self._outcomes.append(outcome)
         self._counts[outcome.kind][outcome.code if outcome.kind == "failed" else outcome.cloud] += 1
         if len(self._outcomes) % _PROGRESS_EVERY == 0 and len(self._outcomes) < len(self._planned):
             self._on_progress(self._progress())
 
-    async def _ask(self, request: PlannedRequest, client: httpx.AsyncClient) -> ReplayedRequest:
-        began = time.perf_counter_ns()
-        headers = {
-            "authorization": f"Bearer {self._keys[request.buyer]}",
-            "content-type": "application/json",
-        }
-        if request.cloud:
-            headers["x-clauseway-cloud"] = request.cloud
-        seen = _Seen([], {})
-        response: httpx.Response | None = None
-        try:
-            async with client.stream(
-                "POST", self._url, headers=headers, content=_body(request)
-            ) as response:
-                if response.status_code == 200 and request.streamed:
-                    await _read_stream(response, seen, usage_asked=_asks_usage(request))
-                else:
-                    _read_whole(response.status_code, await response.aread(), seen)
-        except httpx.HTTPError as error:
-            seen.problem = (type(error).__name__, str(error) or "the connection failed")
-        return _outcome(request, response, seen, (time.perf_counter_ns() - began) // 1_000)
+    def _written(self, request: PlannedRequest) -> bytes:
+        """Return the bytes of a whole request."""
+        body = _body(request)
+        asked = f"x-clauseway-cloud: {request.cloud}\r\n" if request.cloud else ""
+        head = (
+            f"POST {self._address.path}/chat/completions HTTP/1.1\r\n"
+            f"host: {self._address.authority}\r\n"
+            f"authorization: Bearer {self._keys[request.buyer]}\r\n"
+            "content-type: application/json\r\n"
+            f"{asked}content-length: {len(body)}\r\n\r\n"
+        )
+        return head.encode("latin-1") + body
 
     def _progress(self) -> Progress:
         counts = {kind: dict(counter) for kind, counter in self._counts.items()}
@@ -253,10 +240,10 @@ def _read_whole(status: int, body: bytes, seen: _Seen) -> None:
         seen.problem = (f"unreadable_{status}", body[:200].decode("utf-8", "replace"))
 
 
-async def _read_stream(response: httpx.Response, seen: _Seen, *, usage_asked: bool) -> None:
+def _read_stream(body: bytes, seen: _Seen, *, usage_asked: bool) -> None:
     """Read a stream as OpenAI's SDK would; `seen.problem` names what a careful client would
     complain about."""
-    async for data in _events(response):
+    for data in _events(body):
         if data == b"[DONE]":
             seen.done = True
             continue
@@ -285,24 +272,25 @@ async def _read_stream(response: httpx.Response, seen: _Seen, *, usage_asked: bo
         seen.problem = ("usage_missing", "the stream asked for its usage and ended without it")
 
 
-async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
-    """Yield the data of each event.
+def _events(body: bytes) -> Iterator[bytes]:
+    """Yield the data of each whole event.
 
     OpenAI's events are one `data:` line each, ended by an empty line.
     """
-    rest = b""
-    async for part in response.aiter_bytes():
-        *whole, rest = (rest + part).split(b"\n\n")
-        for event in whole:
-            if event.startswith(b"data: "):
-                yield event[6:]
+    *whole, _ = body.split(b"\n\n")
+    for event in whole:
+        if event.startswith(b"data: "):
+            yield event[6:]
 
 
-def _outcome(
-    request: PlannedRequest, response: httpx.Response | None, seen: _Seen, latency_us: int
-) -> ReplayedRequest:
-    status = response.status_code if response is not None else 0
-    headers = response.headers if response is not None else httpx.Headers()
+def _outcome(request: PlannedRequest, answer: ReplayAnswer, latency_us: int) -> ReplayedRequest:
+    seen = _Seen([], {})
+    if answer.status == 200 and request.streamed:
+        _read_stream(answer.body, seen, usage_asked=_asks_usage(request))
+    elif not answer.failure[0]:
+        _read_whole(answer.status, answer.body, seen)
+    if answer.failure[0]:
+        seen.problem = answer.failure
     code, message = seen.problem
     kind = "refused" if code == _REFUSED_CODE else "failed" if code else "served"
     asked = request.cloud or ANY_CLOUD
@@ -310,14 +298,14 @@ def _outcome(
         index=request.index,
         event_ns=request.event_ns,
         kind=kind,
-        status=status,
-        cloud=asked if kind == "refused" else headers.get("x-clauseway-cloud", ""),
+        status=answer.status,
+        cloud=asked if kind == "refused" else answer.header(b"x-clauseway-cloud"),
         code=code,
         message=message,
         usage_reported=bool(seen.usage),
         prompt_tokens=seen.usage.get("prompt_tokens", 0),
         completion_tokens=seen.usage.get("completion_tokens", 0),
         completion_words=len("".join(seen.text).split()),
-        request_id=headers.get("x-clauseway-request-id", ""),
+        request_id=answer.header(b"x-clauseway-request-id"),
         latency_us=latency_us,
     )
