@@ -325,7 +325,12 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
     ("responses", RESPONSE, {"output": [{**SEARCH, "action": None}, {**SEARCH, "status": "failed"}]}, 1),
     ("responses", RESPONSE, {"output": [OPENED]}, None),
     ("responses", RESPONSE, {"output": [SEARCH], "tool_usage": {"web_search": {"num_requests": 0}}}, None),
-    ("responses", RESPONSE, {"output": [{**SEARCH, "action": 7}]}, None),
+    ("responses", RESPONSE, {"output": [SEARCH], "tool_usage": {"image_gen": None}}, 1),
+    ("responses", RESPONSE, {"output": [SEARCH], "tool_usage": {"web_search": {"num_requests": None}}}, 1),
+    ("responses", RESPONSE, {"tool_usage": {"web_search": {"num_requests": 3.0}}}, 3),
+    # An item that cannot be read hides no other; half of a surrogate pair, in whatever text, hides none.
+    ("responses", RESPONSE, {"output": [7, {"type": 7}, {**SEARCH, "action": 7}, OPENED]}, 1),
+    ("responses", RESPONSE, {"output": [SEARCH, {"type": "message", "content": [{"text": "\ud83d"}]}]}, 1),
     ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 5}}, {}, 2),
     ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 0}}, {}, None),
     ("message", {**MESSAGE, "server_tool_use": None}, {}, None),
@@ -576,6 +581,11 @@ IMPOSSIBLE: list[tuple[str, object]] = [
     ("message", {"input_tokens": None, "output_tokens": 14, "cache_read_input_tokens": 9}),
     *((name, None) for name in ("speech", "responses", "embeddings", "images", "transcription")),
 ]
+
+
+def test_the_length_of_sound_is_read_beside_half_of_a_surrogate_pair() -> None:
+    heard = reported_units.time_heard_in(json.dumps({"duration": 1.5, "text": "\ud83d"}).encode())
+    assert heard == ((Unit.AUDIO_INPUT_MILLISECONDS, 1500),)
 
 
 @pytest.mark.parametrize(("name", "report"), IMPOSSIBLE)

@@ -27,7 +27,12 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds.unusual_counts import Omissions, note_omission
+from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
+from clauseway.gateway.clouds.unusual_counts import (
+    Omissions,
+    answer_with_counts,
+    note_omission,
+)
 from clauseway.gateway.clouds.usage_reports import (
     COUNT_MAX,
     BatchUsage,
@@ -220,25 +225,29 @@ def _thought_beside(usage: ChatUsage, tokens_in: int) -> int:
     return int(thought)
 
 
-def responses_report_of(response: Response, answer: bytes) -> ResponsesReport | None:
+def responses_report_of(
+    response: Response, answer: bytes, omissions: Omissions | None = None
+) -> ResponsesReport | None:
     """Return the report of a response, which was decoded from `answer`; None if there is none."""
     if response.usage is None:
         return None
     tools = response.tool_usage
-    if tools is None and _SEARCH_CALL in answer:
-        tools = _searches_in(answer)
+    # Not every server sums its searches up. A sum goes before the items: not all are charged.
+    if (tools is None or not tools.sums_searches) and _SEARCH_CALL in answer:
+        drawn = tools.image_gen if tools is not None else None
+        tools = ToolUsage(drawn, WebSearchUsage(_searches_in(answer, omissions)))
     return ResponsesReport(response.usage, tools)
 
 
-def _searches_in(answer: bytes) -> ToolUsage | None:
-    """Return how often a response's items say that the cloud searched the web. Not every server sums
-    it up; a sum goes before the items, because some searches are not charged."""
+def _searches_in(answer: bytes, omissions: Omissions | None) -> int:
+    """Return how often a response's items say that the cloud searched the web."""
     try:
-        carried = _decode_output(answer)
+        carried: Output | None = _decode_output(answer)
     except NOT_JSON:
-        return None
-    items = (carried.response or carried).output or []
-    return ToolUsage(web_search=WebSearchUsage(sum([item.is_search for item in items])))
+        carried = answer_with_counts(Output, answer, omissions)
+    if carried is None:
+        return 0
+    return sum([item.is_search for item in (carried.response or carried).output or []])
 
 
 def units_of_batch(usage: BatchUsage, omissions: Omissions | None = None) -> Units:
@@ -331,7 +340,7 @@ def time_heard_in(answer: bytes) -> Units | None:
     """Return the length of the audio that a transcription tells beside its text; None where it
     tells none. Where audio is sold by its length, that is a report."""
     try:
-        heard = _decode_heard(answer)
+        heard = decode_with_half_pairs(_decode_heard, answer)
     except NOT_JSON:
         return None
     return units_of_transcription(TimeHeard(heard.duration))

@@ -118,7 +118,7 @@ def responses_report_in(answer: bytes, omissions: Omissions | None = None, /) ->
     if responded is None:
         return NO_REPORT
     response = responded.response or responded
-    report = reported_units.responses_report_of(response, answer)
+    report = reported_units.responses_report_of(response, answer, omissions)
     units = reported_units.units_of_responses(report, omissions) if report is not None else None
     tier = tier_of(responded.service_tier or response.service_tier, omissions)
     return AnswerReport(units, tier, response.model)

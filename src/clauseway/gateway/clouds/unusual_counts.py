@@ -102,8 +102,9 @@ def _with_counts(answer: object) -> object:
     if not isinstance(answer, dict):
         return answer
     members = dict(answer)
-    if isinstance(members.get("usage"), dict):
-        members["usage"] = _counts_of(members["usage"])
+    for name in ("usage", "tool_usage"):
+        if isinstance(members.get(name), dict):
+            members[name] = _counts_of(members[name])
     # An event carries the response, or the message, that reports its usage.
     for name in ("response", "message"):
         if isinstance(members.get(name), dict):

@@ -107,6 +107,11 @@ class ToolUsage(msgspec.Struct, frozen=True, gc=False):
     image_gen: ImageToolUsage | None = None
     web_search: WebSearchUsage | None = None
 
+    @property
+    def sums_searches(self) -> bool:
+        """Return whether it says how often the web was searched."""
+        return self.web_search is not None and self.web_search.num_requests is not None
+
 
 class Action(msgspec.Struct, frozen=True, gc=False):
     type: str | None = None
