@@ -240,6 +240,7 @@ NO_PATH: dict[str, tuple[int, bytes, int]] = {
     ),
     "a method": (405, b'{"detail":"Method Not Allowed"}', 405),
     "as OpenAI says it": (404, b'{"error":{"message":"Invalid URL (POST /v1/responses)","code":null}}', 404),
+    "of a model, as Azure says it": (400, b'{"error":{"code":"OperationNotSupported","message":"The responses"}}', 400),
 }
 
 

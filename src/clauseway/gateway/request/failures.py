@@ -88,28 +88,39 @@ _ELSEWHERE_REASON: Final = re.compile(
 )
 # The deployment has no such model.
 _NO_MODEL: Final = frozenset(
-    {"model_not_found", "DeploymentNotFound", "unknown_model", "model_decommissioned"}
+    {
+        "model_not_found",
+        "DeploymentNotFound",
+        "unknown_model",
+        "unavailable_model",
+        "model_decommissioned",
+    }
 )
 # Of 404 and 410. Amazon's are "This model version has reached the end of its life", "Could not
 # resolve the foundation model from …", "This Model is marked by provider as Legacy and you …".
-# The last two are Google's: its last, of a model or a project that it does not show us. A text that
-# says "model" often is read once, from the first.
+# Then come two of Google's, the second of a model or a project that it does not show us; the last
+# is Oracle's, whose models have a point in their names. A text that says "model" often is read
+# once, from the first.
 _NO_MODEL_WORDS: Final = re.compile(
     r"\A(?>.*?\bmodel\b).*\b(does not exist|not found|deprecated|retired|no longer|end of its life"
     r"|marked by provider as legacy)\b|\Amodel: |\bcould not resolve the foundation model\b"
-    r"|\Amodels/\S+ is not found\b|\Arequested entity was not found\.?\Z",
+    r"|\Amodels/\S+ is not found\b|\Arequested entity was not found\.?\Z"
+    r"|\Aentity with key [\w-]+\.\S+ not found\b",
     re.IGNORECASE | re.DOTALL,
 )
-# Of any status: nothing but that.
+# Of any status: nothing but that. The last is Mistral's.
 _NO_MODEL_SENTENCE: Final = re.compile(
     r"(the|this) (requested )?model( version)?( [`'\"]?[\w./:@-]+[`'\"]?)? "
     r"(does not exist|(is |was )?not found|is deprecated|has been (deprecated|decommissioned|retired)"
-    r"|has reached the end of its life)\b",
+    r"|has reached the end of its life)\b"
+    r"|invalid model: ",
     re.IGNORECASE,
 )
 # Oracle's, under 404: we lack the right, or the model is not there; it does not tell which.
 _HIDDEN: Final = "NotAuthorizedOrNotFound"
 _HIDDEN_WORDS: Final = re.compile(r"authorization failed or requested resource not found", re.I)
+# The model that is deployed there does not do what the path asks for, in Azure's words.
+_NO_OPERATION: Final = "OperationNotSupported"
 # The server does not have the path, in the words of OpenAI and Groq.
 _NO_PATH: Final = "unknown_url"
 _NO_PATH_WORDS: Final = "Invalid URL ("  # and the method and the path
@@ -212,11 +223,14 @@ _BUSY_WORDS: Final = re.compile(r"\brate limit|\btoo many requests\b|\bthrottl",
 _TOO_LARGE_WORDS: Final = re.compile(r"request too large", re.IGNORECASE)
 _PAYMENT_REQUIRED: Final = 402
 _NOT_FOUND: Final = 404
+_PROXY_REFUSES: Final = 407
 _TIMED_OUT: Final = 408
 _GONE: Final = 410
 _TOO_LARGE: Final = 413
+_MISDIRECTED: Final = 421
 # A tool of the client failed, at OpenAI; the model itself, at Bedrock and servers of open models.
 _FAILED_DEPENDENCY: Final = 424
+_UPGRADE_REQUIRED: Final = 426
 _BUSY: Final = 429
 # The deployment has more to do than it can; Anthropic says so with 529.
 OVERLOADED: Final = frozenset((503, 529))
@@ -224,15 +238,23 @@ OVERLOADED: Final = frozenset((503, 529))
 _FLEX_FULL: Final = 498
 # The server called the request off: Google's "CANCELLED", or a proxy that took us for gone.
 _CALLED_OFF: Final = 499
-# Statuses that are mostly about the deployment or the account: the gateway waits less long for the
-# rest of such an answer.
-_SUSPECT: Final = frozenset(
-    (401, _PAYMENT_REQUIRED, 403, _NOT_FOUND, _TIMED_OUT, _BUSY, _FLEX_FULL, _CALLED_OFF)
-)
-# Those of them that are about the deployment or the account, whatever the words.
+# Statuses that are about the deployment, the account or the way there, whatever the words.
 _CERTAIN: Final = frozenset(
-    (401, _PAYMENT_REQUIRED, 403, _TIMED_OUT, _BUSY, _FLEX_FULL, _CALLED_OFF)
+    (
+        401,
+        _PAYMENT_REQUIRED,
+        403,
+        _PROXY_REFUSES,
+        _TIMED_OUT,
+        _MISDIRECTED,
+        _UPGRADE_REQUIRED,
+        _BUSY,
+        _FLEX_FULL,
+        _CALLED_OFF,
+    )
 )
+# Statuses that are mostly so: the gateway waits less long for the rest of such an answer.
+_SUSPECT: Final = _CERTAIN | {_NOT_FOUND}
 _NUMBER: Final = re.compile(
     r"[0-9]{1,9}(\.[0-9]{0,9})?"
 )  # not all that `float` reads: no infinity, nothing negative
@@ -423,6 +445,11 @@ def is_about_path(body: bytes) -> bool:
     if words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS):
         return True
     return _names_nothing(words) and b"model" not in body.lower()
+
+
+def is_about_operation(body: bytes) -> bool:
+    """Return whether a refusal (400) says that the model there does not do what the path asks for."""
+    return _words_in(body).code == _NO_OPERATION
 
 
 def headers_in(head: bytes) -> list[tuple[bytes, bytes]]:
