@@ -163,6 +163,9 @@ def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str)
         f"https://{'x' * 64}.example/v1",
         "https://b\u00fccher.example/v1",  # what is sent as its name would be xn--bcher-kva.example
         "https://host .example/v1",
+        "https://host.example/v1 ",  # it would stand in the line of each request
+        "https://host.example/v1\\t",
+        "https://host.example/\u00e9/v1",
         "https://user:pw@host.example/v1",
         "https://host.example/v1?api-version=1",
         "https:///v1",

@@ -276,6 +276,7 @@ def test_a_bad_plan_stops_the_start_with_every_problem(rig: Rig) -> None:
         [
             rig.target("azure", 1, dialect="cobol"),
             rig.target("aws", 1, url="ftp://somewhere"),
+            rig.target("aws", 1, "another", url="ftp://somewhere"),
         ]
     )
     with pytest.raises(AssertionError) as failed:
@@ -284,7 +285,7 @@ def test_a_bad_plan_stops_the_start_with_every_problem(rig: Rig) -> None:
     assert rig.process.wait(20) == 3
     text = str(failed.value)
     assert f"{plan.targets[0].label.deployment}: unknown dialect 'cobol'" in text
-    assert f"{plan.targets[1].label.deployment}.url: unusable address" in text
+    assert text.count(f"{plan.targets[1].label.deployment}.url: unusable address") == 1, "not once for each model"
     assert f"Fix the url, settings or auth of the deployment {plan.targets[1].label.deployment}." in text
     assert "hash_key: not hexadecimal" in text
 

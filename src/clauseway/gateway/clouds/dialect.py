@@ -108,6 +108,8 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 # A name as DNS takes it (RFC 1035, 2.3.4), with the underscore that private networks use too.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _HOST_CHARACTERS_MAX = 253
+# What stands in the line of a request: `urlsplit` drops tabs and ends of lines, and keeps spaces.
+_VISIBLE = re.compile(r"[!-~]+")
 
 
 class Address(NamedTuple):
@@ -131,6 +133,11 @@ def address_of(url: str) -> Address:
         raise ValueError(f"{url.rpartition('@')[2]!r} is no http or https address")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"the address of {parts.hostname!r} holds a user, a query or a fragment")
+    if not _VISIBLE.fullmatch(url):
+        raise ValueError(
+            f"the address of {parts.hostname!r} holds a space or another character that no address "
+            "has (others are written as %…)"
+        )
     if not names_host(parts.hostname, is_bracketed="[" in parts.netloc):
         raise ValueError(
             f"{parts.hostname!r} is no name of a host: between dots it has 1 to 63 letters, digits and "

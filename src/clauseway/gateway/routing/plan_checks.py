@@ -38,9 +38,13 @@ def check(plan: Plan) -> None:
 def plan_problems(plan: Plan) -> Iterator[list[Problem]]:
     """Yield the problems of everything but the keys, some of them at a time."""
     yield _wrong_hash_key(plan.hash_key)
+    reported: set[Problem] = set()
     for target in plan.targets:
-        # Name the deployment: operators write deployments, never the plan.
-        yield _wrong_target(target, target.label.deployment)
+        # Name the deployment: operators write deployments, never the plan. A deployment has a target
+        # for each of its models.
+        problems = _wrong_target(target, target.label.deployment)
+        yield [problem for problem in problems if problem not in reported]
+        reported.update(problems)
     yield _wrong_order(plan)
     for index, epoch in enumerate(plan.epochs):
         yield _wrong_epoch(plan, epoch, f"epochs[{index}]")
