@@ -107,6 +107,31 @@ def test_a_renewal_comes_in_time_until_the_last_day(day: str, in_time: bool) -> 
     assert ("a3 changes nothing of x" in told) is not in_time
 
 
+# What A2, then A3, concluded later, do to x from 1 April on → whether x holds on 31 March, 1 April, 31 December, 2027.
+LONGER = "sets-end: [x]\nthrough: 2026-12-31"
+AT_ONCE = "sets-end: [x]\nuntil: 2026-04-01"
+ON_ONE_DAY = [
+    ("ends: [x]", LONGER, [True, True, True, False], "a2 changes nothing of x"),
+    (AT_ONCE, LONGER, [True, True, True, False], "a2 changes nothing of x"),
+    (LONGER, "ends: [x]", [True, False, False, False], "a2 changes nothing of x"),
+    ("ends: [x]", "ends: [x]", [True, False, False, False], "a3 changes nothing of x"),
+]
+
+
+@pytest.mark.parametrize(("earlier", "later", "holds", "idle"), ON_ONE_DAY)
+def test_of_two_that_take_effect_on_one_day_the_later_concluded_prevails(
+    earlier: str, later: str, holds: list[bool], idle: str
+) -> None:
+    """A term that the earlier ends on that day has not ended before the later: both take effect at once."""
+    agreement = opened(
+        letter("A2", "2026-02-01", "2026-04-01", f"id: a2\n{earlier}"),
+        letter("A3", "2026-03-01", "2026-04-01", f"id: a3\n{later}"),
+    )
+    assert forbidden_on(agreement, "2026-03-31", "2026-04-01", "2026-12-31", "2027-01-01") == holds
+    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
+    assert [remark.what for remark in told] == [idle]
+
+
 REFUSED = [
     # Two of one day, and nothing says which came after.
     (

@@ -156,16 +156,17 @@ class World:
         return min([end, *(self.written_end_of(one, begin) for one in behind)])
 
     def written_end_of(self, term: Any, begin: date) -> date:
-        end = self.written(term, begin)
+        end, set_on = self.written(term, begin), date.min
         for amendment in sorted(self.amendments, key=lambda one: one.rank):
             since = amendment.effective
             for change in amendment.changes:
-                if since > self.day or not self.reads(change.under) or end <= since:
+                # Of two changes of one day the later finds open what the earlier ended.
+                if since > self.day or not self.reads(change.under) or end <= since != set_on:
                     continue
                 if term.id in change.ends:
-                    end = since
+                    end, set_on = since, since
                 elif term.id in change.sets_end:
-                    end = self.written(change, since)
+                    end, set_on = self.written(change, since), since
         return end
 
     def written(self, timed: Any, since: date) -> date:

@@ -72,7 +72,7 @@ from clauseway.decisions.rights import (
 
 # The version of the engine, which every receipt contains. Increase it whenever an answer, or the
 # content of a receipt's digest, changes.
-ENGINE = "clauseway-decisions/8"
+ENGINE = "clauseway-decisions/9"
 
 
 def decide_act(case: Case, act: Act) -> Finding:

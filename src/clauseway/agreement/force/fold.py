@@ -2,7 +2,8 @@
 
 A term begins with its amendment. It ends by its own `until` or `through`, or by a change in a later
 amendment. Of the changes in effect on the day, the one concluded last holds, and replaces earlier
-changes of the same end. A term that had ended when a change took effect stays ended. An amendment
+changes of the same end. A term that had ended when a change took effect stays ended; a change that
+takes effect on the same day had not ended it. An amendment
 that was rescinded before it took effect never takes effect. Events may begin or end a term, or let
 it hold and pause in turn: the term has a state for each stretch on which it holds.
 """
@@ -390,11 +391,22 @@ def _exclusive_rights(amendments: Iterable[Amendment]) -> dict[str, AnyTerm]:
 
 
 class _End(msgspec.Struct, frozen=True):
-    """The day on which a term ends (exclusive), the text that set it, and the event behind it."""
+    """The day on which a term ends (exclusive), the text that set it, and the event behind it.
+
+    `since` is the day on which the change that set it took effect; if a term set it, no day.
+    """
 
     day: date
     set_by: Citation
     event: Citation | None = None
+    since: date = date.min
+
+    def comes_before(self, effective: date) -> bool:
+        """Return whether a term had ended when a change of its end took effect.
+
+        Two changes of one day take effect at once: what the earlier ends, the later finds open.
+        """
+        return self.day <= effective and self.since < effective
 
 
 class _Fold(msgspec.Struct, frozen=True):
@@ -470,7 +482,8 @@ class _Fold(msgspec.Struct, frozen=True):
         end = self._own_end(term)
         for earlier, effective in self.changes.get(term.id, ()):
             if earlier.id == change.id:
-                return end.day > effective and self.overtaken(change, term) is None
+                takes_effect = self._changed(end, change, effective, term) is not end
+                return takes_effect and self.overtaken(change, term) is None
             end = self._changed(end, earlier, effective, term)
         return False
 
@@ -493,8 +506,8 @@ class _Fold(msgspec.Struct, frozen=True):
         """
         end, said = self._own_end(term), _said_end(term)
         for each, effective in self.changes.get(term.id, ()):
-            if end.day <= effective:
-                continue  # it had ended by then
+            if end.comes_before(effective):
+                continue
             if each.id == change.id:
                 return end.set_by if _said_end(each) == said else None
             end, said = self._changed(end, each, effective, term), _said_end(each)
@@ -560,11 +573,14 @@ class _Fold(msgspec.Struct, frozen=True):
         return self._end(right, begin) if right is not None else None
 
     def _changed(self, end: _End, change: Change, effective: date, term: Term) -> _End:
-        if end.day <= effective:
-            return end  # it had ended by then
+        if end.comes_before(effective):
+            return end
         if term.id in change.ends:
-            return _End(effective, change.citation)
-        return self._written_end(change, effective)
+            # To end on a day what ends on that day already changes nothing.
+            ends_then = _End(effective, change.citation, since=effective)
+            return ends_then if end.day > effective else end
+        written_end = self._written_end(change, effective)
+        return msgspec.structs.replace(written_end, since=effective)
 
     def _written_end(self, timed: Term | Change, since: date) -> _End:
         """Return the end set by a text that holds since a day; it is never before that day."""
