@@ -143,6 +143,10 @@ def test_tenants_do_not_reach_it_and_openmetrics_is_spoken(rig: Rig) -> None:
     assert httpx.get(f"{rig.url}/metrics", headers=AUTHORIZED).status_code == 404
     url = f"http://127.0.0.1:{rig.ports['metrics']}"
     assert httpx.get(f"{url}/v1/models").status_code == 404
+    # A probe may ask by HEAD: the same head, and no body (RFC 9110, 9.3.2).
+    by_head = httpx.head(f"{url}/metrics")
+    assert (by_head.status_code, by_head.content) == (200, b"")
+    assert int(by_head.headers["content-length"]) > 0
     answer = httpx.get(f"{url}/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = parse_openmetrics(answer.text)  # type: ignore[no-untyped-call]

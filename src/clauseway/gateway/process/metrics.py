@@ -333,6 +333,7 @@ def _cumulative(buckets: list[int], first: int, last: int) -> list[tuple[str, fl
     return [*bounds, ("+Inf", float(sum(buckets)))]
 
 
+_GET_AND_HEAD: Final = (b"GET", b"HEAD")
 _PORT: Final = re.compile(r":[0-9]*\Z")
 _FOREIGN_NAME: Final = (
     "This port is for this machine, as 127.0.0.1 or localhost. Set [telemetry] metrics_host for a "
@@ -365,8 +366,9 @@ class MetricsPage:
         return generate_latest(self._own)
 
     async def answer(self, head: bytes) -> bytes:
-        """Answer a request with that head."""
-        if not head.startswith((b"GET /metrics ", b"GET /metrics?")):
+        """Answer a request with that head. Probes may ask by HEAD."""
+        method, _, rest = head.partition(b" ")
+        if method not in _GET_AND_HEAD or not rest.startswith((b"/metrics ", b"/metrics?")):
             return error_response(UNKNOWN_PATH, "This port knows GET /metrics.", close=True)
         host = _PORT.sub("", _header(head, b"host:")).strip("[]")
         if self._is_for_this_machine and not is_loopback(host):
@@ -377,7 +379,7 @@ class MetricsPage:
             f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n"
             f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         )
-        return answer_head.encode() + body
+        return answer_head.encode() + (body if method == b"GET" else b"")
 
     async def _shown(self) -> CollectorRegistry:
         """Return the figures of all workers, each sample with its worker's name; a process that is
