@@ -31,6 +31,7 @@ from gateway_rig import (
 )
 from ruamel.yaml import YAML
 from test_gateway_copied import FollowerProcess
+from test_operation_telemetry import Collector
 
 from awaiting import eventually
 from clauseway.app.customers.leasing import lease_server
@@ -347,6 +348,19 @@ def nobody_takes_lines(scene: Scene) -> Iterator[None]:
         yield
 
 
+def collector_takes_nothing(scene: Scene) -> Iterator[None]:
+    collector = Collector()
+    scene.stack.callback(collector.shutdown)
+    scene.rig.cloud("azure")
+    telemetry = Telemetry(metrics=True, otlp_endpoint=collector.url)
+    scene.start(scene.rig.plan(settings=Settings(telemetry=telemetry)))
+    yield
+    collector.status = 400
+    while True:
+        scene.post()
+        yield
+
+
 class Fault(NamedTuple):
     """The rule that a story makes fire. `also` are others that it makes fire, or may."""
 
@@ -374,6 +388,7 @@ FAULTS = [
     Fault("ClausewayBudgetNearlySpent", budget_is_spent),
     Fault("ClausewayUsageOmitted", cloud_reports_what_cannot_be_read),
     Fault("ClausewayLinesDropped", nobody_takes_lines),
+    Fault("ClausewayTelemetryDropped", collector_takes_nothing),
 ]
 
 
