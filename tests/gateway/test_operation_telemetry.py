@@ -206,6 +206,9 @@ def test_spans_say_what_the_conventions_ask_for(collected: Collector) -> None:
     (request,) = [attributes(span.attributes) for span in spans if span.kind == Span.SPAN_KIND_SERVER]
     assert request["clauseway.request.id"].startswith("req_")
     assert (request["clauseway.attempts"], request["clauseway.decision"]) == (2, "permitted-1")
+    of_http = {"http.request.method": "POST", "http.route": "/v1/chat/completions", "url.scheme": "http"}
+    assert request.items() >= of_http.items()
+    assert of_http.keys().isdisjoint(served)
 
 
 async def stream_of_another_name(connection: Connection, _: Received) -> None:

@@ -298,7 +298,12 @@ class Server:
         loop = asyncio.get_running_loop()
         try:
             exporting = module.TelemetryWatcher(
-                settings, boot, loop, self._lines, self._knows_model
+                settings,
+                boot,
+                loop,
+                self._lines,
+                self._knows_model,
+                "https" if self._settings.tls.certificate else "http",
             )
         except ValueError as error:
             raise InvalidInput.of(

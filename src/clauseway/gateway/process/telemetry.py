@@ -18,8 +18,8 @@ import threading
 import time
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -53,6 +53,7 @@ from clauseway.gateway.process.logs import LogQueue, model_of
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.wire.operations import OPERATIONS, OWN_REQUESTS, OWN_USAGE
 from clauseway.metering import Unit
 from clauseway.values import VERSION
 
@@ -127,6 +128,21 @@ _DURATION_BOUNDS = (
     81.92,
 )
 _Attributes = dict[str, str | bool | int | float]
+# By operation: nothing is kept of a request for them. Its own path may name an identifier, or what a
+# client wrote for a model, and its host is the client's word: neither is told.
+_ROUTES: Final[Mapping[str, _Attributes]] = {
+    operation.name: {
+        "http.request.method": operation.method.decode(),
+        "http.route": f"/v1{operation.path.replace(b'%b', b'{id}').decode()}",
+    }
+    for operation in OPERATIONS
+} | {
+    operation.name: {
+        "http.request.method": operation.method.decode(),
+        "http.route": operation.path.decode(),
+    }
+    for operation in (OWN_USAGE, OWN_REQUESTS)
+}
 _MODEL_CHARACTERS_MAX = 256  # a cloud may write anything there
 
 
@@ -140,7 +156,7 @@ class _Finished(NamedTuple):
 
 class TelemetryWatcher:
     """A `shared.Watcher`. It makes spans of a `share` of the requests. `knows` tells the names of the
-    present plan's models, because clients may write anything there."""
+    present plan's models, because clients may write anything there. `scheme` is that of the port."""
 
     def __init__(
         self,
@@ -149,10 +165,12 @@ class TelemetryWatcher:
         loop: AbstractEventLoop,
         lines: LogQueue,
         knows: Callable[[str], bool],
+        scheme: str = "http",
     ) -> None:
         _quiet()
         self._settings, self._boot = settings, boot
         self.share = settings.spans
+        self._scheme = scheme
         self._loop, self._lines, self._knows = loop, lines, knows
         self._named_as = _formerly_too if settings.former_names else _as_it_is
         self._queue: deque[_Finished] = deque()
@@ -364,6 +382,8 @@ class TelemetryWatcher:
             "clauseway.organisation": buyer.organisation,
             "clauseway.project": buyer.project,
             "clauseway.attempts": len(explanation.attempted) + (candidate is not None),
+            "url.scheme": self._scheme,
+            **_ROUTES.get(explanation.operation, {}),
         }
         if explanation.status:
             attributes["http.response.status_code"] = explanation.status
