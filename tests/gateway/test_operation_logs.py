@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import os
+import re
 import socket
 import stat
 import struct
@@ -21,7 +22,7 @@ from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Recei
 from awaiting import eventually
 from clauseway.gateway.plan import Auth, Plan, RateLimit
 from clauseway.gateway.plan.settings import Log, Settings
-from clauseway.gateway.process.logs import LogLine, LogQueue, as_json, as_text
+from clauseway.gateway.process.logs import LEVELS, LogLine, LogQueue, as_json, as_text, level_of
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
 
@@ -55,6 +56,7 @@ def test_a_process_tells_its_life(rig: Rig) -> None:
     told_here = [event for event in events(rig) if event != "few descriptors"]  # that is the machine's affair
     assert told_here == ["start", "ready", "plan reloaded", "plan refused", "drain", "stopped"]
     told = {line["event"]: line for line in lines(rig)}
+    assert [told[event]["level"] for event in ("ready", "plan refused")] == ["info", "error"]
     assert told["ready"]["port"] == rig.port
     assert told["plan reloaded"]["deployments"] == 1
     assert "no readable plan" in told["plan refused"]["problems"][0]
@@ -287,6 +289,7 @@ def test_both_forms() -> None:
     )
     assert json.loads(as_json(line)) == {
         "time": "2025-11-20T12:00:00.123Z",
+        "level": "info",
         "event": "ready",
         "port": 8400,
         "host": "127.0.0.1",
@@ -294,3 +297,16 @@ def test_both_forms() -> None:
         "why": "",
     }
     assert as_text(line) == b'12:00:00.123 ready  port=8400 host=127.0.0.1 settings=["a"] why=""\n'
+    assert as_text(LogLine(line.time_ns, "lines dropped", {"lines": 1})) == b"12:00:00.123 warning: lines dropped  lines=1\n"
+
+
+def test_the_page_has_every_events_level() -> None:
+    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+    table = page.partition("\n## Lines\n")[2].partition("\n## ")[0]
+    told = {
+        event: level or "info"
+        for events in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+        for event, level in re.findall(r"`([^`]+)`(?: \((\w+)\))?", events)
+    }
+    assert told == {event: level_of(event) for event in told}
+    assert told.keys() >= {*LEVELS, "ready", "request"}

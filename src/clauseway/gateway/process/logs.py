@@ -1,7 +1,7 @@
 """Log events, and an access log with a line for some or all requests; as JSON, or as text on a
 terminal.
 
-    {"time": "2026-11-20T12:00:00.000Z", "event": "plan reloaded", "agreement": "…", "deployments": 4}
+    {"time": "2026-11-20T12:00:00.000Z", "level": "info", "event": "plan reloaded", "deployments": 4}
 
 Nobody waits for a line: it is put in a queue, and a thread writes what has gathered. A queue that
 is full loses the line and counts it; the next line that is written says how many were lost. Lines
@@ -17,7 +17,7 @@ import time
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import IO, NamedTuple
+from typing import IO, Final, NamedTuple
 
 import msgspec
 
@@ -25,6 +25,31 @@ from clauseway.gateway.plan.settings import Log as LogSettings
 from clauseway.gateway.request.explanations import RequestExplanation
 
 UNKNOWN = "(unknown)"
+# An error keeps something from being served, recorded or replaced until somebody acts; a warning
+# may come to that. Every other event is `info`, requests included: a status is not an event's level.
+LEVELS: Final[Mapping[str, str]] = {
+    "plan refused": "error",
+    "certificate refused": "error",
+    "authorities refused": "error",
+    "credential problem": "error",
+    "database away": "error",
+    "identifiers not kept": "error",
+    "journal failed": "error",
+    "journal full": "error",
+    "journal hangs": "error",
+    "budget short": "warning",
+    "clock differs": "warning",
+    "deployment ejected": "warning",
+    "few descriptors": "warning",
+    "journal copy away": "warning",
+    "journal short of room": "warning",
+    "limit reached": "warning",
+    "lines dropped": "warning",
+    "refused requests not kept": "warning",
+    "restart needed": "warning",
+    "telemetry not taken": "warning",
+    "usage omitted": "warning",
+}
 _GATHER_S = (
     0.1  # lines are written together: waking a thread for each would cost more than the line
 )
@@ -198,21 +223,30 @@ def _opened(path: str) -> IO[bytes]:
     return open(descriptor, "ab", buffering=0)
 
 
+def level_of(event: str) -> str:
+    return LEVELS.get(event, "info")
+
+
 def as_json(line: LogLine) -> bytes:
-    return (
-        msgspec.json.encode({"time": _time(line.time_ns), "event": line.event, **line.facts})
-        + b"\n"
-    )
+    level = level_of(line.event)
+    told = {"time": _time(line.time_ns), "level": level, "event": line.event, **line.facts}
+    return msgspec.json.encode(told) + b"\n"
 
 
 def as_text(line: LogLine) -> bytes:
-    """Return a line as text: `12:00:00.123 plan reloaded  deployments=4`."""
-    return _text(line, line.event)
+    """Return a line as text: `12:00:00.123 plan reloaded  deployments=4`; a level above `info` stands
+    before the event."""
+    return _text(line, _with_level(line.event))
 
 
 def as_colours(line: LogLine) -> bytes:
     """Return a line as text for a terminal, with the event in bold."""
-    return _text(line, f"\033[1m{line.event}\033[0m")
+    return _text(line, f"\033[1m{_with_level(line.event)}\033[0m")
+
+
+def _with_level(event: str) -> str:
+    level = LEVELS.get(event)
+    return f"{level}: {event}" if level else event
 
 
 def _text(line: LogLine, event: str) -> bytes:
