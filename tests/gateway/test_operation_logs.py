@@ -297,7 +297,8 @@ def test_both_forms() -> None:
         "why": "",
     }
     assert as_text(line) == b'12:00:00.123 ready  port=8400 host=127.0.0.1 settings=["a"] why=""\n'
-    assert as_text(LogLine(line.time_ns, "lines dropped", {"lines": 1})) == b"12:00:00.123 warning: lines dropped  lines=1\n"
+    dropped = LogLine(line.time_ns, "lines dropped", {"lines": 1})
+    assert as_text(dropped) == b"12:00:00.123 warning: lines dropped  lines=1\n"
 
 
 def test_the_page_has_every_events_level() -> None:

@@ -1044,6 +1044,11 @@ class Attempt(Receiver):
         )
 
     @property
+    def units_of_answer(self) -> Units | None:
+        """Return the usage that a whole answer reported, None where it reported none."""
+        return self._report.units
+
+    @property
     def model_there(self) -> str:
         """Return the model that the cloud says gave the answer; empty where it does not say."""
         return self.stream.model if self.stream is not None else self._report.model

@@ -713,7 +713,7 @@ class Lifecycle(AttemptOwner):
         ended and its usage is still pending, meter that usage now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
         resource_end, rows = (
-            resources.resource_end_in_answer(status, body, self._events_streamed(resources)),
+            resources.resource_end_in_answer(attempt, body, self._events_streamed(resources)),
             resources.rows_of_named(status, body),
         )
         if (

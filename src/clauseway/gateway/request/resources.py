@@ -226,11 +226,13 @@ class Resources:
         return resource_in(body) if tells_end and status == _OK else None
 
     def resource_end_in_answer(
-        self, status: int, body: bytes, events_streamed: int
+        self, attempt: Attempt, body: bytes, events_streamed: int
     ) -> ResourceEnd | None:
-        """Return the end of the named resource, if its usage is pending and the answer reports that
-        the resource has ended. `events_streamed`: so many of its events clients have read."""
+        """Return the end of the named resource, if its usage is pending and the attempt's answer
+        reports that the resource has ended. `events_streamed`: so many of its events clients have
+        read."""
         named_resource, operation = self.named_resource, self._request.operation
+        status = attempt.status
         if self.end_without_output is not None:
             file = resource_in(body) if status == _OK else None
             tokens = operation.tokens_answered(file.file_bytes) if file is not None else 0
@@ -244,7 +246,7 @@ class Resources:
         resource = self._state_of_named(status, body)
         if resource is None or not resource.has_ended:
             return None
-        units = operation.report_in(body).units
+        units = attempt.units_of_answer
         # What was answered without a report of its usage is more than none, also where the rest was
         # cancelled or has expired.
         answered = resource.answered_of(named_resource.body_bytes) if units is None else 0
