@@ -102,6 +102,15 @@ def test_a_pipe_gets_utf_8_whatever_the_terminals_letters(words: tuple[str, ...]
     narrow.stdout.decode("utf-8")
 
 
+def test_a_pipe_gets_the_name_of_a_folder_that_the_locale_cannot_read(tmp_path: Path) -> None:
+    """A name in UTF-8 comes to a program of an ASCII locale as halves of surrogate pairs."""
+    folder = tmp_path / "h\u00e9"
+    folder.mkdir()
+    ascii_alone = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = ended(("doctor", "--home", "."), folder, f"cd '{folder}'", **ascii_alone)
+    assert f"({folder}/spool)" in done.stdout.decode("utf-8")
+
+
 def test_a_terminal_of_few_letters_is_told_the_others_by_number(home: Path) -> None:
     """As `ls` shows a name: the figures and clauses around it can be read."""
     ours, theirs = pty.openpty()

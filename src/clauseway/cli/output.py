@@ -3,6 +3,8 @@
 Tables and colours are drawn on a `console`.
 """
 
+import codecs
+import contextlib
 import importlib
 import io
 import json
@@ -25,6 +27,7 @@ _PROGRESS_EVERY_S = 5.0
 # in a bill. Each is shown as its picture, as `cat -v` does.
 _OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PICTURES, _DELETE = 0x2400, 0x7F
+_BYTES_OF_NAMES = "clauseway-bytes-of-names"
 _COLOURS = {
     "permitted": "green",
     "forbidden": "red",
@@ -37,8 +40,9 @@ def prepare_streams() -> None:
     """Make the standard streams fit for whatever a command prints, before it opens anything.
 
     Where one is closed, the next file that is opened would take its number, and be printed into:
-    the null device takes it. A pipe or a file gets UTF-8, as JSON, TOML and CSV are; a terminal of
-    another encoding is shown by number the characters that it lacks.
+    the null device takes it. A pipe or a file gets UTF-8, as JSON, TOML and CSV are, and so does the
+    name of a folder that this locale could not read; a terminal of another encoding is shown by
+    number the characters that it lacks.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -46,8 +50,23 @@ def prepare_streams() -> None:
             os.set_inheritable(null.fileno(), True)
             setattr(sys, name, null)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        encoding = None if sys.stdout.isatty() else "utf-8"
-        sys.stdout.reconfigure(encoding=encoding, errors="backslashreplace")
+        if sys.stdout.isatty():
+            sys.stdout.reconfigure(errors="backslashreplace")
+        else:
+            codecs.register_error(_BYTES_OF_NAMES, _bytes_of_names)
+            sys.stdout.reconfigure(encoding="utf-8", errors=_BYTES_OF_NAMES)
+
+
+def _bytes_of_names(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write the bytes of a name that an ASCII locale handed over as halves of surrogate pairs, if
+    they are text in UTF-8; else show each by number."""
+    if isinstance(error, UnicodeEncodeError):
+        halves = error.object[error.start : error.end]
+        with contextlib.suppress(UnicodeError):
+            name = halves.encode("utf-8", "surrogateescape")
+            if name.decode().isprintable():
+                return name, error.end
+    return codecs.backslashreplace_errors(error)
 
 
 class Styled(msgspec.Struct, frozen=True):
