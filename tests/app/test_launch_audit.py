@@ -376,6 +376,8 @@ def test_a_bad_history_is_refused_whole(tmp_path: Path) -> None:
         "openai,gpt-9,2026-06-02T08:00:00,c1,listed,,,,",  # no offset from UTC
         "openai,gpt-9,2026-06-02T08:00:00+00:00,c1,sold,,,,",
         "openai,,2026-06-02T08:00:00+00:00,c1,listed,-1,NaN,,",
+        'openai,gpt-9,2026-06-02T08:00:00+00:00,c1,listed,,,,"False',  # took the rows after it with it
+        "openai,gpt-9,2026-06-03T08:00:00+00:00,c1,removed,,,,",
     )
     path.write_text("\n".join([HEADER, *rows]) + "\n", "utf-8")
     with pytest.raises(InvalidInput) as refused:
@@ -386,6 +388,7 @@ def test_a_bad_history_is_refused_whole(tmp_path: Path) -> None:
         (4, "no model"),
         (4, "'-1' is not a price"),
         (4, "'NaN' is not a price"),
+        (5, "not valid CSV"),
     ]
 
 

@@ -11,7 +11,6 @@ resale of models that another cloud hosts is not another host, but no listing ma
 caller with better knowledge names the provider (`providers_with`).
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +21,7 @@ from typing import Protocol
 import msgspec
 
 from clauseway.decisions import Shipment
+from clauseway.exchange.cells import CsvRow, csv_rows
 from clauseway.values import (
     BadNumber,
     InvalidInput,
@@ -179,20 +179,26 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
     InvalidInput with all problems."""
     problems: list[Problem] = []
     listings: list[Listing] = []
-    rows = csv.DictReader(StringIO(text, newline=""))
-    try:
-        _check_columns(rows.fieldnames or (), name)
-        for row in rows:
-            read = _listing(row, name, rows.line_num, problems)
+    rows = csv_rows(StringIO(text, newline=""))
+    heading = next(rows, CsvRow(1, 1, [])).cells
+    _check_columns(heading, name)
+    for row in rows:
+        if row.problem:
+            remedy = "Give a CSV as spreadsheets write it, in UTF-8; close each quotation mark."
+            problems.append(
+                Problem(
+                    what="not valid CSV",
+                    why=row.problem,
+                    where=name,
+                    line=row.first,
+                    remedy=remedy,
+                )
+            )
+        elif row.cells:
+            cells = dict(zip(heading, row.cells, strict=False))
+            read = _listing(cells, name, row.last, problems)
             if read is not None:
                 listings.append(read)
-    except csv.Error as error:
-        remedy = "Give a CSV as spreadsheets write it, in UTF-8."
-        problems.append(
-            Problem(
-                what="not valid CSV", why=str(error), where=name, line=rows.line_num, remedy=remedy
-            )
-        )
     refuse_any(problems)
     # A router's own alias (`~…`), such as for the newest model, is not a product.
     return tuple(
@@ -211,9 +217,9 @@ def _check_columns(names: Iterable[str], name: str) -> None:
 
 
 def _listing(
-    row: Mapping[str, str | None], name: str, line: int, problems: list[Problem]
+    row: Mapping[str, str], name: str, line: int, problems: list[Problem]
 ) -> Listing | None:
-    cells = {column: (row.get(column) or "").strip() for column in _COLUMNS}
+    cells = {column: row.get(column, "").strip() for column in _COLUMNS}
     before = len(problems)
 
     def wrong(message: str, why: str, remedy: str) -> None:

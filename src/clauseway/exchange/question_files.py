@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.decisions.parts import BY_NAME
-from clauseway.exchange.cells import CsvWriter, plain
+from clauseway.exchange.cells import CsvRow, CsvWriter, csv_rows
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
@@ -173,7 +173,7 @@ def _read_parquet(path: Path) -> Iterator[QuestionRows]:
 
 def _read_csv(path: Path) -> Iterator[QuestionRows]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _csv_rows(file)
+        lines = _cells(csv_rows(file))
         heading = _distinct(next(lines, []))
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
@@ -184,11 +184,8 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
                 for row in rows
             ]
             yield QuestionRows(
-                {
-                    part: pa.array([plain(row[place]) for row in whole])
-                    for part, place in places.items()
-                },
-                [dict(zip(heading, map(plain, row), strict=True)) for row in whole],
+                {part: pa.array([row[place] for row in whole]) for part, place in places.items()},
+                [dict(zip(heading, row, strict=True)) for row in whole],
                 len(rows),
                 {
                     number: f"it has {len(row)} fields, and the heading has {len(heading)}."
@@ -198,19 +195,12 @@ def _read_csv(path: Path) -> Iterator[QuestionRows]:
             )
 
 
-def _csv_rows(file: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the rows of a CSV file. Raise csv.Error naming the line in which a row begins."""
-    # Strict: else a cell that nothing closes takes the rows after it with it, without an error.
-    reader = csv.reader(file, strict=True)
-    while True:
-        first = reader.line_num + 1
-        try:
-            row = next(reader, None)
-        except csv.Error as error:
-            raise csv.Error(f"{error}, in the row that begins in line {first}") from None
-        if row is None:
-            return
-        yield row
+def _cells(rows: Iterable[CsvRow]) -> Iterator[list[str]]:
+    """Yield the cells of each row. Raise csv.Error naming the line in which a row begins."""
+    for row in rows:
+        if row.problem:
+            raise csv.Error(f"{row.problem}, in the row that begins in line {row.first}")
+        yield row.cells
 
 
 def _distinct(heading: Sequence[str]) -> list[str]:

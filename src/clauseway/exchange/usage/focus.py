@@ -10,7 +10,6 @@ identify them, so that a bill read again counts once and a corrected bill is not
 for usage are read; taxes, credits and purchases are skipped.
 """
 
-import csv
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ import msgspec
 
 from clauseway.catalog import Catalog
 from clauseway.catalog.cloud_names import CLOUD_NAMES
-from clauseway.exchange.cells import plain
+from clauseway.exchange.cells import CsvRow, csv_rows
 from clauseway.exchange.usage.parquet_rows import check_columns, parquet_rows
 from clauseway.exchange.usage.reported_rows import Reported, keepable
 from clauseway.metering import Unit
@@ -196,39 +195,28 @@ def rows_of(
         return
     # Bytes that are not UTF-8 become lone surrogates, so that only their own row is invalid.
     with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
-        # Strict: else a cell that nothing closes takes the rows after it with it, without an error.
-        reader = csv.DictReader(text, restkey=_TOO_MANY, strict=True)
-        try:
-            names = list(reader.fieldnames or ())
-        except csv.Error:
-            names = []
+        rows = csv_rows(text)
+        heading = next(rows, None)
+        names = heading.cells if heading is not None else []
         check_columns(path, names)
         _check(names, needed)
-        while True:
-            first = reader.reader.line_num + 1
-            try:
-                row = next(reader)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                # Of a row that fails, the reader behind it alone knows the last line.
-                yield first, {}, _no_row(first, reader.reader.line_num, error)
-            else:
-                # The mark that keeps a cell from being a formula is not part of its text.
-                cells = {
-                    name: plain(cell) if isinstance(cell, str) else cell
-                    for name, cell in row.items()
-                }
-                yield reader.line_num, cells, ""
+        for row in rows:
+            if row.problem:
+                yield row.first, {}, _no_row(row)
+            elif row.cells:
+                fields: dict[str, Any] = dict(zip(names, row.cells, strict=False))
+                if beyond := row.cells[len(names) :]:
+                    fields[_TOO_MANY] = beyond
+                yield row.last, fields, ""
 
 
-def _no_row(first: int, last: int, error: csv.Error) -> str:
-    """Return why these lines of a file are not a row."""
-    if first == last:
-        return f"not a row of a CSV file: {error}"
+def _no_row(row: CsvRow) -> str:
+    """Return why the lines of a file are not a row."""
+    if row.first == row.last:
+        return f"not a row of a CSV file: {row.problem}"
     return (
-        f"lines {first} to {last} are no rows of a CSV file ({error}): "
-        f"see the quotation marks of line {first}"
+        f"lines {row.first} to {row.last} are no rows of a CSV file ({row.problem}): "
+        f"see the quotation marks of line {row.first}"
     )
 
 
