@@ -184,6 +184,19 @@ def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: P
     assert [one.state for one in listed(home, with_ended=True)] == ["replayed", "replayed"]
 
 
+def test_a_meter_that_is_not_ours_is_cleared_and_what_it_counts_is_set(home: Home, tmp_path: Path) -> None:
+    """No other field of the row is touched, and a name that no row has is refused."""
+    provisioned = BILL.splitlines()[1].replace("Inp", "Provisioned").replace("inp", "provisioned")
+    load(home, put(tmp_path, "bill.csv", f"{BILL.splitlines()[0]}\n{provisioned}\n"))
+    [one] = listed(home)
+    [(meter, reason)] = [(flaw.field, flaw.reason) for flaw in one.flaws]
+    assert (meter.startswith("ConsumedQuantity ("), reason) == (True, "no such field")
+    with pytest.raises(InvalidInput, match="'SkuMeter' is in none of these rows"):
+        replay(home, OPENED, [], {"SkuMeter": ""})
+    assert replay(home, OPENED, [], {meter: "", "input_tokens": "1500000"}).replayed == (one.number,)
+    assert figures(home) == {"acme": (1, 1_500_000, None)}
+
+
 # The name of a meter, or what a bill of ours says beside it → the tier
 METERS = [
     ("gpt 5.4 Inp glbl", "", ""),

@@ -414,6 +414,24 @@ def _check_fields(names: Iterable[str]) -> None:
     refuse_any(wrong)
 
 
+def _check_cleared(names: Sequence[str], rows: Iterable[QuarantinedRow]) -> None:
+    """Check that what is to be taken away is a field of usage, or of one of the rows."""
+    others = set(names) - set(known_fields())
+    if others:
+        others -= {name for row in rows for name in msgspec.json.decode(row.body)}
+    refuse_any(
+        [
+            Problem(
+                what=f"{name!r} is in none of these rows",
+                why="so there is nothing to clear",
+                where="--set",
+                remedy="`clauseway usage quarantine show NUMBER` names the fields of a row.",
+            )
+            for name in sorted(others)
+        ]
+    )
+
+
 def _body_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return a row as it came, as JSON; and why it cannot be kept so, where it cannot."""
     try:
@@ -466,15 +484,17 @@ def replay(
 
     `on_wait` is called before waiting for another import into this home.
 
-    No numbers: all that are open. A correction of nothing (`field=`) takes the field away. Raise
-    InvalidInput.
+    No numbers: all that are open. A correction of nothing (`field=`) takes the field away, also a
+    field of the row that is none of usage, as a meter of a bill. Raise InvalidInput.
     """
-    _check_fields(corrections)
+    _check_fields(name for name, value in corrections.items() if value)
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
     with _importing(home, on_wait), lake_locked(home), open_lake(home) as lake:
-        for waiting in _still_open(lake, numbers):
+        waiting_rows = _still_open(lake, numbers)
+        _check_cleared([name for name, value in corrections.items() if not value], waiting_rows)
+        for waiting in waiting_rows:
             row = {**msgspec.json.decode(waiting.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.
             examined = examine({name: value for name, value in row.items() if value != ""}, bounds)

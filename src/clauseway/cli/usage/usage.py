@@ -43,7 +43,11 @@ Numbers = Annotated[
 ]
 Fields = Annotated[
     list[str] | None,
-    typer.Option("--set", help="What holds for a field. Repeatable.", metavar="FIELD=VALUE"),
+    typer.Option(
+        "--set",
+        help="What holds for a field; FIELD= clears it. Repeatable.",
+        metavar="FIELD=VALUE",
+    ),
 ]
 
 
@@ -326,8 +330,10 @@ def show_row(
         )
         for flaw in row.flaws:
             out.print(f"  {flaw.field}: {flaw.reason}", style="red")
-        for name, value in msgspec.json.decode(row.body).items():
-            out.print(f"  {name:<24}{value}")
+        fields = msgspec.json.decode(row.body)
+        width = max(map(len, fields), default=0)
+        for name, value in fields.items():
+            out.print(f"  {name:<{width}}  {value}")
 
     answer(as_json, _row(row), show)
     return 0
@@ -350,6 +356,8 @@ def replay_command(
     \b
     One, with what it should have said:
       clauseway usage quarantine replay 3 --set cached_input_tokens=400
+    One of a meter that is not ours, cleared, and what it counted instead:
+      clauseway usage quarantine replay 3 --set 'ConsumedQuantity (Tokens of Other)=' --set input_tokens=400
     All, once the product they name was added:
       clauseway fact record product --product gpt-6 --class api.stateless --effective 2026-05-01 --source "a letter"
       clauseway usage quarantine replay
