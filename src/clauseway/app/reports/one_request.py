@@ -1,6 +1,6 @@
 """One request from journal and lake: each attempt with its end, decision, units and cost."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -59,15 +59,21 @@ class OneRequest(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempted, ...]
 
 
-def one_request(home: Home, named: str, days: Interval | None = None) -> OneRequest:
+def one_request(
+    home: Home,
+    named: str,
+    days: Interval | None = None,
+    on_files: Callable[[int, int], object] = lambda _done, _all: None,
+) -> OneRequest:
     """Return everything recorded of a request, by its own id or by a cloud's id, which is looked
-    for in usage of these days alone, where any are given. The journal is sealed first.
+    for in usage of these days alone, where any are given. The journal is sealed first. `on_files`
+    is told how many files have been looked through for a cloud's id, of how many.
 
     Raise InvalidInput.
     """
     # A cloud's id may look like an id of ours, so look for ours first.
     recorded = recorded_request(home, named) if is_own_id(named) else None
-    recorded = recorded or _request_of_cloud(home, named, days)
+    recorded = recorded or _request_of_cloud(home, named, days, on_files)
     if recorded is None:
         raise InvalidInput.of(
             what=f"no request {named!r}" + (" of these days" if days else ""),
@@ -82,14 +88,16 @@ def one_request(home: Home, named: str, days: Interval | None = None) -> OneRequ
     return recorded
 
 
-def _request_of_cloud(home: Home, upstream_id: str, days: Interval | None) -> OneRequest | None:
+def _request_of_cloud(
+    home: Home, upstream_id: str, days: Interval | None, on_files: Callable[[int, int], object]
+) -> OneRequest | None:
     """Return the request with a cloud's id. Raise InvalidInput if several have it."""
     # An empty id is recorded if the cloud gave none.
     if not upstream_id or not upstream_id.isprintable():
         return None
     seal(home)
     with open_lake(home) as lake:
-        requests = requests_of(lake, upstream_id, days)
+        requests = requests_of(lake, upstream_id, days, on_files)
     if len(requests) > 1:
         raise InvalidInput.of(
             what=f"{upstream_id!r} names several requests",

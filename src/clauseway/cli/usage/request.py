@@ -11,6 +11,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
+from clauseway.cli.output import progress_on_stderr
 
 _PICODOLLARS = 10**12
 
@@ -54,7 +55,9 @@ def command(
         check_unread(
             context, dict.fromkeys(("begin", "end"), "a request's own id says where it is")
         )
-    request = one_request(home_at(home), request_id, days_given(begin, end))
+    bounded = "" if begin or end else "; --from and --until name days"
+    tell = progress_on_stderr("file", f"looked through{bounded}")
+    request = one_request(home_at(home), request_id, days_given(begin, end), tell)
 
     def show() -> None:
         out = console()

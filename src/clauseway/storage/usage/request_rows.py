@@ -1,7 +1,7 @@
 """The lake's rows about one request: every attempt, failed and open ones too, as rows of
 `columns`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from clauseway.storage.lake.checked_rows import read_rows
@@ -22,14 +22,21 @@ def intent_rows(lake: Lake, request_id: str) -> list[RequestRow]:
     return _rows(lake, INTENTS, request_id)
 
 
-def requests_of(lake: Lake, upstream_id: str, days: Interval | None = None) -> list[str]:
+def requests_of(
+    lake: Lake,
+    upstream_id: str,
+    days: Interval | None = None,
+    on_files: Callable[[int, int], object] = lambda _done, _all: None,
+) -> list[str]:
     """Return the requests of which an attempt ended with that id of a cloud's, in order.
 
     Files are in order of our own ids, so every file is read, or with `days` every file with usage
-    of these; of each, two columns.
+    of these; of each, two columns. `on_files` is told before each how many of all are read.
     """
     named: set[str] = set()
-    for file in lake.sound(files_of(lake.control, USAGE, days)):
+    files = lake.sound(files_of(lake.control, USAGE, days))
+    for done, file in enumerate(files):
+        on_files(done, len(files))
         rows = read_rows(
             lake.root / file.name,
             columns=["request_id"],
