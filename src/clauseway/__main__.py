@@ -6,6 +6,8 @@ Signals are set before the commands are loaded, which takes a part of a second.
 import signal
 import sys
 
+from clauseway.start import load
+
 
 def main() -> None:
     """Run the command of the command line and exit with its code."""
@@ -15,8 +17,7 @@ def main() -> None:
     heeds_interrupt = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if heeds_interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends the process without a traceback
-    from clauseway.cli import main as run  # noqa: PLC0415
-
+    run = load("clauseway.cli").main
     if heeds_interrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     run()

@@ -1,7 +1,9 @@
 """Which heavy libraries a process loads before it does anything: users wait for each of them at every start."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +77,21 @@ def test_what_commands_load_is_frozen_and_duckdb_is_not_among_it() -> None:
     done = subprocess.run([sys.executable, "-c", EVERY_COMMAND], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True", "False"]
     assert done.stderr == ""
+
+
+def test_a_child_process_is_loaded_without_looks_for_garbage(tmp_path: Path) -> None:
+    """A look walks all that was loaded before: looks were a third of each start of the pages."""
+    package = tmp_path / "probe"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(
+        "import gc\n"
+        "looked = gc.isenabled()\n"
+        "def main(arguments):\n"
+        "    print(looked, gc.isenabled(), gc.get_freeze_count() > 1_000, *arguments)\n"
+        "    return 7\n"
+    )
+    command = [sys.executable, "-m", "clauseway.start", "probe", "--port", "0"]
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={"PYTHONPATH": paths})
+    assert (done.returncode, done.stdout.split()) == (7, ["False", "True", "True", "--port", "0"]), done.stderr

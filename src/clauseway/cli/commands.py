@@ -4,10 +4,7 @@ Only the command that is run is imported, so `--help` stays quick and a question
 database.
 """
 
-import gc
-import importlib
 import os
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -15,6 +12,7 @@ import msgspec
 import typer
 
 from clauseway.cli.help import GroupedHelp
+from clauseway.start import load
 
 BEGIN, AGREEMENT, GATEWAY = "Begin", "Agreement", "Gateway"
 USAGE, MONEY, CUSTOMERS = "Usage", "Money", "Customers"
@@ -78,23 +76,7 @@ Entry: TypeAlias = Command | Group
 
 
 def _module(name: str) -> Any:
-    """Return a module of commands, loaded without looks for garbage.
-
-    What it loads stays until the process ends, so later looks leave it out. The look at the end
-    alone took a quarter of a command that reads a home.
-    """
-    whole = f"clauseway.cli.{name}"
-    if whole in sys.modules:
-        return sys.modules[whole]
-    looking = gc.isenabled()
-    gc.disable()
-    try:
-        module = importlib.import_module(whole)
-        gc.freeze()
-    finally:
-        if looking:
-            gc.enable()
-    return module
+    return load(f"clauseway.cli.{name}")
 
 
 HELP_FLAGS = ("--help", "-h")

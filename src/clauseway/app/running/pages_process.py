@@ -7,7 +7,6 @@ key that the snippets show is read from standard input, if there is one.
 
 import argparse
 import asyncio
-import gc
 import hashlib
 import json
 import signal
@@ -590,8 +589,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--simulated-clock", type=Path)
     parser.add_argument("--parent-pipe", type=int)
     options = parser.parse_args(arguments)
-    # What is loaded stays until the process ends: looks for garbage leave it out.
-    gc.freeze()
     try:
         listener = listen(options.host, options.port, PAGES_PORT)
     except InvalidInput as error:

@@ -27,6 +27,8 @@ from clauseway.values import InvalidInput, Problem
 READY_TIMEOUT_S = 60.0
 # A gateway that drains may wait for answers under way.
 _LEAVE_TIMEOUT_S = 15.0
+# Loads the module named next, and runs it.
+_PYTHON = (sys.executable, "-m", "clauseway.start")
 # How Python ends a process that imports what is not there.
 _NOT_INSTALLED = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'$")
 
@@ -118,7 +120,7 @@ def start(
     passed: Sequence[int] = (),
     meanwhile: Meanwhile = nothing,
 ) -> Child:
-    """Start `python -m module` and wait until it is ready, calling `meanwhile` again and again. Its
+    """Start the process of a module and wait until it is ready, calling `meanwhile` again and again. Its
     errors go to `log`.
 
     It gets the descriptors `passed` under their numbers. It reads `secret` from its standard input:
@@ -130,7 +132,7 @@ def start(
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     read_end, write_end = os.pipe()
-    command = [sys.executable, "-m", module, *arguments, "--parent-pipe", str(read_end)]
+    command = [*_PYTHON, module, *arguments, "--parent-pipe", str(read_end)]
     try:
         with log.open("ab") as errors:
             # A session of its own: Ctrl-C reaches the parent alone, which then stops its children
@@ -160,10 +162,10 @@ def start(
 
 
 def run(name: str, module: str, arguments: Sequence[str], log: Path) -> None:
-    """Run `python -m module` to its end. Raise ChildFailed where it fails."""
+    """Run the process of a module to its end. Raise ChildFailed where it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as errors:
-        command = [sys.executable, "-m", module, *arguments]
+        command = [*_PYTHON, module, *arguments]
         ended = subprocess.run(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors, check=False
         )
