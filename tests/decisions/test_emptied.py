@@ -87,6 +87,7 @@ RESERVED = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [app]\nonly: {%
 HOSTED = "id: h\nkind: permission\nparty: shop\nactions: [serve, sell]\nproducts: [app]\nclouds: [north]\n"
 SERVED = "id: x\nkind: exclusivity\nactions: [serve, sell]\nproducts: [app]\nclouds: [north]\nonly: {parties: [shop]}%s"
 LATER = "id: q\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps]\nclouds: [north]"
+WAITING = "id: %s\nkind: permission\nparty: %s\nactions: [serve, sell]\nproducts: [apps]\nclouds: [%s]\n%s\n\n"
 
 # What is reserved to somebody whom other terms forbid it: nobody may. Terms in A1, terms in A2 · what `check` says.
 NOBODY_LEFT = [
@@ -160,6 +161,42 @@ NOBODY_LEFT = [
         "error nobody may sell app through 2026-12-31: x reserves it to shop, and p forbids it to shop",
     ),
     (RESERVED % ("parties: [shop]", "\nclouds: [north]\nuntil: 2026-07-01"), LATER % ("shop", "sell"), ""),
+    # Only a right to what is reserved is told, and only where an event may bring it back while that lasts.
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]")
+        + (RESERVED % ("parties: [rival]", "\nclouds: [south]")).replace("id: x", "id: y")
+        + WAITING % ("r", "rival", "south", "begins: 2026-09-01\nwhile-no: milestone"),
+        LATER % ("shop", "sell"),
+        "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop",
+    ),
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]\nthrough: 2026-08-31")
+        + WAITING % ("r", "shop", "north", "begins: 2026-09-01\nwhile-no: milestone"),
+        LATER % ("shop", "sell") + "\nthrough: 2026-12-31",
+        "warning nobody may sell app on north from 2026-07-01 through 2026-08-31: x reserves it to shop, and q forbids "
+        "it to shop",
+    ),
+    # The right holds all the while; what forbids it goes before it.
+    (
+        RESERVED % ("parties: [shop]", "\nclouds: [north]") + WAITING % ("r", "shop", "north", "while-no: milestone"),
+        LATER % ("shop", "sell"),
+        "warning nobody may sell app on north from 2026-07-01: x reserves it to shop, and q forbids it to shop",
+    ),
+    # One of the two may not sell, the other has no host: the sale is forbidden, not the hosting alone.
+    (
+        RESERVED % ("parties: [shop, rival]", "\nclouds: [north]")
+        + NOBODY % ("rival", "sell", "")
+        + (NOBODY % ("partner", "serve", "")).replace("id: p", "id: q"),
+        "",
+        "error nobody may sell app on north: x reserves it to rival, shop, and p and q forbid it to rival, shop",
+    ),
+    # The right has ended, and no term forbids anything.
+    (
+        "id: l\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\nthrough: 2026-06-30\n\n"
+        "id: x\nkind: exclusivity\nactions: [use-under-licence]\nproducts: [rights]\nonly: {parties: [shop]}",
+        "",
+        "",
+    ),
     # An event may free it.
     (
         RESERVED % ("parties: [shop]", "\nuntil: milestone") + NOBODY % ("shop", "sell", "\nwhile-no: milestone"),
@@ -230,6 +267,14 @@ OUTLIVED: list[tuple[str, str, tuple[str, ...], str]] = [
         (),
         "nobody may use-under-licence rights from 2026-07-01 through 2026-12-31, on the days that events leave to it "
         "(kept until: milestone) unless it is granted anew: kept goes on, and use does not",
+    ),
+    # What stays reserved brings nothing back, though it waits for an event too.
+    (
+        f"{SOLD}\nthrough: 2026-07-31\n\n{SALE.strip()}\nwhile-no: milestone",
+        "",
+        (),
+        "nobody may sell app from 2026-08-01, on the days that events leave to it (x while-no: milestone) unless it is "
+        "granted anew: x goes on, and sold does not",
     ),
     # It ends with the right, or somebody else is inside, or the right never was, or it only pauses.
     (f"{USED}\n\n{KEPT}\nthrough: 2026-06-30", "", (), ""),

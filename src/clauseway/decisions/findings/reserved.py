@@ -41,7 +41,8 @@ class ReservedToNobody(msgspec.Struct, frozen=True, kw_only=True):
     from selling.
     `since` is the first day of it; empty where it is so on each day on which the term is in force.
     `until` is the first day after `since` on which it is so no more; empty where there is none.
-    `rights` are those by which somebody may act inside it on other days.
+    `rights` are those by which somebody may act inside it on other days, and that do not hold on the
+    first of these.
     """
 
     term: str
@@ -83,19 +84,29 @@ def _lasting(
         for act in sheet.acts
         if act.action == closed.action and _is_inside(sheet.case, state, act)
     ]
+    # A right that holds on the first of these days brings nothing back: a term forbids it all the same.
+    holding = {
+        state.term.id
+        for table in tables
+        for sheet in table.sheets()
+        if sheet.day == closed.since
+        for states in sheet.case.by_kind.values()
+        for state in states
+        if state.in_force
+    }
     return msgspec.structs.replace(
-        closed, until=_until(closed, inside_it, facts), rights=tuple(sorted(_rights(inside_it)))
+        closed,
+        until=_until(closed, inside_it, facts),
+        rights=tuple(sorted(_rights(inside_it) - holding)),
     )
 
 
 def _rights(inside_it: Iterable[tuple[Case, Act]]) -> set[str]:
-    """Return the rights by which acts are not forbidden in their legal positions."""
-    findings = [decide_act(case, act) for case, act in inside_it]
+    """Return the rights that permit acts in their legal positions."""
     return {
         reason.term
-        for finding in findings
-        if finding.outcome is not Outcome.FORBIDDEN
-        for reason in finding.reasons
+        for case, act in inside_it
+        for reason in decide_act(case, act).reasons
         if reason.bearing == "permits"
     }
 
