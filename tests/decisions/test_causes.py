@@ -38,14 +38,19 @@ def side(agreement: OpenAgreement, day: date, up_to: int = 99) -> Side:
     return Side(agreement=text, facts=agreement.facts, as_of=day, known_at=EVERYTHING, readings={})
 
 
-def because(changes: tuple[OutcomeChange, ...], party: str) -> set[str]:
-    """The causes of what the party may do now with `app` on south, and might on a condition."""
+def because(
+    changes: tuple[OutcomeChange, ...],
+    party: str,
+    before: Outcome = Outcome.CONDITIONAL,
+    after: Outcome = Outcome.PERMITTED,
+) -> set[str]:
+    """The causes of what the party may do now with `app` on south, and might on a condition; or of other answers."""
     return {
         change.because.term
         for change in changes
         if change.combination.party == party
         and (change.combination.product, change.combination.cloud) == ("app", "south")
-        and (change.before, change.after) == (Outcome.CONDITIONAL, Outcome.PERMITTED)
+        and (change.before, change.after) == (before, after)
     }
 
 
@@ -56,6 +61,8 @@ def because(changes: tuple[OutcomeChange, ...], party: str) -> set[str]:
         (SERVES + "\nfrom: consent", (EVENT, LAUNCH), "launch:app:north:available"),
         # Of two launches, the lead of the first alone is over.
         (SERVES + "\nfrom: consent", (EVENT, LAUNCH, SECOND), "launch:app:north:available"),
+        # The leads of both launches are over on the day, and either would do.
+        (SERVES, (LAUNCH, LAUNCH.replace("available", "preview")), "launch:app:north:available"),
         # The consent is of the day, the lead over long before.
         (
             SERVES + "\nfrom: consent",
@@ -78,6 +85,23 @@ def test_between_two_texts_no_fact_decides() -> None:
     agreement = opened(FIRST, (EVENT.replace("01-05", "06-01"), LAUNCH), A2=right)
     changes = compare(side(agreement, date(2026, 6, 1), 1), side(agreement, date(2026, 6, 1)), agreement.catalog)
     assert because(changes, "rival") == {"A2.serves"}
+
+
+def test_between_two_texts_no_fact_decides_where_either_of_two_rights_would_do() -> None:
+    rights = [SERVES.replace("A1.serves", name) + "\nfrom: consent" for name in ("A2.serves", "A2.too")]
+    later = amendment("A2", "2026-06-01", "\n\n".join(rights))
+    agreement = opened(FIRST, (EVENT.replace("01-05", "06-01"), LAUNCH), A2=later)
+    changes = compare(side(agreement, date(2026, 6, 1), 1), side(agreement, date(2026, 6, 1)), agreement.catalog)
+    assert because(changes, "rival") == {"A2.serves"}
+
+
+def test_a_change_that_held_before_decides_nothing() -> None:
+    """On the day the prohibition's own end is passed, and the event comes during which it holds."""
+    bars = "id: A1.bars\nkind: prohibition\nparties: [rival]\nactions: [serve]\nproducts: [apps]\nwhile: consent"
+    longer = amendment("A2", "2026-02-01", "id: A2.longer\nsets-end: [A1.bars]\nthrough: 2026-12-31")
+    agreement = opened(f"{SERVES}\n\n{bars}\nthrough: 2026-03-02", (EVENT.replace("01-05", "03-03"),), A2=longer)
+    changes = compare(side(agreement, date(2026, 3, 2)), side(agreement, date(2026, 3, 3)), agreement.catalog)
+    assert because(changes, "rival", Outcome.PERMITTED, Outcome.FORBIDDEN) == {"A1.bars"}
 
 
 @settings(max_examples=examples(10))

@@ -15,6 +15,7 @@ from clauseway.agreement import boundaries
 from clauseway.decisions import all_questions
 from clauseway.decisions.searches.change import WouldChange, would_change
 from soak import examples
+from terms_at_hand import asking, documents, reading
 
 
 def changes_of(asked: Asked) -> tuple[OpenAgreement, Question, tuple[WouldChange, ...]]:
@@ -136,12 +137,30 @@ CHANGES = [
         ["earlier 2032-12-31: permitted", "fact grant:microsoft:ip.models=2033-06-01: permitted"],
     ),
 ]
+EVENTS = "events:\n  consent: {says: The maker consents., source: [T]}\nrules:"
+WAITS = "id: t\nkind: permission\nparty: rival\nactions: [serve, sell]\nproducts: [apps]\nfrom: consent"
 
 
 @pytest.mark.parametrize(("case", "stated"), CHANGES)
 def test_what_would_change_this(case: Case, stated: list[str]) -> None:
     *_, changes = changes_of(Asked(case, ()))
     assert [said(change) for change in changes] == stated
+
+
+def test_a_fact_that_is_known_later_and_an_event_that_may_come() -> None:
+    """The event came on 1 May, and nobody had told of it by the end of February."""
+    texts = documents(WAITS, ("kind: event, event: consent, effective: 2026-05-01",))
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", EVENTS, 1)
+    opened = reading(texts)
+    question = asking(opened, "serve rival app south", "2026-06-01")
+    question = msgspec.structs.replace(question, known_at=KnownAt.end_of(date(2026, 2, 28)))
+    changes = would_change(opened.agreement, opened.catalog, opened.facts, question, opened.answer(question))
+    assert [said(change) for change in changes] == [
+        "earlier 2025-12-31: unstated",
+        "knowledge 2026-05-01: permitted",
+        "fact grant:rival:app=2026-06-01: permitted",
+        "fact event:consent=2026-06-01: permitted",
+    ]
 
 
 @settings(max_examples=examples(20))

@@ -71,7 +71,8 @@ class Causes:
         for reasons in (*([reason] for reason in (*new, *met)), met, clauses_first):
             if reasons and self._decide(asked, reasons, before):
                 return reasons[0]
-        return otherwise
+        # Something that the answer does not cite would do as well. What was there decides nothing.
+        return otherwise if otherwise in new else next(iter((*new, *met)), otherwise)
 
     def _ownership(self, asked: Names, reason: Reason) -> Reason | None:
         """Return the ownership by which a product needs its owner's grant, or the new change that
