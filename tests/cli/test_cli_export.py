@@ -128,6 +128,39 @@ def test_parquet_holds_the_journal_and_the_lines(book: Home, tmp_path: Path) -> 
     income = sum(row["amount"] for row in journal if (row["party"], row["kind"]) == ("microsoft", "income"))
     assert -income == sum(row["amount"] for row in lines if row["payee"] == "microsoft") == D("1.86")
     assert {row["kind"] for row in journal} <= set(ROOTS)
+    # The first line, and the first posting of its entry: 20 % of Microsoft's own April sales, up to the fifth amendment.
+    line, posting = lines[0], journal[0]
+    for row in (line, posting):
+        assert row.items() >= {"amount": D("0.34"), "currency": "USD"}.items()
+    assert line.items() >= {
+        "period": "2026-04",
+        "payer": "microsoft",
+        "payee": "openai",
+        "term": "A1.share-microsoft-openai",
+        "begin": date(2026, 4, 1),
+        "end": date(2026, 4, 27),
+        "product": "gpt-5.4",
+        "cloud": "azure",
+        "seller": "microsoft",
+        "requests": 2,
+        "base": D("1.70"),
+        "rate": D("0.2"),
+        "corrects": "",
+        "restates": "",
+    }.items()
+    assert line["clauses"] == ["A1.share-microsoft-openai A1.md:117", "A5.ends-share-microsoft-openai A5.md:126"]
+    assert "share-microsoft-openai" in line["assumptions"]
+    assert posting.items() >= {
+        "day": date(2026, 4, 26),
+        "narration": "microsoft to openai: gpt-5.4 on azure, sold by microsoft",
+        "leg": 0,
+        "party": "microsoft",
+        "kind": "expense",
+        "name": "revenue-share",
+        "about": "openai",
+    }.items()
+    assert posting["entry"] == f"{posting['reference']}|0|{line['receipt']}"
+    assert posting["clauses"].startswith("A1 A1.share-microsoft-openai (A1.md:117;")
 
 
 # Of the April bills: who bills what. Microsoft sells for 0.80 + 0.90 + 1.20, OpenAI for 2.50 + 0.22 on azure and 3.575.

@@ -99,6 +99,48 @@ def test_what_the_provider_sells_is_billed() -> None:
     )
 
 
+# What was bought, where and by whom | the columns that say so
+NAMES = [
+    (
+        {},
+        {
+            "BillingAccountId": "Fabrikam",
+            "BillingAccountName": "Fabrikam",
+            "BillingPeriodStart": datetime(2026, 5, 1, tzinfo=UTC),
+            "BillingPeriodEnd": datetime(2026, 6, 1, tzinfo=UTC),
+            "SubAccountId": "chat",
+            "SubAccountName": "chat",
+            "RegionId": "eastus2",
+            "RegionName": "eastus2",
+            "ServiceName": "gpt-5.4",
+            "ChargeDescription": "Input tokens of gpt-5.4 on azure, sold by microsoft",
+            "SkuPriceDetails": '{"x_source": "a letter"}',
+            "x_Requests": D(3),
+        },
+    ),
+    (
+        {"project": "", "region": "", "organisation": "", "source": "Größe"},
+        {
+            "BillingAccountId": "microsoft",
+            "BillingAccountType": "Seller",
+            "SubAccountId": None,
+            "SubAccountName": None,
+            "SubAccountType": None,
+            "RegionId": None,
+            "RegionName": None,
+            "SkuPriceId": "gpt-5.4/input_tokens/azure/any/microsoft",
+            "SkuPriceDetails": '{"x_source": "Größe"}',
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("changed", "columns"), NAMES, ids=["all is named", "little is named"])
+def test_a_row_names_buyer_product_and_place(changed: dict[str, str], columns: dict[str, Value]) -> None:
+    [found] = focus_rows([msgspec.structs.replace(charge(), **changed)], MAY, "microsoft", "openai", HOSTS)
+    assert {name: found[name] for name in columns} == columns
+
+
 def test_what_a_third_party_sells_is_billed_at_nothing() -> None:
     found = row("openai")
     assert (found["BilledCost"], found["EffectiveCost"]) == (D(0), D("0.0225"))
@@ -233,6 +275,11 @@ BROKEN: list[tuple[Mapping[str, Value], str]] = [
 @pytest.mark.parametrize(("broken", "says"), BROKEN, ids=[says for _, says in BROKEN])
 def test_each_rule_is_kept_by_the_check(broken: Mapping[str, Value], says: str) -> None:
     assert any(says in found for found in broken_rules([broken]))
+
+
+def test_a_correction_need_not_be_a_product() -> None:
+    """It takes back a part of what was invoiced."""
+    assert broken_rules([row(ChargeClass="Correction", ContractedCost=D("0.0226"))]) == []
 
 
 # a row of 1.4 with one thing wrong | what is said

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import process_time
 
+import pytest
+
 from clauseway.exchange.usage.reported_rows import json_values
 
 # More than one read of a file takes in.
@@ -55,3 +57,10 @@ def test_an_array_without_an_end_says_so_at_its_last_line(tmp_path: Path) -> Non
         (3, {"id": "2"}, ""),
         (4, "", "not JSON: the array has no end"),
     ]
+
+
+@pytest.mark.parametrize("text", ['{"id": 1}\n{"id": 2}\n', '[{"id": 1}, {"id": 2}]', '[\n{"id": 1},\n{"id": 2}\n]\n'])
+def test_a_mark_of_utf_8_is_no_part_of_the_first_value(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "events.json"
+    path.write_text(text, "utf-8-sig")
+    assert [(value, problem) for _, value, problem in json_values(path)] == [({"id": 1}, ""), ({"id": 2}, "")]

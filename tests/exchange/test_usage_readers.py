@@ -140,6 +140,15 @@ def test_a_point_of_input(tmp_path: Path, members: Mapping[str, object], field: 
     assert read_point(tmp_path, {"gen_ai.token.type": "input"}, members).fields[field] == value
 
 
+@pytest.mark.parametrize("line", ["7", '"resourceSpans"', '{"resourceLogs":[]}', "{}"])
+def test_a_line_that_is_no_export_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "spans.json"
+    path.write_text(f"{line}\n")
+    (reported,) = read_opentelemetry(path, Spans([path]))
+    assert reported.unreadable == "not OTLP JSON of spans or metrics"
+    assert reported.fields == {"export": json.loads(line)}
+
+
 CUMULATIVE = "a cumulative point: export it with delta temporality"
 
 
@@ -220,6 +229,12 @@ def test_whose_event_it_is(tmp_path: Path, members: Mapping[str, object], identi
 def test_an_event_without_usage(tmp_path: Path, members: Mapping[str, object], skipped: str, unreadable: str) -> None:
     reported = read_event(tmp_path, **members)
     assert (reported.skipped, reported.unreadable) == (skipped, unreadable)
+
+
+def test_a_line_that_is_no_event_is_kept_as_it_came(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text("{no}\n[1]\n")
+    assert [row.fields for row in read_cloudevents(path)] == [{"event": "{no}\n"}, {"event": 1}]
 
 
 ROW = {

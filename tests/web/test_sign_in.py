@@ -106,6 +106,19 @@ def test_the_cookie_of_a_session_is_described(stranger: TestClient) -> None:
     assert described["security"] == [{}, {"session": []}]
 
 
+# The address of the pages | what keeps their cookie from others, behind a proxy with TLS and without
+ADDRESSES = [
+    ("https://pages.example", ["HttpOnly", "Max-Age=43200", "Path=/", "SameSite=lax", "Secure"]),
+    ("http://127.0.0.1:8401", ["HttpOnly", "Max-Age=43200", "Path=/", "SameSite=lax"]),
+]
+
+
+@pytest.mark.parametrize(("address", "kept_by"), ADDRESSES)
+def test_no_script_and_no_other_site_gets_the_cookie(stranger: TestClient, address: str, kept_by: list[str]) -> None:
+    stranger.base_url = address
+    assert sorted(signed_in(stranger, "anna").split("; ")[1:]) == kept_by
+
+
 def test_a_session_shows_the_screens_that_the_reader_sees(stranger: TestClient) -> None:
     signed_in(stranger, "bob", "/lawyer")
     first = stranger.get("/")
@@ -115,6 +128,7 @@ def test_a_session_shows_the_screens_that_the_reader_sees(stranger: TestClient) 
     for address in ("/finance", "/statement/2026-05", "/download/statement/2026-05/pdf", "/engineer", "/auditor"):
         answer = stranger.get(address)
         assert (answer.status_code, "clauseway person password bob" in answer.text) == (403, True)
+    assert "You may not see the screen Auditor" in answer.text
 
 
 def test_who_signs_in_and_who_fails_is_told(readers: SampleReaders) -> None:
