@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.opening.home import Home
-from clauseway.files import PRIVATE, force_folder, make_folder, output_file, write_first, write_whole, written_whole
+from clauseway.files import PRIVATE, append_lines, force_folder, make_folder, output_file, write_first, write_whole, written_whole
 from clauseway.files.counted_copies import content_of, copy_hashed
 from clauseway.files.whole import close_to_others, remove_unfinished
 from in_process import run
@@ -230,6 +230,24 @@ def test_a_file_that_a_user_names_stays_as_it_was_until_all_is_written(tmp_path:
     with pytest.raises(OSError, match="No space left"):
         write_half()
     assert ((tmp_path / "may.csv").read_text(), names(tmp_path)) == ("as it was", ["may.csv"])
+
+
+@pytest.mark.parametrize("room", [0, 1, 5, 8])
+def test_lines_of_which_a_disk_takes_a_part_are_refused_and_spoil_no_later_ones(tmp_path: Path, room: int) -> None:
+    path, (soft, hard) = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            append_lines(path, b"one\ntwo\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    append_lines(path, b"one\ntwo\n")
+    append_lines(path, b"three\n")
+    written = path.read_bytes()
+    assert written.endswith(b"\none\ntwo\n\nthree\n")
+    append_lines(path, b"")
+    assert path.read_bytes() == written
+    assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
 
 
 def test_what_a_killed_writer_left_is_removed_once_nobody_can_be_writing_it(tmp_path: Path) -> None:

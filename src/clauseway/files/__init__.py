@@ -1,6 +1,7 @@
 """How a file appears whole, and survives a machine that stops.
 
     whole           a file written beside its place, then renamed; and a file that a user names
+    lines           lines appended to a file, each whole
     counted_copies  a file copied, its bytes counted and hashed on the way
     core_dumps      files that a process with secrets never leaves
     sqlite_errors   why a file of SQLite's could not be read or written
@@ -8,6 +9,7 @@
 Knows names, bytes and the disk; not what a file holds. Standard library only.
 """
 
+from clauseway.files.lines import append_lines
 from clauseway.files.whole import (
     PRIVATE,
     STANDARD_OUTPUT,
@@ -25,6 +27,7 @@ from clauseway.files.whole import (
 __all__ = [
     "PRIVATE",
     "STANDARD_OUTPUT",
+    "append_lines",
     "close_to_others",
     "force_file",
     "force_folder",

@@ -5,11 +5,10 @@ record, and one when its follower has caught up.
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from clauseway.files import force_folder
+from clauseway.files import append_lines
 
 _NAME: Final = "alone.jsonl"
 
@@ -74,14 +73,4 @@ class AlonePeriods:
 
     def _write(self, segment: int, frame: int, at_ns: int, *, alone: bool) -> None:
         note = {"alone": alone, "segment": segment, "frame": frame, "at_ns": at_ns}
-        # A line of its own, whatever a torn end left.
-        is_new = not self._path.exists()
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, 0o600)
-        try:
-            os.write(descriptor, f"\n{json.dumps(note)}\n".encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        if is_new:
-            force_folder(self._path.parent)
+        append_lines(self._path, f"{json.dumps(note)}\n".encode())

@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from clauseway.app.opening.home import Home
 from clauseway.app.running.control_data import KeptControl
 from clauseway.app.running.processes import LOOK_EVERY_S
-from clauseway.files import PRIVATE, write_whole
+from clauseway.files import PRIVATE, append_lines, write_whole
 from clauseway.storage.control.announcements import LogListener
 from clauseway.storage.control.audit import Head
 from clauseway.storage.customers.ended_secrets import ended_secrets
@@ -126,17 +126,9 @@ class Revocations:
         now_s = time.monotonic()
         if not ended and now_s < self._touched_s + _TOUCH_EVERY_S:
             return
-        _append(self._path, "".join(f"{digest}\n" for digest in ended).encode())
+        lines = "".join(f"{digest}\n" for digest in ended).encode()
+        append_lines(self._path, lines, durable=False)
+        os.utime(self._path)
         if ended:
             self._announce()
         self._touched_s = now_s
-
-
-def _append(path: Path, lines: bytes) -> None:
-    """Append whole lines at once, and set the file's time in any case. Raise OSError."""
-    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-    try:
-        os.write(file, lines)
-        os.utime(file)
-    finally:
-        os.close(file)
