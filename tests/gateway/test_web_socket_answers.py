@@ -9,8 +9,6 @@ from gateway_rig import SECRET, Behaviour, Connection, Received
 from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE, Stage, answering, staged
 from web_socket_rig import WHOLE, kinds, message, opened, until_end
 
-from clauseway.gateway.wire.web_socket_turns import message_of_answer
-
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -157,18 +155,3 @@ def test_a_refusal_is_heard_in_the_clouds_words(stage: Stage, body: bytes, error
         session.send(message(model=scene.model))
         (event,) = until_end(session)
     assert (event["status"], event["error"]) == (400, error)
-
-
-# A status | whose fault it is
-PAGES = [(404, "invalid_request_error"), (499, "invalid_request_error"), (500, "server_error"), (503, "server_error")]
-
-
-@pytest.mark.parametrize(("status", "kind"), PAGES)
-def test_a_page_of_html_is_repeated_in_part(status: int, kind: str) -> None:
-    event = json.loads(message_of_answer(status, b"<html>" + b"a" * 2_000, b'"lane"'))
-    assert event == {
-        "type": "error",
-        "status": status,
-        "error": {"type": kind, "message": "<html>" + "a" * 994},
-        "stream_id": "lane",
-    }
