@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.opening.home import Home
-from clauseway.files import PRIVATE, append_lines, force_folder, make_folder, output_file, write_first, write_whole, written_whole
+from clauseway.files import (
+    PRIVATE,
+    append_lines,
+    force_folder,
+    make_folder,
+    output_file,
+    write_first,
+    write_whole,
+    written_whole,
+)
 from clauseway.files.counted_copies import content_of, copy_hashed
 from clauseway.files.whole import close_to_others, remove_unfinished
 from in_process import run
