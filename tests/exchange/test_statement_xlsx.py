@@ -2,6 +2,7 @@
 
 import io
 import re
+from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
 from zipfile import ZipFile
@@ -16,6 +17,7 @@ from clauseway.app.books.settled import statement
 from clauseway.exchange.statement_csv import COLUMNS, statement_rows
 from clauseway.exchange.statement_xlsx import statement_xlsx
 from clauseway.ledger import Statement
+from clauseway.ledger.statement import digest_of
 from in_process import run
 
 
@@ -41,6 +43,35 @@ def test_each_line_of_the_statement_is_a_row(may: Statement) -> None:
         assert (cells["product"], cells["cloud"], cells["first_day"]) == (line.product, line.cloud, line.days.begin)
 
 
+def test_a_row_says_all_of_its_line(may: Statement) -> None:
+    first = dict(zip(COLUMNS, next(statement_rows(may)), strict=True))
+    assert first == {
+        "line": "2pa4zs7k",
+        "period": "2026-05",
+        "payer": "openai",
+        "payee": "microsoft",
+        "term": "A5.share-openai-microsoft",
+        "first_day": date(2026, 5, 1),
+        "last_day": date(2026, 5, 31),
+        "product": "gpt-5.4",
+        "cloud": "aws",
+        "seller": "openai",
+        "requests": 2,
+        "base_usd": D("0.715"),
+        "rate": D("0.2"),
+        "amount_usd": D("0.14"),
+        "due": "",
+        "corrects": "",
+        "restates": "",
+        "clauses": "A5.share-openai-microsoft A5.md:149",
+        "sources": may.lines[0].citations[0].source,
+        "assumptions": "cap=USD 38000000000; cap-counts=from-a5; revenue-owner=seller; share-openai-microsoft=20 %; "
+        "wholesale=100 %",
+        "receipt": may.receipt,
+        "statement": digest_of(may),
+    }
+
+
 def test_amounts_stand_in_the_file_with_the_digits_of_the_statement(may: Statement) -> None:
     """Not as a reader's float shows them: as they are written."""
     base, amount = D("12345678901234567.891234567"), D("98765432109876543.21")
@@ -51,6 +82,16 @@ def test_amounts_stand_in_the_file_with_the_digits_of_the_statement(may: Stateme
     for line in lines:
         assert f"<v>{line.base.normalize():f}</v>" in sheet_of_lines
         assert f"<v>{line.amount:f}</v>" in sheet_of_lines
+
+
+def test_money_and_rates_are_shown_as_such(may: Statement) -> None:
+    book = openpyxl.load_workbook(io.BytesIO(statement_xlsx(may)))
+    for name, shown in {"base_usd": "#,##0.00########", "rate": "0.00##%", "amount_usd": "#,##0.00"}.items():
+        column = COLUMNS.index(name) + 1
+        assert {book["Lines"].cell(row, column).number_format for row in range(2, 5)} == {shown}
+    assert {book["Totals"].cell(2, column).number_format for column in (3, 4, 5)} == {"#,##0.00"}
+    for page in book:
+        assert (page["A1"].font.bold, page.freeze_panes) == (True, "A2")
 
 
 def test_the_totals_are_the_sum_of_the_lines_by_formulas(may: Statement) -> None:
