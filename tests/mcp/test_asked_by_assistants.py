@@ -1,6 +1,7 @@
 """The tools as an assistant asks them: the official SDK's client starts the installed command and talks to it."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,16 @@ SERVE = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "a
 QUESTION = {**SERVE, "as_of": "2026-05-01"}
 SHARE = {"action": "share-revenue", "party": "openai", "to": "microsoft"}
 PRICED = {"cloud": "aws", "tokens": "in=1000,cached=400,out=500"}
+# All that a price may depend on.
+BOUGHT = {
+    "cloud": "azure",
+    "seller": "microsoft",
+    "region": "eastus2",
+    "buyer": "Fabrikam",
+    "tier": "priority",
+    "endpoint": "chat",
+    "tokens": "in=1000,out=10",
+}
 KNOWN = "2026-06-30"
 
 
@@ -54,6 +65,18 @@ SAME: tuple[tuple[str, dict[str, Any], tuple[str, ...], int], ...] = (
         "price",
         {"product": "gpt-5.5", **PRICED, "as_of": "2026-05-01", "known_at": KNOWN},
         ("price", "gpt-5.5", *flags(PRICED), "--as-of", "2026-05-01", "--known-at", KNOWN),
+        0,
+    ),
+    (
+        "price",
+        {"product": "gpt-5.4", **BOUGHT, "as_of": "2026-05-01", "known_at": KNOWN},
+        ("price", "gpt-5.4", *flags(BOUGHT), "--as-of", "2026-05-01", "--known-at", KNOWN),
+        0,
+    ),
+    (
+        "decide",
+        {**QUESTION, "readings": ["R1=or"], "known_at": KNOWN},
+        ("decide", *flags(SERVE), "--as-of", "2026-05-01", "--reading", "R1=or", "--known-at", KNOWN),
         0,
     ),
     ("statement", {"period": "2026-05"}, ("statement", "--period", "2026-05"), 0),
@@ -95,7 +118,9 @@ class Assistant:
 
 @contextmanager
 def asking(home: Path, mode: str = "auto") -> Iterator[Assistant]:
-    started = StdioServerParameters(command=str(CLAUSEWAY), args=["mcp", "--home", str(home)])
+    # Without an environment the client hands on a few variables only, and another clone's sources would answer.
+    arguments = ["mcp", "--home", str(home)]
+    started = StdioServerParameters(command=str(CLAUSEWAY), args=arguments, env=dict(os.environ))
     with start_blocking_portal() as portal:
         opened = Client(stdio_client(started), mode=mode)
         with portal.wrap_async_context_manager(opened) as client:
@@ -158,8 +183,9 @@ def test_a_tool_answers_as_its_command_does(
 
 
 def test_usage_is_summed_as_the_command_sums_it(assistant: Assistant, home: Home) -> None:
-    told = assistant.ask("usage", {"by": ["organisation", "cloud"], "first_day": "2026-05-01"})
-    flags = ("--by", "organisation", "--by", "cloud", "--from", "2026-05-01")
+    days = {"first_day": "2026-05-01", "last_day": "2026-05-20"}
+    told = assistant.ask("usage", {"by": ["organisation", "cloud"], **days})
+    flags = ("--by", "organisation", "--by", "cloud", "--from", "2026-05-01", "--until", "2026-05-20")
     assert told.structured_content["usage"] == answer("usage", "show", *flags, "--home", str(home.root))
     assert {row["organisation"] for row in told.structured_content["usage"]} == {"Contoso", "Fabrikam"}
 
