@@ -18,7 +18,7 @@ from vendor_requests import NOW_S, Head, Sent, target
 
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.anthropic import VERSION
-from clauseway.gateway.clouds.dialect import Envelope
+from clauseway.gateway.clouds.dialect import OPERATIONS, Envelope
 from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
 from clauseway.gateway.plan import Target
 from clauseway.gateway.wire.message_streams import FramedMessageStream, MessageStream
@@ -354,9 +354,60 @@ def test_noise_is_no_frame(noise: bytes) -> None:
     assert frames == []
 
 
-def test_a_frame_with_headers_that_nobody_knows() -> None:
-    header = bytes([1]) + b"x" + struct.pack(">BH", 6, 2) + b"ab" + bytes([1]) + b"y" + bytes([4]) + bytes(4)
-    prelude = struct.pack(">II", 16 + len(header) + 2, len(header))
-    head = prelude + struct.pack(">I", crc32(prelude)) + header + b"{}"
-    ((only,), _) = frames_in(head + struct.pack(">I", crc32(head)))
-    assert (only.kind, only.payload) == ("event", b"{}")
+def frame_with(headers: bytes, payload: bytes = b"{}") -> bytes:
+    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    head = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
+    return head + struct.pack(">I", crc32(head))
+
+
+# A type of a header's value in AWS's format, and a value of it.
+HEADERS = [
+    *((kind, bytes(size)) for kind, size in {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}.items()),
+    (6, b"\x00\x02ab"),
+    (7, b"\x00\x02ab"),
+]
+
+
+@pytest.mark.parametrize(("kind", "value"), HEADERS)
+def test_behind_a_header_of_any_type_the_next_one_is_read(kind: int, value: bytes) -> None:
+    headers = b"\x01x" + bytes([kind]) + value + b"\x0b:event-type\x07\x00\x05chunk"
+    ((only,), rest) = frames_in(frame_with(headers) + b"rest")
+    assert (only.kind, only.name, only.payload, rest) == ("event", "chunk", b"{}", b"rest")
+
+
+@pytest.mark.parametrize("headers", [b"\x01x", b"\x05x", b"\x01x\x0a"])
+def test_headers_that_are_cut_are_refused(headers: bytes) -> None:
+    with pytest.raises(BadFrame):
+        frames_in(frame_with(headers))
+
+
+# The length that a frame's beginning says, what is added to its checksum → it is refused at once, not waited for
+BEGINNINGS = [(15, 0, True), (16, 0, False), (16 << 20, 0, False), ((16 << 20) + 1, 0, True), (1_000, 1, True)]
+
+
+@pytest.mark.parametrize(("length", "added", "is_refused"), BEGINNINGS)
+def test_nobody_waits_for_a_frame_whose_beginning_is_damaged(length: int, added: int, is_refused: bool) -> None:
+    prelude = struct.pack(">II", length, 0)
+    begun = prelude + struct.pack(">I", crc32(prelude) + added)
+    if is_refused:
+        with pytest.raises(BadFrame, match="beginning is damaged"):
+            frames_in(begun)
+    else:
+        assert frames_in(begun) == ([], begun)
+
+
+COUNTING = ["messages", "messages.count_tokens"]
+# A surface of Anthropic's format → the operations that it has.
+SURFACES = [
+    ("anthropic", "https://api.anthropic.com/v1", [*COUNTING, "models"]),
+    ("azure", "https://r.services.ai.azure.com/anthropic/v1", COUNTING),
+    ("bedrock", "https://bedrock-mantle.us-east-1.api.aws/anthropic/v1", COUNTING),
+    ("bedrock", "https://bedrock-runtime.us-east-1.amazonaws.com", ["messages"]),
+    ("vertex", "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/anthropic", COUNTING),
+]
+
+
+@pytest.mark.parametrize(("dialect", "root", "operations"), SURFACES)
+def test_what_a_surface_of_messages_has(dialect: str, root: str, operations: list[str]) -> None:
+    lacks = DIALECTS[dialect].lacks(target(dialect, root, "claude"))
+    assert sorted(set(OPERATIONS) - lacks) == operations

@@ -15,7 +15,7 @@ from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, key
 
 from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, RateLimit, Route, Target
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
-from clauseway.gateway.wire.message_errors import in_message_shape
+from clauseway.gateway.wire.message_errors import answer_in_message_shape, in_message_shape
 from clauseway.metering import Deployment, Status, Unit
 from clauseway.sandbox.signatures import credentials
 
@@ -585,6 +585,48 @@ def test_chat_is_not_asked_of_claude(clouds: Endpoints) -> None:
 
 
 # -- faults: health and failover hold as for chat
+
+
+# status, code and member at fault → the error's members beside its message
+SHAPES: list[tuple[int, str, str, dict[str, object]]] = [
+    (400, "", "", {"type": "invalid_request_error"}),
+    (418, "", "", {"type": "invalid_request_error"}),
+    (499, "", "", {"type": "invalid_request_error"}),
+    (500, "", "", {"type": "api_error"}),
+    (529, "", "", {"type": "overloaded_error"}),
+    (404, "unknown_path", "thread", {"type": "not_found_error", "code": "unknown_path"}),
+    (400, "not_offered", "inference_geo", {"type": "invalid_request_error", "code": "not_offered"}),
+    (
+        400,
+        "not_offered",
+        "thread",
+        {
+            "type": "invalid_request_error",
+            "code": "not_offered",
+            "details": {"error_code": "thread_unsupported_request"},
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "code", "param", "members"), SHAPES)
+def test_an_error_of_ours_has_the_shape_of_the_format(
+    status: int, code: str, param: str, members: dict[str, object]
+) -> None:
+    error = {"message": "No.", "type": "ours", "code": code or None, "param": param or None}
+    shaped = in_message_shape(status, json.dumps({"error": error}).encode(), "req_1")
+    assert json.loads(shaped) == {"type": "error", "error": {"message": "No.", **members}, "request_id": "req_1"}
+    assert in_message_shape(500, shaped, "req_2") == shaped, "it is in that shape already"
+    body = json.dumps({"error": error}).encode()
+    head = f"HTTP/1.1 {status} No\r\nx-request-id: req_1\r\ncontent-length: {len(body)}\r\na: b"
+    answer = answer_in_message_shape(head.encode() + b"\r\n\r\n" + body)
+    lines = [f"HTTP/1.1 {status} No", "request-id: req_1", "a: b", f"content-length: {len(shaped)}"]
+    assert answer == "\r\n".join(lines).encode() + b"\r\n\r\n" + shaped
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 200 OK\r\na: b\r\n\r\n{}", b"HTTP/1.1 404 No\r\na: b\r\n\r\n"])
+def test_what_is_no_error_or_has_no_body_stays(answer: bytes) -> None:
+    assert answer_in_message_shape(answer) == answer
 
 
 @pytest.mark.parametrize(

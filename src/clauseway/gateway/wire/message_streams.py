@@ -36,7 +36,6 @@ _OF_INPUT: Final = frozenset(
         Unit.CACHE_WRITE_1H_TOKENS,
     )
 )
-_FRAMES_BYTES_MAX: Final = 32 << 20
 
 
 class _Held(msgspec.Struct, frozen=True, gc=False):
@@ -155,8 +154,6 @@ class FramedMessageStream(MessageStream):
             events = b"".join([event_of(frame) for frame in frames])
         except BadFrame as error:
             raise BadStream(f"sent what is no event stream ({error})") from error
-        if len(self._frames) > _FRAMES_BYTES_MAX:
-            raise BadStream(f"a frame is longer than {_FRAMES_BYTES_MAX} bytes")
         return super().feed(events) if events else b""
 
 
