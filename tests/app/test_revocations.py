@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -14,6 +15,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import revocations
 from clauseway.app.running.revocations import Revocations, begin_revocations
+from clauseway.gateway.plan import Key
+from clauseway.gateway.plan.file import Keys, PlanPart
 from clauseway.gateway.process.ended_keys import EndedKeys
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage.control.engines import Place
@@ -184,6 +187,22 @@ def test_half_a_line_is_read_once_it_is_whole(home: Home, watched: Watched) -> N
         with home.revocations.open("a") as file:
             file.write(half)
     assert watched.gateway.read() == {b"\x5a" * 32}
+
+
+def test_a_file_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "revocations"
+    path.write_text("5a" * 32 + "\n" + "5b" * 32 + "\nno digest\n")
+    gateway = EndedKeys(path, lambda: 0.0)
+    assert gateway.read() == {b"\x5a" * 32, b"\x5b" * 32}
+    path.write_text("5c" * 32 + "\n")
+    assert gateway.read() == {b"\x5c" * 32}
+    assert gateway.ended == {b"\x5a" * 32, b"\x5b" * 32, b"\x5c" * 32}
+    # A plan that still has the key of one of them: later plans have no other.
+    key = Key(digest="5b" * 32, organisation="acme", project="p", key_id="k", seller="openai", segment="any")
+    keys = Keys()
+    keys.add(msgspec.json.encode(PlanPart(keys=(key,))), [key])
+    gateway.forget(keys)
+    assert gateway.ended == {b"\x5b" * 32}
 
 
 def test_the_time_of_the_file_is_when_the_database_was_reached(home: Home, watched: Watched) -> None:

@@ -244,6 +244,7 @@ def test_a_file_that_a_user_names_stays_as_it_was_until_all_is_written(tmp_path:
 @pytest.mark.parametrize("room", [0, 1, 5, 8])
 def test_lines_of_which_a_disk_takes_a_part_are_refused_and_spoil_no_later_ones(tmp_path: Path, room: int) -> None:
     path, (soft, hard) = tmp_path / "lines", resource.getrlimit(resource.RLIMIT_FSIZE)
+    open_before = os.listdir("/proc/self/fd")
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
     try:
         with pytest.raises(OSError, match="File too large"):
@@ -257,6 +258,7 @@ def test_lines_of_which_a_disk_takes_a_part_are_refused_and_spoil_no_later_ones(
     append_lines(path, b"")
     assert path.read_bytes() == written
     assert stat.S_IMODE(path.stat().st_mode) == PRIVATE
+    assert os.listdir("/proc/self/fd") == open_before
 
 
 def test_what_a_killed_writer_left_is_removed_once_nobody_can_be_writing_it(tmp_path: Path) -> None:

@@ -303,6 +303,22 @@ def test_a_stream_of_messages_without_output_reports_none() -> None:
     assert {unit.column: count for unit, count in stream.units or ()} == without_output
 
 
+# What the usage at the beginning of a message says → the tier that is charged
+TIERS_OF_MESSAGES = [
+    ({"service_tier": "standard"}, "default"),
+    ({"service_tier": "priority"}, "priority"),
+    ({"service_tier": "standard", "speed": "fast"}, "fast"),
+]
+
+
+@pytest.mark.parametrize(("said", "tier"), TIERS_OF_MESSAGES)
+def test_a_stream_of_messages_says_its_tier_and_model_at_the_beginning(said: dict[str, str], tier: str) -> None:
+    stream = MessageStream()
+    begun = {"type": "message_start", "message": {"model": "claude-dated", "usage": {**MESSAGE, **said}}}
+    stream.feed(f"data: {json.dumps(begun)}\n\n".encode())
+    assert (stream.tier, stream.model, stream.units) == (tier, "claude-dated", None)
+
+
 def test_the_vendors_types_take_these_reports() -> None:
     assert ResponseUsage.model_validate(RESPONSE).input_tokens_details.cache_write_tokens == 8
     assert ImagesResponse.model_validate({"created": 1, "usage": IMAGES}).usage is not None
