@@ -160,10 +160,21 @@ def test_input_for_a_response_that_is_being_made_comes_back(clouds: Endpoints) -
     assert len(clouds.asked("openai")) == 2
 
 
-def test_a_message_that_is_no_json_is_refused(clouds: Endpoints) -> None:
+# What is no JSON → why, in the words that a body over POST gets.
+NOT_READ = [
+    ("hello", "The message is not JSON: "),
+    ("[]", "The message is no JSON object: "),
+    ('{"input":' + "[" * 5000 + "]" * 5000 + "}", "The message is nested too deeply."),
+    ('{"input":"\\ud83d"}', r"The message is not JSON: \ud83d at byte 10 is half of a surrogate pair"),
+]
+
+
+@pytest.mark.parametrize(("message", "why"), NOT_READ, ids=["a word", "a list", "too deep", "half of a pair"])
+def test_a_message_that_is_no_json_is_refused(clouds: Endpoints, message: str, why: str) -> None:
     with socket(clouds) as connection:
-        connection.send("hello")
-        assert json.loads(connection.recv(PATIENCE_S))["error"]["code"] == "invalid_body"
+        connection.send(message)
+        error = json.loads(connection.recv(PATIENCE_S))["error"]
+        assert (error["code"], error["message"].startswith(why)) == ("invalid_body", True), error["message"]
 
 
 def test_another_project_does_not_go_on_from_it(clouds: Endpoints) -> None:

@@ -15,6 +15,7 @@ import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.decoding import why_not_json
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.gateway.wire.sse import data_of, end_of_events, events_in, type_in_line
@@ -90,8 +91,10 @@ def request_of(
     """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody."""
     try:
         members = decode_members(message)
-    except NOT_JSON as error:
+    except msgspec.ValidationError as error:
         raise BadBody(f"The message is no JSON object: {error}.") from None
+    except NOT_JSON as error:
+        raise BadBody(why_not_json(message, error, "The message")) from None
     kind = bytes(members.pop("type", b""))
     if kind == b'"response.steer"':
         return _steering_of(members)

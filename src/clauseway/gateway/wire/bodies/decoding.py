@@ -17,6 +17,7 @@ from clauseway.gateway.wire.bodies.members import (
     members_once,
 )
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
+from clauseway.values import NOT_JSON
 
 
 class DecodedBody(Protocol):
@@ -87,17 +88,19 @@ _ESCAPE: Final = re.compile(
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-def _why_not_json(body: bytes, error: Exception) -> str:
-    """Say why a body is not JSON, also where the decoder's own words would mislead."""
-    if body.startswith(BYTE_ORDER_MARK):
-        return "The body is not JSON: it begins with a byte order mark. Send it without."
-    for escape in _ESCAPE.finditer(body):
+def why_not_json(text: bytes, error: Exception, noun: str = "The body") -> str:
+    """Say why a text is not JSON, also where the decoder's own words would mislead."""
+    if isinstance(error, RecursionError):
+        return f"{noun} is nested too deeply."
+    if text.startswith(BYTE_ORDER_MARK):
+        return f"{noun} is not JSON: it begins with a byte order mark. Send it without."
+    for escape in _ESCAPE.finditer(text):
         if escape[1] is not None:
             return (
-                f"The body is not JSON: \\{escape[1].decode()} at byte {escape.start()} is half of a "
+                f"{noun} is not JSON: \\{escape[1].decode()} at byte {escape.start()} is half of a "
                 "surrogate pair, which is no character. Send both halves, or neither."
             )
-    return f"The body is not JSON: {error}."
+    return f"{noun} is not JSON: {error}."
 
 
 _OPENING_BRACE: Final = ord("{")
@@ -177,10 +180,8 @@ def reader_of(
             raise BadBody(
                 f"The body is no {noun} request: {wrong}.", path.strip("`.") or None
             ) from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise BadBody(_why_not_json(body, error)) from None
-        except RecursionError:
-            raise BadBody("The body is nested too deeply.") from None
+        except NOT_JSON as error:
+            raise BadBody(why_not_json(body, error)) from None
         return properties
 
     return decode_body
