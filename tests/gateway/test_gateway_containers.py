@@ -153,6 +153,23 @@ def test_a_container_of_a_shell_is_learned_from_its_call(stage: Stage) -> None:
     assert stage.post("responses", again, RIVAL_SECRET).status_code == 404
 
 
+def test_a_container_of_an_earlier_call_is_of_nobody_else(stage: Stage) -> None:
+    """A tool whose container is `auto` goes on in the one of an earlier call."""
+    stage.account.container = "cntr_called"
+    tools = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+    (*_, called, _) = stage.post("responses", {"model": MODEL, "input": "Run.", "tools": tools}).json()["output"]
+    items = [called, {**called, "id": None}, {**called, "id": "ci_made_up"}]
+    for item in items:
+        again = {"model": MODEL, "tools": tools, "input": [*MESSAGE, item]}
+        refused = stage.post("responses", compact(again).replace(b"container_id", rb"c\u006fntainer_id"), RIVAL_SECRET)
+        assert (refused.status_code, "There is no 'cntr_called'" in refused.text) == (404, True), refused.text
+        assert stage.post("conversations", {"items": [item]}, RIVAL_SECRET).status_code == 404
+        assert stage.post("responses", again).status_code == 200
+    # One from before an upgrade, or of a server that names none here, is of whoever sends it.
+    unknown = {"model": MODEL, "input": [{**called, "container_id": "cntr_of_before"}]}
+    assert stage.post("responses", unknown, RIVAL_SECRET).status_code == 200
+
+
 def test_a_container_is_looked_for_in_a_conversation_too(stage: Stage) -> None:
     asked = len(stage.rig.clouds["azure"].requests)
     for body in uses("responses", "cntr_guessed"):
@@ -185,6 +202,7 @@ TWICE = [
     ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[],"tools":[{}]}]}'),
     ("responses", '{"model":"M","input":[{"type":"additional_tools","tools":[{"container":"a","container":"b"}]}]}'),
     ("responses", '{"model":"M","input":[{"environment":{"container_id":"a"},"environment":{}}]}'),
+    ("responses", '{"model":"M","input":[{"container_id":"a","container_id":"b"}]}'),
     ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":{"id":"a","id":"b"}}'),
     ("messages", '{"model":"M","max_tokens":9,"messages":[],"container":"a","container":"b"}'),
 ]

@@ -176,14 +176,16 @@ class Selector:
     def _stored_items(
         self, items: Sequence[ItemReference], no_such: Callable[[str], Refused]
     ) -> list[str]:
-        """Return those of the items that the project's answers had. Raise the refusal `no_such` if
-        one is of another project, or of nobody and the request says nothing else of it."""
+        """Return those of the items that the project's answers had: the request goes where they lie.
+        Raise the refusal `no_such` if one is of another project, or of nobody and the request says
+        nothing else of it."""
         stored, names = [], [item.identifier for item in items]
         for item in items:
             if self._find_resource(item.identifier, names) is not None:
-                stored.append(item.identifier)
+                if not item.is_container:
+                    stored.append(item.identifier)
             elif item.is_bare or self._is_of_another_project(item.identifier):
-                raise no_such(item.identifier)
+                raise (not_made_here if item.is_container else no_such)(item.identifier)
         return stored
 
     def _is_of_another_project(self, identifier: str) -> bool:

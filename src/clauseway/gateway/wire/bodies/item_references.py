@@ -16,12 +16,15 @@ from clauseway.values import NOT_JSON
 
 
 class _Item(msgspec.Struct, gc=False):
+    """`container_id` is where the call of a code interpreter ran."""
+
     id: str | None = None
     type: str | None = None
     role: msgspec.Raw = ABSENT
     content: msgspec.Raw = ABSENT
     encrypted_content: msgspec.Raw = ABSENT
     result: msgspec.Raw = ABSENT
+    container_id: msgspec.Raw = ABSENT
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -56,8 +59,8 @@ _SOUND_READ: Final = frozenset(_Sound.__struct_fields__)
 
 
 def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
-    """Return the items of earlier answers that a body names."""
-    if b'"id"' not in body and b"\\u00" not in body:
+    """Return the items of earlier answers that a body names, and the containers of earlier calls."""
+    if b'"id"' not in body and b'"container_id"' not in body and b"\\u00" not in body:
         return ()
     try:
         members = _decode_body(body)
@@ -68,7 +71,8 @@ def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
         for written in (members.input, members.items)
         for item in each_readable(written, _decode_item)
     ]
-    return tuple([named for item in items if (named := _reference(item)) is not None])
+    named = [reference for item in items if (reference := _reference(item)) is not None]
+    return (*named, *[_container_of(item) for item in items if _is_text(item.container_id)])
 
 
 def sounds_named_in(body: bytes) -> tuple[ItemReference, ...]:
@@ -98,6 +102,11 @@ def _reference(item: _Item) -> ItemReference | None:
     if item.type == "reasoning" and not _brings_thinking(item):
         return ItemReference(item.id, is_bare=False)
     return None
+
+
+def _container_of(item: _Item) -> ItemReference:
+    """Return the container in which a call ran."""
+    return ItemReference(_decode_text(item.container_id), is_bare=False, is_container=True)
 
 
 def _brings_thinking(item: _Item) -> bool:

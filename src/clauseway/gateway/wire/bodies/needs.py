@@ -29,10 +29,12 @@ from clauseway.values import NOT_JSON
 class ItemReference(NamedTuple):
     """An item of an earlier answer that a request names by its identifier. `is_bare`: the request
     says nothing else of it, so the cloud has to have stored it. Of other items the cloud may have
-    stored more than the request says: what a model thought, or drew."""
+    stored more than the request says: what a model thought, or drew. `is_container`: it is where an
+    earlier call ran, in which the cloud may go on; another cloud begins a new one."""
 
     identifier: str
     is_bare: bool
+    is_container: bool = False
 
 
 class Needs(NamedTuple):
@@ -218,7 +220,9 @@ _FORMAT_READ = frozenset(_Format.__struct_fields__)
 _TEXT_READ = frozenset(_Text.__struct_fields__)
 _MESSAGE_READ = frozenset(_Item.__struct_fields__)
 # With what `item_references` and `identifiers` read.
-_ITEM_READ = _MESSAGE_READ | {"id", "role", "encrypted_content", "result", "environment"}
+_ITEM_READ = _MESSAGE_READ | {
+    *("id", "role", "encrypted_content", "result", "environment", "container_id"),
+}
 _PART_READ = frozenset(_Part.__struct_fields__)
 _OBJECT, _LIST = ord("{"), ord("[")
 
