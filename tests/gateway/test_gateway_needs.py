@@ -316,6 +316,8 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_chat, {"fallbacks": ["claude-sonnet-5"]}, "fallbacks"),
     (decode_messages, {"models": ["gpt-5.4"]}, "models"),
     (decode_chat, {"preset": "copywriter"}, "preset"),
+    (decode_responses, {"agent": {"type": "agent_reference", "name": "clerk"}}, "agent"),
+    (decode_responses, {"agent_reference": {"type": "agent_reference", "name": "clerk"}}, "agent_reference"),
     (decode_chat, {"compound_custom": {"models": {"reasoning_model": "gpt-oss"}}}, "compound_custom"),
     (decode_chat, {"safety_model": "a-guard"}, "safety_model"),
     (decode_chat, {"draft_model": "a-small-one"}, "draft_model"),

@@ -31,6 +31,9 @@ FURTHER_MODELS: Final[Mapping[str, str]] = {
     "user_config": _LEAVE_OUT,
     # OpenRouter's: what is stored under a name at the account, a model among it.
     "preset": _LEAVE_OUT,
+    # Foundry's: an agent of the account, with a model, tools and connections of its own.
+    "agent": _LEAVE_OUT,
+    "agent_reference": _LEAVE_OUT,
     # OpenRouter's: what chooses a model, reads files with one, or searches the web beside it.
     "plugins": _LEAVE_OUT,
     # Groq's: the models of its compound systems.
