@@ -342,6 +342,11 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_responses, {"tools": [SVG_TOOL]}, "tools"),
     (decode_responses, {"tools": [{"type": "function", "name": "f"}, SVG_AUTHOR]}, "tools"),
     (decode_responses, {"input": [{"type": "additional_tools", "tools": [SVG_AUTHOR]}]}, "input.tools"),
+    # Tools by which the cloud acts with the identity of the operator's account.
+    (decode_responses, {"tools": [{"type": "azure_ai_search", "azure_ai_search": {"indexes": []}}]}, "tools"),
+    (decode_responses, {"tools": [{"type": "sharepoint_grounding_preview"}, 7]}, "tools"),
+    (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": "crm"}]}, "tools"),
+    (decode_responses, {"tools": [{"type": "namespace", "tools": [{"type": "openapi"}]}]}, "tools.tools"),
 ]
 
 
@@ -367,6 +372,8 @@ NOTHING: list[object] = [None, [], {}, ""]
         (decode_chat, {"compound_custom": {"tools": {"enabled_tools": ["web_search"]}}}),
         (decode_responses, {"tools": [{"type": "image_generation", "output_format": "png", "svg": None}]}),
         (decode_responses, {"tools": [{"type": "function", "name": "f", "svg": {}}, {"type": "image_generation"}]}),
+        (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": None}]}),
+        (decode_responses, {"tools": [{"type": "function", "name": "openapi", "parameters": {"type": "openapi"}}]}),
     ],
 )
 def test_what_turns_to_no_further_model_passes(decode: Any, says: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from clauseway.catalog import BITS, CAPABILITY_OF_TIER, Capability
 from clauseway.gateway.clouds.usage_reports import SEARCHES_MAX
 from clauseway.gateway.wire.bodies.addresses import check_addresses
-from clauseway.gateway.wire.bodies.body_errors import FurtherModel
+from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.members import (
     each_readable,
     may_have_parts,
@@ -102,6 +102,17 @@ _HOSTED: Sequence[tuple[str, int]] = (
     ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
     ("tool_search", BITS[Capability.TOOL_SEARCH]),
 )
+# Tools by which Microsoft Foundry reads and acts with the identity of the operator's account, by the
+# beginning of their type.
+_OF_ACCOUNT: Final = (
+    *("azure_ai_search", "azure_function", "sharepoint_grounding", "memory_search", "openapi"),
+    *("bing_grounding", "bing_custom_search", "fabric_dataagent", "fabric_iq", "work_iq"),
+    *("browser_automation", "a2a_preview", "toolbox_search"),
+)
+_WITH_OUR_IDENTITY: Final = (
+    "has the cloud act with the identity of the operator's account, so whoever has a key would reach "
+    "what the operator may. Search or call yourself, and send what came of it."
+)
 # So many searches of the web are reserved for a request that sets no limit to them.
 _SEARCHES: Final = 128
 # So many pictures are reserved for a request that sets no limit, and no more for one that sets a
@@ -123,9 +134,10 @@ class _Strict(msgspec.Struct, gc=False):
 
 class _Tool(msgspec.Struct, gc=False):
     """A tool as chat completions (`function: {…}`) and Responses (flat) write it; a namespace has
-    `tools` of its own."""
+    `tools` of its own. `project_connection_id`: Foundry calls a server with what its project holds."""
 
     type: str | None = None
+    project_connection_id: msgspec.Raw = ABSENT
     strict: bool | None = None
     function: _Strict | None = None
     execution: str | None = None
@@ -136,6 +148,7 @@ class _Typed(msgspec.Struct, gc=False):
     """A tool that cannot be read whole: nothing else that it says can hide what it is."""
 
     type: str | None = None
+    project_connection_id: msgspec.Raw = ABSENT
     tools: msgspec.Raw = ABSENT
 
 
@@ -233,7 +246,8 @@ def tools_needed(
     """Return the bits of a list of tools, and whether one of them brings in input that is not in
     the body. `path` is where the list stands; `grouped`: in a namespace.
 
-    Raises RepeatedMember; FurtherModel where one has a further model write pictures as text.
+    Raises RepeatedMember; FurtherModel where one has a further model write pictures as text;
+    NotOffered where one acts with the identity of our account.
     """
     # Read twice: that no member that matters stands twice, also where a tool cannot be read; and
     # what each tool says.
@@ -244,10 +258,13 @@ def tools_needed(
         listed, unbounded = _decode_tools(tools), False
     except NOT_JSON:
         typed = each_readable(tools, _decode_typed)
-        listed, unbounded = [_Tool(each.type, tools=each.tools) for each in typed], stated(tools)
+        listed = [_Tool(each.type, each.project_connection_id, tools=each.tools) for each in typed]
+        unbounded = stated(tools)
     bits = 0
     for tool in listed:
         kind = tool.type or ""
+        if kind.startswith(_OF_ACCOUNT) or stated(tool.project_connection_id):
+            raise NotOffered(f"{path!r} {_WITH_OUR_IDENTITY}", path)
         if kind == "function":
             bits |= _TOOLS
             if tool.strict or (tool.function is not None and tool.function.strict):
