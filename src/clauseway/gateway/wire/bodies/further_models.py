@@ -51,6 +51,9 @@ FURTHER_MODELS: Final[Mapping[str, str]] = {
 FURTHER_HOSTS: Final = ("provider", "providerOptions", "api_base", "base_url")
 # LiteLLM's: members that take the place of those at the top. Google's has one of its own, `google`.
 _EXTRA_BODY: Final = "extra_body"
+_GOOGLE: Final = "google"
+# What Google keeps of a prompt, under a name on the account.
+_KEPT: Final = ("cached_content", "cachedContent")
 FURTHER: Final = frozenset((*FURTHER_MODELS, *FURTHER_HOSTS, _EXTRA_BODY))
 _OBJECT: Final = ord("{")
 _SAYS_NOTHING: Final = frozenset((b"null", b"false", b'""', b"[]", b"{}"))
@@ -71,7 +74,9 @@ def refuse_further_models(members: Members, read: Set[str]) -> None:
             raise NotOffered(message, name)
     extra = members.get(_EXTRA_BODY)
     if extra is not None and memoryview(extra)[0] == _OBJECT:
-        _refuse_second_values(members_once(extra, read, _EXTRA_BODY), read)
+        within = members_once(extra, read | {_GOOGLE}, _EXTRA_BODY)
+        _refuse_second_values(within, read)
+        _refuse_kept_content(within)
 
 
 def refuse_further_field(name: str, value: bytes, read: Set[str]) -> None:
@@ -97,6 +102,22 @@ def _refuse_second_values(extra: Members, read: Set[str]) -> None:
                 "gateway decides. Write it at the top."
             )
             raise NotOffered(message, f"{_EXTRA_BODY}.{name}")
+
+
+def _refuse_kept_content(extra: Members) -> None:
+    """Raise NotOffered where Google is to read what lies on the account under a name."""
+    google = extra.get(_GOOGLE)
+    if google is None or memoryview(google)[0] != _OBJECT:
+        return
+    path = f"{_EXTRA_BODY}.{_GOOGLE}"
+    members = members_once(google, frozenset(_KEPT), path)
+    for name in _KEPT:
+        if _says_something(name, members):
+            message = (
+                f"{name!r} names what lies on the operator's account, where whoever knows the name "
+                "could read it. Send what it holds."
+            )
+            raise NotOffered(message, f"{path}.{name}")
 
 
 def _names_model(name: str, members: Members) -> bool:
