@@ -304,6 +304,7 @@ SEARCHES = [
 ]
 
 
+LAMBDA = "arn:aws:lambda:us-west-2:123456789012:function:orders"
 SVG_TOOL = {"type": "image_generation", "output_format": "svg"}
 SVG_AUTHOR = {"type": "image_generation", "svg": {"model": "gpt-6-astra"}}
 # what a body says beside its model → the member that has the cloud turn to another model or host
@@ -353,6 +354,8 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_responses, {"tools": [{"type": "sharepoint_grounding_preview"}, 7]}, "tools"),
     (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": "crm"}]}, "tools"),
     (decode_responses, {"tools": [{"type": "namespace", "tools": [{"type": "openapi"}]}]}, "tools.tools"),
+    (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "connector_id": LAMBDA}]}, "tools"),
+    (decode_responses, {"tools": [7, {"type": "mcp", "server_label": "x", "connector_id": LAMBDA}]}, "tools"),
 ]
 
 
@@ -381,6 +384,8 @@ NOTHING: list[object] = [None, [], {}, ""]
         (decode_responses, {"tools": [{"type": "image_generation", "output_format": "png", "svg": None}]}),
         (decode_responses, {"tools": [{"type": "function", "name": "f", "svg": {}}, {"type": "image_generation"}]}),
         (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": None}]}),
+        (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "connector_id": "connector_gmail"}]}),
+        (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "connector_id": None}]}),
         (decode_responses, {"tools": [{"type": "function", "name": "openapi", "parameters": {"type": "openapi"}}]}),
     ],
 )

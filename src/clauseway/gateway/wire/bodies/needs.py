@@ -102,6 +102,9 @@ _HOSTED: Sequence[tuple[str, int]] = (
     ("apply_patch", BITS[Capability.CUSTOM_TOOLS]),
     ("tool_search", BITS[Capability.TOOL_SEARCH]),
 )
+# OpenAI's connectors act for whoever signed in there. Amazon's are functions and gateways of the
+# account, by their ARN.
+_OF_CALLER: Final = b"connector_"
 # Tools by which Microsoft Foundry reads and acts with the identity of the operator's account, by the
 # beginning of their type.
 _OF_ACCOUNT: Final = (
@@ -134,10 +137,12 @@ class _Strict(msgspec.Struct, gc=False):
 
 class _Tool(msgspec.Struct, gc=False):
     """A tool as chat completions (`function: {…}`) and Responses (flat) write it; a namespace has
-    `tools` of its own. `project_connection_id`: Foundry calls a server with what its project holds."""
+    `tools` of its own. `project_connection_id`: Foundry calls a server with what its project holds;
+    `connector_id`: the cloud calls what it knows by that name."""
 
     type: str | None = None
     project_connection_id: msgspec.Raw = ABSENT
+    connector_id: msgspec.Raw = ABSENT
     strict: bool | None = None
     function: _Strict | None = None
     execution: str | None = None
@@ -149,6 +154,7 @@ class _Typed(msgspec.Struct, gc=False):
 
     type: str | None = None
     project_connection_id: msgspec.Raw = ABSENT
+    connector_id: msgspec.Raw = ABSENT
     tools: msgspec.Raw = ABSENT
 
 
@@ -258,12 +264,15 @@ def tools_needed(
         listed, unbounded = _decode_tools(tools), False
     except NOT_JSON:
         typed = each_readable(tools, _decode_typed)
-        listed = [_Tool(each.type, each.project_connection_id, tools=each.tools) for each in typed]
+        listed = [
+            _Tool(each.type, each.project_connection_id, each.connector_id, tools=each.tools)
+            for each in typed
+        ]
         unbounded = stated(tools)
     bits = 0
     for tool in listed:
         kind = tool.type or ""
-        if kind.startswith(_OF_ACCOUNT) or stated(tool.project_connection_id):
+        if _acts_for_account(tool):
             raise NotOffered(f"{path!r} {_WITH_OUR_IDENTITY}", path)
         if kind == "function":
             bits |= _TOOLS
@@ -287,6 +296,14 @@ def tools_needed(
     if bits & _DRAWING and _draws_as_text(tools):
         raise FurtherModel(path, _NO_AUTHOR)
     return bits, unbounded
+
+
+def _acts_for_account(tool: _Tool) -> bool:
+    """Return whether the cloud runs a tool with the identity of the operator's account."""
+    if (tool.type or "").startswith(_OF_ACCOUNT) or stated(tool.project_connection_id):
+        return True
+    connector = bytes(tool.connector_id) if stated(tool.connector_id) else b""
+    return bool(connector) and not connector.startswith(b'"%b' % _OF_CALLER)
 
 
 def _draws_as_text(tools: msgspec.Raw) -> bool:
