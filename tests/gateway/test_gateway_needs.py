@@ -355,6 +355,7 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": "crm"}]}, "tools"),
     (decode_responses, {"tools": [{"type": "namespace", "tools": [{"type": "openapi"}]}]}, "tools.tools"),
     (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "connector_id": LAMBDA}]}, "tools"),
+    (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "tunnel_id": "tunnel_1"}]}, "tools"),
     (decode_responses, {"tools": [7, {"type": "mcp", "server_label": "x", "connector_id": LAMBDA}]}, "tools"),
 ]
 

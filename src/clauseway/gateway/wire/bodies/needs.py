@@ -138,11 +138,13 @@ class _Strict(msgspec.Struct, gc=False):
 class _Tool(msgspec.Struct, gc=False):
     """A tool as chat completions (`function: {…}`) and Responses (flat) write it; a namespace has
     `tools` of its own. `project_connection_id`: Foundry calls a server with what its project holds;
-    `connector_id`: the cloud calls what it knows by that name."""
+    `connector_id`: the cloud calls what it knows by that name; `tunnel_id`: what OpenAI reaches
+    through a tunnel of the account."""
 
     type: str | None = None
     project_connection_id: msgspec.Raw = ABSENT
     connector_id: msgspec.Raw = ABSENT
+    tunnel_id: msgspec.Raw = ABSENT
     strict: bool | None = None
     function: _Strict | None = None
     execution: str | None = None
@@ -155,6 +157,7 @@ class _Typed(msgspec.Struct, gc=False):
     type: str | None = None
     project_connection_id: msgspec.Raw = ABSENT
     connector_id: msgspec.Raw = ABSENT
+    tunnel_id: msgspec.Raw = ABSENT
     tools: msgspec.Raw = ABSENT
 
 
@@ -265,7 +268,13 @@ def tools_needed(
     except NOT_JSON:
         typed = each_readable(tools, _decode_typed)
         listed = [
-            _Tool(each.type, each.project_connection_id, each.connector_id, tools=each.tools)
+            _Tool(
+                each.type,
+                each.project_connection_id,
+                each.connector_id,
+                each.tunnel_id,
+                tools=each.tools,
+            )
             for each in typed
         ]
         unbounded = stated(tools)
@@ -300,7 +309,9 @@ def tools_needed(
 
 def _acts_for_account(tool: _Tool) -> bool:
     """Return whether the cloud runs a tool with the identity of the operator's account."""
-    if (tool.type or "").startswith(_OF_ACCOUNT) or stated(tool.project_connection_id):
+    if (tool.type or "").startswith(_OF_ACCOUNT):
+        return True
+    if stated(tool.project_connection_id) or stated(tool.tunnel_id):
         return True
     connector = bytes(tool.connector_id) if stated(tool.connector_id) else b""
     return bool(connector) and not connector.startswith(b'"%b' % _OF_CALLER)
