@@ -41,6 +41,7 @@ _DEPLOYMENTS = {
     2: Deployment("aws-1", "aws", "openai", "us-east-2", "gpt-5.4", "openai.gpt-5.4"),
     3: Deployment("azure-2", "azure", "microsoft", "eastus2", "gpt-5.4", "gpt-5.4"),
     4: Deployment("aws-2", "aws", "openai", "us-east-2", "gpt-9", "openai.gpt-9"),  # no agreement names it
+    5: Deployment("azure-3", "azure", "openai", "global", "gpt-5.4", "gpt-5.4"),
 }
 _RULINGS = {1: Ruling("d1", "permitted", ("A5.any-cloud",), "r1")}
 

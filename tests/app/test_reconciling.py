@@ -23,7 +23,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.app.opening.periods import month
 from clauseway.app.reports.reconciliation_text import summary
-from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
+from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, regions_of, tolerance_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
@@ -421,6 +421,26 @@ def test_prices_in_another_currency_are_named_too(home: Home) -> None:
         "3 aws output_tokens": ("priced differently", "2.5", "price of another day"),
         "3 azure output_tokens": ("priced differently", "-0.5", "discount"),
     }
+
+
+def test_regions_that_the_bill_has_under_one_name_are_compared_together(tmp_path: Path) -> None:
+    """A global and a regional deployment of one resource: each at its own price, 2.00 and 1.50 a million."""
+    book = f"{BOOK}gpt-5.4,azure,,global,input_tokens,2026-03-05,,2026-03-05,1.50,ours\n"
+    sold = [Sold("2026-05-02", 1, deployment, {IN: MILLION}) for deployment in (1, 5)]
+    home = metered_home(tmp_path, sold, book)
+    rows = [one | {"RegionId": "eastus2", "RegionName": "eastus2"} for one in bill(home)]
+    assert not reconciled(home, rows).is_matched
+    told = reconciled(home, rows, regions=regions_of(["global=eastus2"]))
+    assert (told.is_matched, told.found.metered, told.found.billed) == (True, D("3.5"), D("3.5"))
+    # Both under a name that neither has.
+    for one in rows:
+        one |= {"RegionId": "East US 2"}
+    both = regions_of(["global=East US 2", "eastus2=East US 2"])
+    assert reconciled(home, rows, regions=both).is_matched
+    # Both at the price of the regional one: what differs still differs.
+    for one in rows:
+        priced(one, MILLION, "2")
+    assert findings(reconciled(home, rows, regions=both)).popitem()[1][:2] == ("priced differently", "0.5")
 
 
 def test_other_currencies_are_compared_at_the_rate_given(home: Home) -> None:

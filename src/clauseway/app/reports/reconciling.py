@@ -58,16 +58,19 @@ from clauseway.values import (
 )
 
 _HOURS = 24
+_AS_METERED: Mapping[str, str] = {}
 _HUNDRED = Decimal(100)
 _TIER, _BUYER = NAMES.index("tier"), NAMES.index("buyer")
 
 
 class ReconcilingScope(msgspec.Struct, frozen=True, kw_only=True):
-    """The scope of a comparison: days, clouds and sellers; no seller named is all."""
+    """The scope of a comparison: days, clouds and sellers; no seller named is all. `regions` are the
+    names that the bill has for regions of the meter, where they differ."""
 
     days: Interval
     clouds: tuple[str, ...]
     sellers: tuple[str, ...]
+    regions: Mapping[str, str] = {}
 
 
 class Reconciliation(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,11 +112,13 @@ def reconcile_bill(
     clouds: Sequence[str] = (),
     sellers: Sequence[str] = (),
     rates: Mapping[str, Decimal] | None = None,
+    regions: Mapping[str, str] = _AS_METERED,
 ) -> Reconciliation:
     """Compare a bill with metered usage. Seal the spools first; change and post nothing else.
 
-    `days`, `clouds` and `sellers` narrow what the bill covers. Raise InvalidInput: a bill that
-    cannot be read.
+    `days`, `clouds` and `sellers` narrow what the bill covers. `regions` maps a region of the meter
+    to its name on the bill: usage is priced by its own region, and compared under that name,
+    together with all that has the name. Raise InvalidInput: a bill that cannot be read.
     """
     _check_cost(cost)
     bill = read_bill(path, BillNames.of(opened.catalog, _priced(prices)), cost)
@@ -124,6 +129,11 @@ def reconcile_bill(
         around = Interval(scope.days.begin - timedelta(days=1), scope.days.end + timedelta(days=1))
         metered = list(sums_of(lake, around, prices))
     _check_scope(scope, bill, metered, opened.catalog)
+    in_clouds = {usage.region for usage in metered if usage.cloud in scope.clouds}
+    check_known(
+        "--region", regions, in_clouds, "nothing was metered there on these days and clouds"
+    )
+    scope = msgspec.structs.replace(scope, regions=regions)
     sums = [usage for usage in metered if usage.cloud in scope.clouds]
     scope = _sold_by(scope, sums, bill, sellers)
     covered = [usage for usage in sums if not scope.sellers or usage.seller in scope.sellers]
@@ -133,12 +143,16 @@ def reconcile_bill(
     beside += [_charge(row, NOT_COMPARED, prices, rates or {}) for row in left]
     rows = [_in_usd(_as_covered(row, bill), prices, rates or {}) for row in rows]
     reconciled = reconcile(
-        [part for usage in covered for part in _parts(usage, prices, by_region=bill.has_regions)],
+        [
+            msgspec.structs.replace(part, region=_on_bill(part.region, bill, regions))
+            for usage in covered
+            for part in _parts(usage, prices)
+        ],
         rows,
         days=scope.days,
         tolerance=tolerance,
         rates=rates,
-        others=_other_prices(prices),
+        others=_other_prices(prices, regions),
         beside=beside,
     )
     return Reconciliation(
@@ -152,6 +166,30 @@ def reconcile_bill(
         unread=bill.unread,
         uncounted=bill.uncounted,
     )
+
+
+def regions_of(items: Sequence[str]) -> dict[str, str]:
+    """`global=eastus2` items: a region of the meter, and its name on the bill. Raise InvalidInput
+    naming every bad one."""
+    regions: dict[str, str] = {}
+    problems = []
+    for item in items:
+        metered, _, billed = item.partition("=")
+        if metered and billed and metered not in regions:
+            regions[metered] = billed
+            continue
+        problems.append(
+            Problem(
+                what=f"{item!r} names no region of the bill",
+                why="it is given already"
+                if billed
+                else "a region of the meter and its name on the bill are joined by =",
+                where="--region",
+                remedy="Write global=eastus2. Each region of the meter once.",
+            )
+        )
+    refuse_any(problems)
+    return regions
 
 
 def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
@@ -350,7 +388,12 @@ def usd_rate(prices: PriceTable, currency: str, day: date) -> Decimal | None:
         return None
 
 
-def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterator[Metered]:
+def _on_bill(region: str, bill: Bill, regions: Mapping[str, str]) -> str:
+    """Return the name that the bill has for a region of the meter."""
+    return regions.get(region, region) if bill.has_regions else ""
+
+
+def _parts(usage: MeteredSum, prices: PriceTable) -> Iterator[Metered]:
     """Yield the metered units, each token once, with their charges; only wholes if nothing has a
     price."""
     day = date(1970, 1, 1) + timedelta(days=usage.hour // _HOURS)
@@ -363,7 +406,7 @@ def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterato
                 hour=usage.hour,
                 cloud=usage.cloud,
                 seller=usage.seller,
-                region=usage.region if by_region else "",
+                region=usage.region,
                 product=usage.product,
                 unit=unit,
                 quantity=quantity,
@@ -380,20 +423,26 @@ def _parts(usage: MeteredSum, prices: PriceTable, *, by_region: bool) -> Iterato
             )
 
 
-def _other_prices(prices: PriceTable) -> Callable[[ItemPlace, str, date], Sequence[OtherPrice]]:
+def _other_prices(
+    prices: PriceTable, regions: Mapping[str, str]
+) -> Callable[[ItemPlace, str, date], Sequence[OtherPrice]]:
     """Return the prices of the books for a unit of a product, each with the cause that would
     explain a bill at that price."""
+    metered_as: dict[str, list[str]] = {}
+    for metered, billed in regions.items():
+        metered_as.setdefault(billed, []).append(metered)
     # A price that was recorded later may be the one that the bill was made by.
     everything = PriceTable(prices.books, KnownAt.everything())
 
     def others(place: ItemPlace, seller: str, day: date) -> list[OtherPrice]:
-        sale = Sale(place.product, place.cloud, seller, place.region)
         candidates = []
-        for entry in prices.looked_at(sale, place.unit):
-            rate = usd_rate(prices, entry.currency, day)
-            if not entry.is_discount and rate is not None:
-                candidates.append(_other(entry, sale, day, prices.known_at, rate))
-        candidates += _discounts(prices, everything, sale, place.unit, day)
+        for region in (*metered_as.get(place.region, ()), place.region):
+            sale = Sale(place.product, place.cloud, seller, region)
+            for entry in prices.looked_at(sale, place.unit):
+                rate = usd_rate(prices, entry.currency, day)
+                if not entry.is_discount and rate is not None:
+                    candidates.append(_other(entry, sale, day, prices.known_at, rate))
+            candidates += _discounts(prices, everything, sale, place.unit, day)
         return candidates
 
     return others

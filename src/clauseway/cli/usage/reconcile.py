@@ -19,7 +19,13 @@ from clauseway.app.reports.reconciliation_text import (
     summary,
     verdict,
 )
-from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, tolerance_of
+from clauseway.app.reports.reconciling import (
+    Reconciliation,
+    rates_of,
+    reconcile_bill,
+    regions_of,
+    tolerance_of,
+)
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
@@ -70,6 +76,14 @@ def command(
             metavar="CURRENCY=RATE",
         ),
     ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A region of the meter and its name on the bill, as global=eastus2. Repeatable: of one name they are "
+            "compared together.",
+            metavar="METERED=BILLED",
+        ),
+    ] = None,
     known_at: options.KnownAtFlag = None,
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
@@ -89,6 +103,8 @@ def command(
       clauseway usage reconcile --bill may.csv
     In euros, equal up to a cent an item:
       clauseway usage reconcile --bill may.parquet --rate EUR=1.08 --tolerance 0.01
+    Global and data-zone deployments, which the bill has in the region of their resource:
+      clauseway usage reconcile --bill may.csv --region global=eastus2 --region datazone-us=eastus2
     By what was known about prices then:
       clauseway usage reconcile --bill may.csv --known-at 2026-06-03
     """
@@ -103,6 +119,7 @@ def command(
         clouds=cloud or [],
         sellers=seller or [],
         rates=rates_of(rate or []),
+        regions=regions_of(region or []),
     )
     answer(as_json, result, lambda: _print(console(), result))
     return 0 if result.is_matched else DIFFERS
@@ -113,6 +130,7 @@ def _print(out: Console, reconciliation: Reconciliation) -> None:
     out.print(f"Reconciliation of {reconciliation.bill} (USD)", style="bold")
     sold = f", sold by {', '.join(scope.sellers)}" if scope.sellers else ""
     scoped = f"{scope.days.begin} up to, not including, {scope.days.end}, on {', '.join(scope.clouds)}{sold}"
+    scoped += "".join(f", {name} as {billed}" for name, billed in scope.regions.items())
     equal = f"equal up to {result.tolerance.amount:f} USD and {result.tolerance.quantity:f} units an item"
     basis = f"{reconciliation.cost} of {counted(reconciliation.rows, 'row')}; {equal}; "
     basis += f"prices as known at {reconciliation.known_at}"
