@@ -1,5 +1,6 @@
 """The pages over a real home, asked for what cannot be: a designed answer that says so, never a failure."""
 
+import asyncio
 import re
 import socket
 import threading
@@ -140,21 +141,27 @@ AWAY = ("database.url", b"postgresql://nobody:secret@127.0.0.1:1/none", "The dat
 
 
 # The file of the home in which the fault is, what stands there, what the page says, and which page.
+@pytest.mark.parametrize("is_begun", [True, False])
 @pytest.mark.parametrize(
     ("file", "content", "says", "path"),
     [(*fault, path) for fault in (DAMAGED, AWAY) for path in ("/", "/finance", "/auditor", "/statement/2026-05")],
 )
 def test_control_data_that_cannot_be_read_are_no_failure_of_ours(
-    tmp_path: Path, file: str, content: bytes, says: str, path: str
+    tmp_path: Path, file: str, content: bytes, says: str, path: str, is_begun: bool
 ) -> None:
+    """Nor where they cannot be read as the pages start: pages that ended would take the gateway along."""
     home = Home(tmp_path / "home").make()
-    readers = HomeReaders(home)
+    if is_begun:
+        readers = HomeReaders(home)
+        assert not asyncio.run(readers.are_named())
     source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
     # What was written last would be read from these, whatever stands in the database.
     for ending in ("-wal", "-shm"):
         (home.root / f"control.db{ending}").unlink(missing_ok=True)
     (home.root / file).touch(0o600)
     (home.root / file).write_bytes(content)
+    if not is_begun:
+        readers = HomeReaders(home)
     with TestClient(create_app(source, hosts=["*"], readers=readers), raise_server_exceptions=False) as client:
         answer = client.get(path, follow_redirects=False)
     assert (answer.status_code, says in answer.text) == (503, True)

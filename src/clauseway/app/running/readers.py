@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 from sqlalchemy import Connection
 
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import control_of
 from clauseway.app.running.machine_faults import fault_of
+from clauseway.storage.control.control import Control
 from clauseway.storage.control.passwords import (
     Password,
     matches,
@@ -25,11 +27,16 @@ _OVERVIEW = "/"
 
 
 class HomeReaders:
-    """The readers of a home. Databases are read, and passwords tried, in threads."""
+    """The readers of a home. Databases are read, and passwords tried, in threads.
+
+    The control data are opened when somebody first asks, and until then again: pages that start
+    while a database is away are up, and say so.
+    """
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._control = control_of(home)
+        self._opening = Lock()
+        self._opened: Control | None = None
         # Tried for accounts that do not exist: the time of an answer does not tell who has one.
         self._nobodys = unmatched_verifier()
 
@@ -64,8 +71,14 @@ class HomeReaders:
         """Raise FileNotFoundError where the control data are gone: new ones would have no passwords,
         and the pages be open to everybody. Raise Unavailable where they cannot be read."""
         _ = self._home.control  # looks for them
-        with faults_as_unavailable(self._home), self._control.reading() as connection:
+        with faults_as_unavailable(self._home), self._control().reading() as connection:
             yield connection
+
+    def _control(self) -> Control:
+        with self._opening:
+            if self._opened is None:
+                self._opened = control_of(self._home)
+            return self._opened
 
 
 @contextmanager
