@@ -41,7 +41,7 @@ def _text(query: Node) -> str:
     return str(ibis.duckdb.compile(query.to_expr()))
 
 
-def _connected(connection: Any) -> BaseBackend:
+def connected(connection: Any) -> BaseBackend:
     """Return Ibis's engine over a connection to DuckDB. Its tables are named by number, so that
     equal queries of two connections are equal expressions, whose text is kept."""
     con = ibis.duckdb.from_connection(connection)
@@ -98,7 +98,7 @@ def duckdb_engine() -> Iterator[BaseBackend]:
     database = _DATABASES.get(process) or _DATABASES.setdefault(process, _SharedDatabase())
     connection = database.lend()
     try:
-        yield _connected(connection)
+        yield connected(connection)
     except Exception:
         # A DuckDB that met a fatal error answers no more: the next query opens another.
         _DATABASES.pop(process, None)
@@ -149,16 +149,25 @@ def read_files(con: BaseBackend, files: Sequence[Path | str]) -> Table:
     """Return the rows of Parquet files; a column that a file lacks is null for its rows."""
     paths = [str(file) for file in files]
     if con.name == "duckdb":
-        name = _numbered(con)
-        places = ", ".join(map(_quoted, paths))
-        source = f"read_parquet([{places}], union_by_name = true)"
-        con.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM {source}")
-        described = con.con.execute(f"DESCRIBE {name}").fetchall()
-        return _table(name, tuple((column, type_) for column, type_, *_ in described))
+        return _viewed(con, paths, "union_by_name = true")
     frame = con._session.read.option("mergeSchema", "true").parquet(*paths)
     name = f"files_{uuid4().hex}"
     frame.createOrReplaceTempView(name)
     return con.table(name)
+
+
+def read_files_alike(con: BaseBackend, files: Sequence[Path]) -> Table:
+    """Return the rows of Parquet files with the same columns. DuckDB reads the first alone before
+    it is asked for rows, so any number of files takes the same memory."""
+    return _viewed(con, [str(file) for file in files])
+
+
+def _viewed(con: BaseBackend, paths: Sequence[str], *options: str) -> Table:
+    name = _numbered(con)
+    source = ", ".join([f"[{', '.join(map(_quoted, paths))}]", *options])
+    con.con.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM read_parquet({source})")
+    described = con.con.execute(f"DESCRIBE {name}").fetchall()
+    return _table(name, tuple((column, type_) for column, type_, *_ in described))
 
 
 def _quoted(path: str) -> str:

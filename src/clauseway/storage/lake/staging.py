@@ -21,9 +21,11 @@ import pyarrow.parquet as pq
 from ibis import _
 from ibis.expr.types import Table
 
+from clauseway.storage.lake import query_engines
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.imports import ImportedRow
 from clauseway.storage.lake.quarantine import Flawed
+from clauseway.storage.lake.query_engines import built, connected, read_files_alike
 
 # The limit counts the engine's buffers alone, not the rows its threads decode and hand out. One
 # thread is enough: reading and writing the rows in Python takes twenty times as long. See
@@ -78,13 +80,16 @@ class Staging:
         folder.mkdir(parents=True)
         self._held = (folder / "held.jsonl").open("wb")
         self._runs: list[Path] = []
-        self._con = ibis.duckdb.connect(
-            memory_limit=_ENGINE_MEMORY,
-            threads=_ENGINE_THREADS,
-            temp_directory=str(folder / "engine"),
-            preserve_insertion_order=False,
+        self._con = connected(
+            ibis.duckdb.connect(
+                memory_limit=_ENGINE_MEMORY,
+                threads=_ENGINE_THREADS,
+                temp_directory=str(folder / "engine"),
+                preserve_insertion_order=False,
+            ).con
         )
-        self._con.raw_sql("SET enable_progress_bar = false")  # a command prints what it says itself
+        # A command prints what it says itself.
+        self._con.con.execute("SET enable_progress_bar = false")
 
     def close(self) -> None:
         """Release everything, also on disk."""
@@ -119,24 +124,10 @@ class Staging:
         """Yield the rows whose record stood before them, in their file or in an earlier one."""
         if not self._runs:
             return
-        # Rank the rows of each record by file and row: all but the first repeat it.
-        window = ibis.window(group_by=[_.identity], order_by=[_.file, _.row])
-        ranked = (
-            self._rows()
-            .select("identity", "content", "file", "row", "line")
-            .mutate(
-                place=ibis.row_number().over(window),
-                first_content=_.content.first().over(window),
-                first_file=_.file.first().over(window),
-                first_line=_.line.first().over(window),
-            )
-        )
-        again = ranked.filter(_.place > 0).mutate(same=_.content == _.first_content)
-        names = ["file", "row", "line", "first_file", "first_line", "same"]
-        repeated = self._con.create_table("repeated", again.select(*names), temp=True)
-        bodies = self._rows().select("file", "row", "body")
-        with_bodies = repeated.inner_join(bodies, ["file", "row"]).order_by(_.file, _.row)
-        for batch in self._read(with_bodies.drop("row"), _READ_ROWS):
+        self._rows = read_files_alike(self._con, self._runs)
+        self._repeated = query_engines.held(self._con, [built(self._con, _repeated, self._rows)])
+        with_bodies = built(self._con, _with_bodies, self._repeated, self._rows)
+        for batch in self._read(with_bodies, _READ_ROWS):
             for row in batch.to_pylist():
                 yield Repeat(**row)
 
@@ -144,8 +135,8 @@ class Staging:
         """Yield each record once, in the order of their identities. After `repeats`."""
         if not self._runs:
             return
-        wanted = self._once().select(*ImportedRow.__struct_fields__).order_by(_.identity)
-        for batch in self._read(wanted, _READ_ROWS):
+        claims = built(self._con, _claims, self._rows, self._repeated)
+        for batch in self._read(claims, _READ_ROWS):
             for row in batch.to_pylist():
                 yield ImportedRow(**row)
 
@@ -154,8 +145,7 @@ class Staging:
         After `repeats`."""
         if not self._runs:
             return
-        usage = self._once().select(*USAGE_SCHEMA.names)
-        in_order = usage.order_by(_.event_day, _.request_id, _.attempt)
+        in_order = built(self._con, _in_order, self._rows, self._repeated)
         # A part ends with its day or with a full row group.
         part: list[pa.Table] = []
         for rows in _of_one_day(self._read(in_order, _READ_ROWS)):
@@ -166,16 +156,37 @@ class Staging:
         if part:
             yield pa.concat_tables(part).unify_dictionaries()
 
-    def _rows(self) -> Table:
-        return self._con.read_parquet([str(path) for path in self._runs])
-
-    def _once(self) -> Table:
-        rows = self._rows()
-        repeated = self._con.table("repeated")
-        return rows.anti_join(repeated, ["file", "row"])
-
     def _read(self, wanted: Table, rows: int) -> Iterator[pa.RecordBatch]:
         yield from self._con.con.sql(self._con.compile(wanted)).to_arrow_reader(rows)
+
+
+def _repeated(rows: Table) -> Table:
+    """Return all but the first row of each record, by file and row, with what the first says."""
+    window = ibis.window(group_by=[_.identity], order_by=[_.file, _.row])
+    ranked = rows.select("identity", "content", "file", "row", "line").mutate(
+        place=ibis.row_number().over(window),
+        first_content=_.content.first().over(window),
+        first_file=_.file.first().over(window),
+        first_line=_.line.first().over(window),
+    )
+    again = ranked.filter(_.place > 0).mutate(same=_.content == _.first_content)
+    return again.select("file", "row", "line", "first_file", "first_line", "same")
+
+
+def _with_bodies(repeated: Table, rows: Table) -> Table:
+    bodies = rows.select("file", "row", "body")
+    joined = repeated.inner_join(bodies, ["file", "row"]).order_by(_.file, _.row)
+    return joined.drop("row")
+
+
+def _claims(rows: Table, repeated: Table) -> Table:
+    once = rows.anti_join(repeated, ["file", "row"])
+    return once.select(*ImportedRow.__struct_fields__).order_by(_.identity)
+
+
+def _in_order(rows: Table, repeated: Table) -> Table:
+    usage = rows.anti_join(repeated, ["file", "row"]).select(*USAGE_SCHEMA.names)
+    return usage.order_by(_.event_day, _.request_id, _.attempt)
 
 
 def _of_one_day(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
