@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 
@@ -115,6 +116,7 @@ def stage(folder: Path) -> None:
     shutil.copytree(ROOT / "docsite/assets", folder / "assets")
 
 
+@cache
 def made_pages() -> Mapping[str, str]:
     """Return the pages and documents of the reference that are made from the code, by place."""
     documents = {
