@@ -4,6 +4,7 @@ import pytest
 
 import terms_at_hand
 from clauseway import InvalidInput, KnownAt, OpenAgreement
+from clauseway.agreement.language.meaning import meaning_of
 from clauseway.agreement.soundness.checking import check_agreement
 
 EXCLUSIVE = """
@@ -56,6 +57,27 @@ def test_of_one_day_after_orders_them() -> None:
     earlier = letter("A3", "2026-02-01", "2026-03-01", other)
     last = one.replace("sources: [T]\n---", "sources: [T]\nafter: A3\n---")
     assert forbidden_on(opened(last, earlier), "2027-01-01") == [True]
+
+
+def test_of_three_of_one_day_each_comes_after_the_next() -> None:
+    first = letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
+    last = letter("A3", "2026-02-01", "2026-03-01", "id: a3\nsets-end: [x]\nthrough: 2026-12-31", after="A4")
+    second = letter("A4", "2026-02-01", "2026-03-01", "id: a4\nsets-end: [x]\nthrough: 2028-12-31", after="A2")
+    assert forbidden_on(opened(first, last, second), "2026-12-31", "2027-01-01") == [True, False]
+
+
+def test_which_was_concluded_last_is_meant() -> None:
+    """Who exchanges the days of conclusion says something else; who moves one of them does not."""
+    meant = []
+    for second, third in (("2026-02-01", "2026-02-15"), ("2026-02-15", "2026-02-01"), ("2026-02-15", "2026-02-02")):
+        longer = letter("A2", second, "2026-04-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
+        shorter = letter("A3", third, "2026-05-01", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
+        dated = [
+            text.replace(f"announced: {day}", f"announced: 2026-03-01\nconcluded: {day}")
+            for text, day in ((longer, second), (shorter, third))
+        ]
+        meant.append(meaning_of(opened(*dated).agreement))
+    assert meant[0] != meant[1] == meant[2]
 
 
 def test_a_retroactive_one_changes_what_came_before_it() -> None:

@@ -1156,6 +1156,12 @@ IN_REGIONS = [
     ("in regions that exclude each other", [SERVE_ON_OTHER + IN_EU], [SERVE_ON_OWN + IN_US], []),
     ("elsewhere", [SERVE_ON_OTHER + IN_EU], [SERVE_ON_OWN + ", regions: [elsewhere]"], []),
     (
+        "regions of which only some are reserved, and the rest is another's",
+        ["id: A1.eu, kind: exclusivity, actions: [serve], products: [api], only: {regions: [eu]}, regions: [eu, us]"],
+        ["id: A2.rest, kind: exclusivity, actions: [serve], products: [api], only: {regions: [elsewhere]}"],
+        [],
+    ),
+    (
         "two regions",
         ["id: A1.eu, kind: exclusivity, actions: [serve], products: [api], only: {regions: [eu]}"],
         ["id: A2.us, kind: exclusivity, actions: [serve], products: [chat], only: {regions: [us]}"],
