@@ -132,6 +132,14 @@ def test_a_cell_is_what_the_reader_does(name: str, action: str, part: str) -> No
     assert reason in [problem.what for problem in refused.value.problems]
 
 
+def test_a_carve_out_without_actions_is_of_the_terms_own() -> None:
+    """It names a cloud, and licensing takes none."""
+    text = "id: t\nkind: prohibition\nparties: [rival]\nactions: [license]\nproducts: [rights]\nexcept: [{clouds: [north]}]"
+    with pytest.raises(InvalidInput) as refused:
+        terms_at_hand.at_hand(text)
+    assert [problem.what for problem in refused.value.problems] == ["license takes no clouds"]
+
+
 def test_the_schema_enumerates_actions() -> None:
     permission = block_schema()["$defs"]["term.permission"]
     assert permission["properties"]["actions"]["items"]["enum"] == list(TERM_ACTIONS)

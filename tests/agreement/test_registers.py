@@ -8,6 +8,7 @@ import pytest
 from small_agreement import DOCUMENTS
 
 from clauseway.agreement import Answer, FactRegister, Launch, Milestone, Offer, read_agreement, read_facts, suppose
+from clauseway.agreement.language.facts import Grant, Withdrawal
 from clauseway.agreement.reading.recorded import UncheckedFact, checked
 from clauseway.catalog import Catalog, ProductClass
 from clauseway.values import InvalidInput, KnownAt
@@ -221,6 +222,12 @@ MALFORMED = [
         "- {kind: retraction, effective: 2027-01-03, …, corrects: R}",
         ["3 R is a retraction"],
     ),
+    # The last day of a grant, and for an answer to an offer.
+    (
+        "- {kind: grant, party: maker, product: api, effective: 2026-02-02, through: 2026-02-01, …}\n"
+        "- {kind: offer, subject: compute, effective: 2026-02-02, answer-by: 2026-02-01, passed: false, …}",
+        ["1 through lies before the fact itself", "2 answer-by lies before the fact itself"],
+    ),
     ("- {kind: party, party: mаker}", ["1 the name 'mаker' has the character U+0430"]),
     (
         "- {kind: product, product: chat-2, class: api, first-shiped-by: 2026-01-01}",
@@ -235,6 +242,12 @@ def test_every_problem_of_a_register_is_told_with_its_line(text: str, told: list
         register(text.replace("…", "source: [T], says: It."))
     assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == told
     assert {problem.where for problem in refused.value.problems} == {"facts.yaml"}
+
+
+def test_a_fact_may_last_a_single_day() -> None:
+    told = "- {kind: grant, party: maker, product: api, effective: 2026-02-02, through: 2026-02-02, source: [T], says: It.}"
+    [grant] = register(told).facts
+    assert [grant.in_effect(date(2026, 2, day)) for day in (1, 2, 3)] == [False, True, False]
 
 
 # a document | every problem in it
@@ -298,6 +311,8 @@ SUPPOSED = [
     ("launch:chat-1:other:available=2026-04-30", Launch),
     ("answer:chat-1:cannot+declines=2026-04-29", Answer),
     ("offer:compute:passed=2025-03-01", Offer),
+    ("grant:buyer:api=2026-03-01", Grant),
+    ("withdrawal:buyer:api=2026-04-01", Withdrawal),
 ]
 
 

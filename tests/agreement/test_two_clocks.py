@@ -58,7 +58,8 @@ def test_an_instant_divides_the_day_on_which_it_was_recorded() -> None:
     ten = KnownAt.recorded_on(date(2025, 9, 1)).instant_ns + 10 * 3_600 * 10**9
     assert folded(agreement, "2025-09-01", KnownAt(ten - 1)).amendments == ("A1",)
     assert folded(agreement, "2025-09-01", KnownAt(ten)).amendments == ("A1", "A2")
-    days = [boundaries(agreement, FactRegister(), KnownAt(point)) for point in (ten - 1, ten)]
+    points = (KnownAt(ten - 1), agreement.amendments[1].known)
+    days = [boundaries(agreement, FactRegister(), point) for point in points]
     assert [date(2025, 1, 1) in known for known in days] == [False, True]
 
 
