@@ -134,9 +134,9 @@ def test_a_cell_is_what_the_reader_does(name: str, action: str, part: str) -> No
 
 def test_a_carve_out_without_actions_is_of_the_terms_own() -> None:
     """It names a cloud, and licensing takes none."""
-    text = "id: t\nkind: prohibition\nparties: [rival]\nactions: [license]\nproducts: [rights]\nexcept: [{clouds: [north]}]"
+    text = "id: t\nkind: prohibition\nparties: [rival]\nactions: [license]\nproducts: [rights]\n"
     with pytest.raises(InvalidInput) as refused:
-        terms_at_hand.at_hand(text)
+        terms_at_hand.at_hand(f"{text}except: [{{clouds: [north]}}]")
     assert [problem.what for problem in refused.value.problems] == ["license takes no clouds"]
 
 

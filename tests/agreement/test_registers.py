@@ -245,8 +245,8 @@ def test_every_problem_of_a_register_is_told_with_its_line(text: str, told: list
 
 
 def test_a_fact_may_last_a_single_day() -> None:
-    told = "- {kind: grant, party: maker, product: api, effective: 2026-02-02, through: 2026-02-02, source: [T], says: It.}"
-    [grant] = register(told).facts
+    day = "effective: 2026-02-02, through: 2026-02-02"
+    [grant] = register(f"- {{kind: grant, party: maker, product: api, {day}, source: [T], says: It.}}").facts
     assert [grant.in_effect(date(2026, 2, day)) for day in (1, 2, 3)] == [False, True, False]
 
 
