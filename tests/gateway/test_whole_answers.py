@@ -2,7 +2,13 @@
 
 import pytest
 
-from clauseway.gateway.wire.whole_answers import IS_ANSWER, REPORTED_ERROR, used_nothing, without_names_in_failure
+from clauseway.gateway.wire.whole_answers import (
+    IS_ANSWER,
+    REPORTED_ERROR,
+    is_announced,
+    used_nothing,
+    without_names_in_failure,
+)
 
 # operation, body → an answer
 BODIES: list[tuple[str, bytes, bool]] = [
@@ -35,12 +41,19 @@ BODIES: list[tuple[str, bytes, bool]] = [
     ("responses", b'{"id":null,"error":{"message":"overloaded","code":"server_error"}}', False),
     ("responses", b'{"output":[],"error":{"message":"overloaded"}}', False),
     ("responses", b"[]", False),
+    ("responses", b'{"object":"response","output":"no"}', False),
     ("responses", b'{"object":"response","status":"queued"}', True),
     ("responses", b'{"object":"list","output":null}', False),
     ("responses.compact", b'{"output":null}', False),
     ("audio.speech", b"\xff\xf3\x44\xc4", True),
     ("audio.speech", b'{"error":{"message":"overloaded"}}', False),
     ("audio.speech", b"\n<html>", False),
+    ("audio.transcriptions", b' {"text":"Hi."}', True),
+    ("audio.transcriptions", b"1\n00:00:00,000 --> 00:00:01,000\nHi.\n", True),
+    ("audio.transcriptions", b'{"error":{"message":"overloaded"}}', False),
+    ("audio.transcriptions", b'{"words":[]}', False),
+    ("audio.transcriptions", b"\n<html>", False),
+    ("audio.transcriptions", b"", False),
     # Half of a surrogate pair is a text of JSON; what only looks like it is not.
     ("chat", rb'{"choices":[{"message":{"content":"\ud83d"}}]}', True),
     ("chat", rb'{"choices":[{"message":{"content":"\uDE00, \ud83d\ude00 \\ud83d"}}]}', True),
@@ -53,6 +66,28 @@ BODIES: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("operation", "body", "is_answer"), BODIES)
 def test_bodies(operation: str, body: bytes, is_answer: bool) -> None:
     assert IS_ANSWER[operation](body) is is_answer
+
+
+# operation, content type, body → the head says that the body is an answer
+ANNOUNCED: list[tuple[str, bytes, bytes, bool]] = [
+    ("audio.speech", b"audio/mpeg", b"<html>", True),
+    ("audio.speech", b"audio/mpeg", b"", False),
+    ("audio.speech", b"text/plain", b"a", False),
+    ("audio.transcriptions", b"text/plain; charset=utf-8", b"", True),
+    ("audio.translations", b"Text/VTT", b"WEBVTT", True),
+    ("audio.transcriptions", b"application/x-subrip", b"", True),
+    ("audio.transcriptions", b"text/html", b"Hi.", False),
+    ("audio.transcriptions", b"application/json", b"Hi.", False),
+    ("audio.transcriptions", b"text/plain", b'{"error":{"message":"overloaded"}}', False),
+    ("chat", b"text/plain", b"Hi.", False),
+]
+
+
+@pytest.mark.parametrize(("operation", "kind", "body", "says_answer"), ANNOUNCED)
+def test_a_head_says_that_its_body_is_an_answer(operation: str, kind: bytes, body: bytes, says_answer: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nContent-Type: %b\r\n\r\n" % (len(body), kind)
+    assert is_announced(operation, head, body) is says_answer
+    assert not is_announced(operation, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", body)
 
 
 # a body → it may report an error
