@@ -303,6 +303,16 @@ def test_a_sum_of_many_requests_says_that_their_length_is_not_known(capsys: pyte
     assert many["note"].startswith("A sum of many requests: how long each was is not known.")
 
 
+def test_a_million_tokens_are_those_of_many_requests(capsys: pytest.CaptureFixture[str]) -> None:
+    """One request of a million costs what long requests cost, which nobody asks for who asks for the price."""
+    told = asked(capsys, "price gpt-5.5 --cloud openai-own --as-of 2026-11-01 --known-at 2026-11-01")
+    assert [Decimal(part["per_million"]) for part in told["parts"]] == [Decimal("5"), Decimal("30")]
+    assert "One above 272000 input tokens has another price" in told["note"]
+    # The working is that of the charge: the entry for long requests did not win.
+    for part in told["parts"]:
+        assert [each["place"] for each in part["looked_at"] if each["verdict"] == "won"] == [part["place"]]
+
+
 def test_a_book_may_come_from_a_pipe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """What is told of its names is not read from there again: a pipe is empty then."""
     reading, writing = os.pipe()

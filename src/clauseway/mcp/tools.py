@@ -17,6 +17,7 @@ from clauseway.app.agreements.explaining import explain
 from clauseway.app.opening.home import Home, not_begun
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.periods import days_given
+from clauseway.app.opening.prices import USUAL_TOKENS
 from clauseway.app.opening.several import Opened, open_agreements, with_recorded
 from clauseway.app.reports.for_programs import price
 from clauseway.app.reports.settled_statement import settled_statement
@@ -181,7 +182,7 @@ class PriceArguments(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     tier: Annotated[str, _described("default, flex, priority or batch.")] = DEFAULT_TIER
     endpoint: Annotated[str, _described("chat, responses, embeddings, …")] = ""
     tokens: Annotated[str, _described("Usage as reported: in=1000,cached=400,out=500.")] = (
-        "in=1000000,out=1000000"
+        USUAL_TOKENS
     )
     as_of: Annotated[str, _described("The day of the usage, or the minute; by default today.")] = ""
     known_at: _KnownAt = ""

@@ -27,6 +27,7 @@ from clauseway.pricing import (
     parse_book,
 )
 from clauseway.pricing.price_conditions import NAMES
+from clauseway.pricing.price_table import in_context
 from clauseway.pricing.working import Considered, considered
 from clauseway.values import (
     USD,
@@ -182,6 +183,10 @@ class CheckedBook(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     lacks: tuple[UnlistedUnit, ...] = ()
     slips: tuple[str, ...] = ()
+
+
+# A million tokens each way. Of one request they would be priced as a long one.
+USUAL_TOKENS = "in=1000000,out=1000000,requests=1000"
 
 
 def show_working(
@@ -414,7 +419,7 @@ def moment(text: str) -> tuple[date, int]:
 def _part(
     table: PriceTable, sale: Sale, at: date, report: Mapping[Unit, int], line: ChargeLine
 ) -> ChargePart:
-    candidates = considered(table, sale, line.unit, at, report.get(Unit.INPUT_TOKENS, 0))
+    candidates = considered(table, sale, line.unit, at, in_context(sale, report).context)
     return ChargePart(
         unit=line.unit.column,
         quantity=line.quantity,

@@ -14,7 +14,7 @@ from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.books.basis import NamedBasis, basis_of, given_prices, sellers_of
 from clauseway.app.opening.home import Home, home_at, not_begun
 from clauseway.app.opening.library import day_given, known_point
-from clauseway.app.opening.prices import PriceWorking, moment, show_working
+from clauseway.app.opening.prices import USUAL_TOKENS, PriceWorking, moment, show_working
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.tracing import LineTrace, trace_line
@@ -25,7 +25,6 @@ from clauseway.storage.lake.hourly_sums import Usage
 from clauseway.values import FOREVER, Interval, KnownAt, through
 from clauseway.wording.changes import Comparison
 
-_A_MILLION_EACH = {"in": 1_000_000, "out": 1_000_000}
 # The hour of a day alone: no price that holds in a time window only applies to it.
 _NO_HOUR = -1
 
@@ -39,7 +38,7 @@ def price(
     buyer: str = "",
     tier: str = DEFAULT_TIER,
     endpoint: str = "",
-    tokens: Mapping[str, int] | str = _A_MILLION_EACH,
+    tokens: Mapping[str, int] | str = USUAL_TOKENS,
     as_of: date | str | None = None,
     known_at: KnownAt | date | str | None = None,
     prices: Path | str | None = None,
@@ -50,7 +49,8 @@ def price(
 
     `product` is a product or a model's name. `tokens` are counts as reported, by unit: `in`,
     `cached` (a part of `in`), `out`, `reasoning` (a part of `out`), or a column of usage as
-    `input_tokens`; a text says the same as `in=1000,out=500`. By default a million each way.
+    `input_tokens`; a text says the same as `in=1000,out=500`. By default a million each way
+    of a thousand requests.
     `as_of` is the day of the usage, or its minute in UTC as `2026-05-01T22:30`; by default today.
     `known_at` is what was known by then, by default now. `prices` and `rates` are files that stand
     in for those of the home; without a home the prices that ship count.

@@ -15,6 +15,7 @@ from clauseway.app.books.basis import NamedBasis, basis_of, given_prices, seller
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point
 from clauseway.app.opening.prices import (
+    USUAL_TOKENS,
     ChargePart,
     CheckedBook,
     PriceWorking,
@@ -65,7 +66,7 @@ def command(
             help="Usage as reported: in=1000,cached=400,out=500.",
             metavar="UNIT=COUNT,…",
         ),
-    ] = "in=1000000,out=1000000",
+    ] = USUAL_TOKENS,
     at: Annotated[
         str | None,
         typer.Option(
@@ -93,7 +94,7 @@ def command(
     that names the most conditions wins. A price that it does not carry is an error.
 
     \b
-    A million tokens each way, today:
+    A million tokens each way, of a thousand requests, today:
       clauseway price gpt-5.5 --cloud azure
     Of one request, with its cached part, on a day:
       clauseway price gpt-5.5 --cloud aws --tokens in=1000,cached=400,out=500 --as-of 2026-05-01
