@@ -74,8 +74,8 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
         (["--period", "May"], "--period"),
         (["--cloud", "azre"], "Did you mean 'azure'?"),
         (["--seller", "opnai"], "Did you mean 'openai'?"),
-        (["--region", "eastus2"], "--region"),
-        (["--region", "eastus3=global"], "Did you mean 'eastus2'?"),
+        (["--billed-as", "eastus2"], "--billed-as"),
+        (["--billed-as", "eastus3=global"], "Did you mean 'eastus2'?"),
     ],
 )
 def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], word: str) -> None:

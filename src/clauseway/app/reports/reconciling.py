@@ -131,7 +131,7 @@ def reconcile_bill(
     _check_scope(scope, bill, metered, opened.catalog)
     in_clouds = {usage.region for usage in metered if usage.cloud in scope.clouds}
     check_known(
-        "--region", regions, in_clouds, "nothing was metered there on these days and clouds"
+        "--billed-as", regions, in_clouds, "nothing was metered there on these days and clouds"
     )
     scope = msgspec.structs.replace(scope, regions=regions)
     sums = [usage for usage in metered if usage.cloud in scope.clouds]
@@ -184,7 +184,7 @@ def regions_of(items: Sequence[str]) -> dict[str, str]:
                 why="it is given already"
                 if billed
                 else "a region of the meter and its name on the bill are joined by =",
-                where="--region",
+                where="--billed-as",
                 remedy="Write global=eastus2. Each region of the meter once.",
             )
         )

@@ -76,12 +76,13 @@ def command(
             metavar="CURRENCY=RATE",
         ),
     ] = None,
-    region: Annotated[
+    billed_as: Annotated[
         list[str] | None,
         typer.Option(
+            "--billed-as",
             help="A region of the meter and its name on the bill, as global=eastus2. Repeatable: of one name they are "
             "compared together.",
-            metavar="METERED=BILLED",
+            metavar="REGION=NAME",
         ),
     ] = None,
     known_at: options.KnownAtFlag = None,
@@ -104,7 +105,7 @@ def command(
     In euros, equal up to a cent an item:
       clauseway usage reconcile --bill may.parquet --rate EUR=1.08 --tolerance 0.01
     Global and data-zone deployments, which the bill has in the region of their resource:
-      clauseway usage reconcile --bill may.csv --region global=eastus2 --region datazone-us=eastus2
+      clauseway usage reconcile --bill may.csv --billed-as global=eastus2 --billed-as datazone-us=eastus2
     By what was known about prices then:
       clauseway usage reconcile --bill may.csv --known-at 2026-06-03
     """
@@ -119,7 +120,7 @@ def command(
         clouds=cloud or [],
         sellers=seller or [],
         rates=rates_of(rate or []),
-        regions=regions_of(region or []),
+        regions=regions_of(billed_as or []),
     )
     answer(as_json, result, lambda: _print(console(), result))
     return 0 if result.is_matched else DIFFERS
