@@ -210,6 +210,19 @@ MISSES = [
 ]
 
 
+# A name that many groups have, under one that lacks it · the commands that are named.
+OF_MANY = [(("books", "list"), []), (("party", "list"), ["party key list"]), (("key", "show"), [])]
+
+
+@pytest.mark.parametrize(("words", "named"), OF_MANY)
+def test_of_a_name_that_many_groups_have_only_what_is_near_is_suggested(
+    words: tuple[str, ...], named: list[str]
+) -> None:
+    told = run(*words)
+    assert (told.returncode, re.findall("Did you mean `clauseway (.*)`", told.stderr)) == (3, named)
+    assert f"Try 'clauseway {words[0]} --help'" in told.stderr
+
+
 @pytest.mark.parametrize(("words", "meant"), MISSES)
 def test_a_near_miss_is_suggested(words: tuple[str, ...], meant: str) -> None:
     told = run(*words)

@@ -80,6 +80,7 @@ def _module(name: str) -> Any:
 
 
 HELP_FLAGS = ("--help", "-h")
+_SUGGESTED_MAX = 3  # of a name that more groups have, as `list`, none is likelier than another
 COMMANDS: Mapping[str, Entry] = {
     "up": Command(
         "Play the night of the amendment: clouds, gateway, pages, traffic, statement.",
@@ -413,7 +414,8 @@ def paths_like(given: Sequence[str]) -> list[str]:
     """Return the commands that may be meant by words that name none, as `gateway models`.
 
     None where the words name a command: what follows it are values.
-    Commands with all of the words, in any order; else those named by the first unknown word alone.
+    Commands with all of the words, in any order; else those named by the first unknown word alone:
+    of the group that was named, else of others, unless many have one.
     """
     words = tuple(word for word in given if not word.startswith("-"))
     paths = list(_paths(COMMANDS, ()))
@@ -422,7 +424,13 @@ def paths_like(given: Sequence[str]) -> list[str]:
         return []
     named = set(words[: unknown + 1])
     with_all = [path for path in paths if unknown and named == set(path)]
-    return [" ".join(path) for path in with_all or paths if path[-1] == words[unknown] or with_all]
+    if with_all:
+        return [" ".join(path) for path in with_all]
+    alike = [path for path in paths if path[-1] == words[unknown]]
+    of_group = [path for path in alike if unknown and path[:unknown] == words[:unknown]]
+    if len(alike) > _SUGGESTED_MAX:
+        alike = []
+    return [" ".join(path) for path in of_group or alike]
 
 
 def _is_command(words: tuple[str, ...], paths: Collection[tuple[str, ...]]) -> bool:
