@@ -7,6 +7,7 @@ import shutil
 import ssl
 import sys
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +24,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from clauseway.storage.control import passwords
 from clauseway.storage.control.engines import Place
+from memory_folders import memory_folder
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 SOAKING = os.environ.get("SOAK", "1") != "1"
@@ -154,6 +156,23 @@ class ModuleScheduling(LoadScopeScheduling):  # type: ignore[misc]  # the librar
     def _split_scope(self, nodeid: str) -> str:
         name = Path(nodeid.partition("::")[0]).stem
         return nodeid if name in ONE_BY_ONE else TOGETHER.get(name, name)
+
+
+# Several times what a whole run writes there; a killed gateway leaves 20 MB.
+ROOM_BYTES = 6 << 30
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest makes its folder
+def pytest_configure(config: pytest.Config) -> None:
+    """Where several processes share the tests, let tests write into memory: a home forces each commit to its disk, a
+    gateway each group of records, and a disk takes milliseconds for that (choice 229). The folder is removed at the
+    end; `--basetemp` names one that stays."""
+    is_shared = bool(getattr(config.option, "numprocesses", None)) and not hasattr(config, "workerinput")
+    if is_shared and config.option.basetemp is None:
+        stack = ExitStack()
+        config.add_cleanup(stack.close)
+        # One below: pytest makes its folder anew, and the lock is on this one.
+        config.option.basetemp = stack.enter_context(memory_folder("tests-", ROOM_BYTES)) / "t"
 
 
 @pytest.hookimpl(wrapper=True)

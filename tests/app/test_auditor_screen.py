@@ -7,6 +7,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -284,14 +285,15 @@ def test_a_signature_by_a_key_that_was_withdrawn_says_by_whom_and_why(
     ],
 )
 def test_what_cannot_be_read_is_told_and_stays_as_it_was_typed(
-    client: TestClient, signed: tuple[str, str], statement: str | None, signatures: str, said: str
+    client: TestClient, home: Home, signed: tuple[str, str], statement: str | None, signatures: str, said: str
 ) -> None:
     sent = {"statement": signed[0] if statement is None else statement, "signatures": signatures}
     page = client.post("/auditor/handed", data=sent)
     assert page.status_code == 200
     alert = html.unescape(page.text.partition('role="alert"')[2].partition("</p>")[0])
     assert said in alert
-    assert "/tmp" not in alert
+    assert str(home.root) not in alert
+    assert tempfile.gettempdir() not in alert
     kept = [html.unescape(each) for each in re.findall(r"<textarea[^>]*>\n(.*?)</textarea>", page.text, re.DOTALL)]
     assert kept == list(sent.values())
 

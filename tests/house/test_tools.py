@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from memory_folders import MEMORY
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,13 +49,20 @@ def test_a_python_without_venv_is_told_apart(tmp_path: Path) -> None:
     assert not (tmp_path / "venv").exists()
 
 
+def copy_conftest(folder: Path) -> Path:
+    """Copy what every test shares, and what that imports of the tests."""
+    for name in ("conftest.py", "memory_folders.py"):
+        shutil.copy(ROOT / "tests" / name, folder)
+    return folder / "conftest.py"
+
+
 @pytest.mark.parametrize(
     ("ci", "outcome", "exit_code"),
     [("", "1 passed, 1 skipped, 1 xfailed", 0), ("true", "1 failed, 1 passed, 1 xfailed", 1)],
     ids=["without CI", "with CI"],
 )
 def test_a_skip_is_a_failure_where_ci_is_set(tmp_path: Path, ci: str, outcome: str, exit_code: int) -> None:
-    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    copy_conftest(tmp_path)
     (tmp_path / "test_three.py").write_text(
         "import pytest\n"
         "def test_passes() -> None: pass\n"
@@ -73,13 +83,17 @@ def test_a_skip_is_a_failure_where_ci_is_set(tmp_path: Path, ci: str, outcome: s
 
 
 def test_a_module_stays_in_one_process_and_the_long_ones_begin(tmp_path: Path) -> None:
-    """Costly fixtures are made once, and no run ends with one process at a long module and the other idle."""
-    conftest = tmp_path / "conftest.py"
-    shutil.copy(ROOT / "tests/conftest.py", conftest)
+    """Costly fixtures are made once, and no run ends with one process at a long module and the other idle. What the
+    processes write lies in a folder that is removed with them, in memory where there is room."""
+    conftest = copy_conftest(tmp_path)
     conftest.write_text(conftest.read_text() + '\nLONG_FIRST, ONE_BY_ONE = ("test_c",), ("test_a",)\n')
+    where = tmp_path / "where"
     for name in "abcd":
         body = "import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_it(n: int) -> None: pass\n"
         (tmp_path / f"test_{name}.py").write_text(body)
+    (tmp_path / "test_d.py").open("a").write(
+        f"def test_where(tmp_path): open({str(where)!r}, 'w').write(str(tmp_path))\n"
+    )
     arguments = ["-v", "-p", "no:cacheprovider", "--numprocesses", "2", "--rootdir", str(tmp_path), str(tmp_path)]
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments],
@@ -90,7 +104,10 @@ def test_a_module_stays_in_one_process_and_the_long_ones_begin(tmp_path: Path) -
         timeout=300,
     )
     ran = re.findall(r"^\[(gw\d)\] .* PASSED .*test_(\w)\.py", answer.stdout, re.MULTILINE)
-    assert len(ran) == 24, answer.stdout
+    assert len(ran) == 25, answer.stdout
+    (folder,) = [place for place in Path(where.read_text()).parents if place.name.startswith("tests-")]
+    assert folder.parent in (MEMORY, Path(tempfile.gettempdir()))
+    assert not folder.exists()
     processes = [{process for process, module in ran if module == name} for name in "bcd"]
     assert list(map(len, processes)) == [1, 1, 1]
     by_process = [[module for process, module in ran if process == name] for name in ("gw0", "gw1")]
@@ -101,7 +118,7 @@ def test_a_module_stays_in_one_process_and_the_long_ones_begin(tmp_path: Path) -
 
 
 def test_a_module_that_skips_whole_is_a_failure_too(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "tests/conftest.py", tmp_path)
+    copy_conftest(tmp_path)
     (tmp_path / "test_none.py").write_text("import pytest\npytest.skip('not here', allow_module_level=True)\n")
     answer = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path],
