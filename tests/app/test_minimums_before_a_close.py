@@ -31,6 +31,8 @@ def settle(home: Home, opened: OpenAgreement, period: str) -> Settlement:
 def test_a_first_close_is_refused_while_the_minimum_of_an_ended_share_is_in_no_month(tmp_path: Path) -> None:
     home, opened = Home(tmp_path / "home").make(), share_agreement(tmp_path / "agreement", JANUARY, LATER)
     settle(home, opened, "2026-02")
+    with pytest.raises(InvalidInput, match="2025-12 has nothing to settle"):  # A1 takes effect on the day after
+        settle(home, opened, "2025-12")
     with pytest.raises(
         InvalidInput, match=r"a minimum is due under A1\.january for days before.* Settle and close 2026-01"
     ):

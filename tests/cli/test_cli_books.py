@@ -105,6 +105,8 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
         ("-0.60", "0.26"),
         ("0.40", "0.66"),
     ]
+    [june] = told(work, "books", "journal", "--party", "microsoft", "--account", "invoiced", "--period", "2026-06")
+    assert (june["amount"], june["balance"]) == ("0.40", "0.66"), "the legs of May are left out, and counted"
     assert "microsoft:receivable:invoiced:openai" in printed(work, "books", "journal", "--period", "2026-05")
     _, errors, _ = loader.load_string(printed(work, "export", "beancount"))
     assert errors == []
