@@ -47,6 +47,16 @@ base: {sellers: [vendor]}
 source: [contract]
 ```
 """
+# Verified on 16 January, told on 3 February: the share, and its minimum, ended after 15 of 31 days.
+MILESTONE = """---
+id: facts
+title: What happened
+---
+
+```yaml facts
+- {kind: milestone, effective: 2026-01-16, recorded: 2026-02-03, source: [contract], says: It was verified.}
+```
+"""
 BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
 assistant,,,,input_tokens,2026-01-01,,2026-01-01,2.00,ours
 assistant,,,,input_tokens,2026-01-15,,2026-02-03,1.00,a late notice
@@ -58,23 +68,31 @@ def known(day: str, *books: Path) -> PriceTable:
 
 
 # known when January is settled → why it cannot be closed in July
-CASES = [("amendment", "the agreement changed after it was settled"), ("price", "prices or rates changed after")]
+CASES = [
+    ("amendment", "the agreement changed after it was settled"),
+    ("price", "prices or rates changed after"),
+    ("fact", "facts"),
+]
+# What January comes to with it
+AMOUNTS = {"amendment": "40.00", "price": "25.00", "fact": "12.10"}
 
 
 @pytest.mark.parametrize(("came", "why"), CASES, ids=[case[0] for case in CASES])
 def test_what_was_at_hand_and_became_known_since_is_settled_first(tmp_path: Path, came: str, why: str) -> None:
     home, folder, book = Home(tmp_path / "home").make(), tmp_path / "agreement", tmp_path / "book.csv"
-    share_agreement(folder, SHARE)
+    share_agreement(folder, SHARE + ("until: milestone\n" if came == "fact" else ""))
     if came == "amendment":
         (folder / "A2.md").write_text(RETROACTIVE)
+    if came == "fact":
+        (folder / "facts.md").write_text(MILESTONE)
     book.write_text(BOOK if came == "price" else "\n".join(BOOK.splitlines()[:2]) + "\n")
     opened = open_agreement(folder)
     settled = settle_month(home, opened, known("2026-02-01", book), "2026-01", (), {})
     assert [str(share.amount) for share in settled.shares] == ["25.00"]
+    assert settled.inputs.known_at == str(KnownAt.end_of(date(2026, 2, 1))), "what came later was left out"
     with pytest.raises(InvalidInput, match=why):
         close_month(home, "2026-01", TODAY)
     settled = settle_month(home, opened, known("2026-02-04", book), "2026-01", (), {})
-    assert [str(share.amount) for share in settled.shares if share.amount] == [
-        "40.00" if came == "amendment" else "25.00"
-    ]
+    assert [str(share.amount) for share in settled.shares if share.amount] == [AMOUNTS[came]]
+    assert settled.inputs.known_at == str(KnownAt.everything())
     close_month(home, "2026-01", TODAY)
