@@ -102,6 +102,16 @@ def test_a_share_that_ends_within_a_month_is_due_for_its_days() -> None:
     assert cumulative(one) == {"2026-01": "20.00", "2026-02": "82.00", "2026-03": "102.00"}
 
 
+def test_a_share_that_begins_after_the_last_settled_month_is_due_from_its_first_day() -> None:
+    before = share(end=date(2026, 3, 22))
+    after = share("A2.share", begin=date(2026, 3, 22))
+    past = months(sales("100", "310"), before, after)
+    found = forecast(past, (before, after), read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
+    [one] = [outlook for outlook in found.outlooks if outlook.term == "A2.share"]
+    # Ten of March's 31 days: a base of 100; then 310 a month.
+    assert list(cumulative(one).items())[:2] == [("2026-03", "20.00"), ("2026-04", "82.00")]
+
+
 def test_low_middle_and_high_are_told_apart() -> None:
     of = share(cap="USD 100")
     one = ahead(months(sales("100"), of), of, growth=assumed_growth(D("-0.5"), D(0), D(1)))
