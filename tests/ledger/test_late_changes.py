@@ -379,6 +379,7 @@ def test_a_line_of_disputed_sales_alone_is_stated_with_what_is_at_stake(amount: 
     assert [str(each) for each in (line.amount, line.disputed, line.base, line.requests)] == ["0", amount, "0", "0"]
     [change] = changes(closed, disputed, stated(closed))
     assert [str(each) for each in (change.amount, change.old_disputed, change.new_disputed)] == ["0", "0", amount]
+    assert (change.payer, change.payee) == (at_stake.payer, at_stake.payee)
     assert change.causes == ("a dispute was opened",)
     [ended] = changes(disputed, closed, stated(disputed))
     assert ended.causes == ("a dispute was resolved",)
