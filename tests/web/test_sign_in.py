@@ -107,13 +107,13 @@ def test_the_cookie_of_a_session_is_described(stranger: TestClient) -> None:
 
 
 # The address of the pages | what keeps their cookie from others, behind a proxy with TLS and without
-ADDRESSES = [
+COOKIES = [
     ("https://pages.example", ["HttpOnly", "Max-Age=43200", "Path=/", "SameSite=lax", "Secure"]),
     ("http://127.0.0.1:8401", ["HttpOnly", "Max-Age=43200", "Path=/", "SameSite=lax"]),
 ]
 
 
-@pytest.mark.parametrize(("address", "kept_by"), ADDRESSES)
+@pytest.mark.parametrize(("address", "kept_by"), COOKIES)
 def test_no_script_and_no_other_site_gets_the_cookie(stranger: TestClient, address: str, kept_by: list[str]) -> None:
     stranger.base_url = address
     assert sorted(signed_in(stranger, "anna").split("; ")[1:]) == kept_by
