@@ -281,8 +281,6 @@ def tools_needed(
     bits = 0
     for tool in listed:
         kind = tool.type or ""
-        if _acts_for_account(tool):
-            raise NotOffered(f"{path!r} {_WITH_OUR_IDENTITY}", path)
         if kind == "function":
             bits |= _TOOLS
             if tool.strict or (tool.function is not None and tool.function.strict):
@@ -296,6 +294,8 @@ def tools_needed(
             more, brings = tools_needed(tool.tools, f"{path}.tools", grouped=True)
             bits, unbounded = bits | more, unbounded or brings
         else:
+            if _acts_for_account(tool):
+                raise NotOffered(f"{path!r} {_WITH_OUR_IDENTITY}", path)
             # Tools that the cloud runs are named with a version at their end.
             for beginning, bit in _HOSTED:
                 if kind.startswith(beginning):
