@@ -18,7 +18,7 @@ import threading
 import time
 from asyncio import AbstractEventLoop
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -53,7 +53,7 @@ from clauseway.gateway.process.logs import LogQueue, model_of
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.targets import CallTarget
-from clauseway.gateway.wire.operations import OPERATIONS, OWN_REQUESTS, OWN_USAGE
+from clauseway.gateway.wire.operations import OPERATIONS, OWN_REQUESTS, OWN_USAGE, Operation
 from clauseway.metering import Unit
 from clauseway.values import VERSION
 
@@ -128,21 +128,6 @@ _DURATION_BOUNDS = (
     81.92,
 )
 _Attributes = dict[str, str | bool | int | float]
-# By operation: nothing is kept of a request for them. Its own path may name an identifier, or what a
-# client wrote for a model, and its host is the client's word: neither is told.
-_ROUTES: Final[Mapping[str, _Attributes]] = {
-    operation.name: {
-        "http.request.method": operation.method.decode(),
-        "http.route": f"/v1{operation.path.replace(b'%b', b'{id}').decode()}",
-    }
-    for operation in OPERATIONS
-} | {
-    operation.name: {
-        "http.request.method": operation.method.decode(),
-        "http.route": operation.path.decode(),
-    }
-    for operation in (OWN_USAGE, OWN_REQUESTS)
-}
 _MODEL_CHARACTERS_MAX = 256  # a cloud may write anything there
 
 
@@ -540,6 +525,20 @@ def _error_of(failed: EndedAttempt) -> str:
 
 def _usage(units: Units) -> _Attributes:
     return {_USAGE[unit]: count for unit, count in units if unit in _USAGE}
+
+
+def _route(operation: Operation) -> _Attributes:
+    path = operation.path.replace(b"%b", b"{id}").decode()
+    return {
+        "http.request.method": operation.method.decode(),
+        "http.route": path if operation in _OWN else f"/v1{path}",
+    }
+
+
+# By operation: nothing is kept of a request for them. Its own path may name an identifier, or what a
+# client wrote for a model, and its host is the client's word: neither is told.
+_OWN: Final = (OWN_USAGE, OWN_REQUESTS)
+_ROUTES: Final = {operation.name: _route(operation) for operation in (*OPERATIONS, *_OWN)}
 
 
 _MEASURED = (
