@@ -69,6 +69,15 @@ def test_ten_percent_a_month() -> None:
     assert one.growth.is_assumed
 
 
+def test_growth_from_nothing_is_told() -> None:
+    """A month without usage was settled last: zeros for years would be taken for a forecast."""
+    of = share()
+    past = [*months(sales("500"), of), settled(sales("500"), month("2026-02"), of)]
+    one = ahead(past, of, growth=assumed_growth(D("0.1"), D("0.1"), D("0.1")))
+    assert {month.due.mid for month in one.months} == {D("100.00")}
+    assert one.growth.method.endswith("; the base of 2026-02, the last one, is 0, so nothing grows from it")
+
+
 def test_the_cap_and_what_it_saves() -> None:
     # 100 a month of 20 % is 20.00: cumulative 20, 40, then 60, 80, clipped at 70.
     of = share(cap="USD 70")
