@@ -246,7 +246,7 @@ class _Ahead:
         # The future: growth, from the level of the last full settled month.
         history = _history(share, shares, settled)
         self.level = history[-1][1] if history else _ZERO
-        self.growth = _told_of_nothing(growth, history) if growth else _drawn(share, history)
+        self.growth = _from_nothing(growth, history) if growth else _drawn(share, history)
         self.is_drawn = growth is None
         self.months = _months(self.first, self.end)
 
@@ -636,13 +636,13 @@ def assumed_growth(low: Decimal, mid: Decimal, high: Decimal) -> Growth:
     return Growth(low=low, mid=mid, high=high, is_assumed=True, method=method)
 
 
-def _told_of_nothing(growth: Growth, history: Sequence[tuple[Interval, Decimal]]) -> Growth:
+def _from_nothing(growth: Growth, history: Sequence[tuple[Interval, Decimal]]) -> Growth:
     """Return an assumed growth; where it begins at a month without a base, it says so."""
     if not history or history[-1][1]:
         return growth
     month = _named(history[-1][0].begin)
-    told = f"{growth.method}; the base of {month}, the last one, is 0, so nothing grows from it"
-    return msgspec.structs.replace(growth, method=told)
+    method = f"{growth.method}; the base of {month}, the last one, is 0, so nothing grows from it"
+    return msgspec.structs.replace(growth, method=method)
 
 
 def _months(first: date, end: date) -> list[tuple[Interval, Interval]]:

@@ -229,8 +229,8 @@ def level_of(event: str) -> str:
 
 def as_json(line: LogLine) -> bytes:
     level = level_of(line.event)
-    told = {"time": _time(line.time_ns), "level": level, "event": line.event, **line.facts}
-    return msgspec.json.encode(told) + b"\n"
+    members = {"time": _time(line.time_ns), "level": level, "event": line.event, **line.facts}
+    return msgspec.json.encode(members) + b"\n"
 
 
 def as_text(line: LogLine) -> bytes:
