@@ -172,7 +172,8 @@ def pytest_configure(config: pytest.Config) -> None:
         stack = ExitStack()
         config.add_cleanup(stack.close)
         # One below: pytest makes its folder anew, and the lock is on this one.
-        config.option.basetemp = stack.enter_context(memory_folder("tests-", ROOM_BYTES)) / "t"
+        folder = stack.enter_context(memory_folder("clauseway-tests-", ROOM_BYTES, programs=True))
+        config.option.basetemp = folder / "t"
 
 
 @pytest.hookimpl(wrapper=True)

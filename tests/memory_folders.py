@@ -12,15 +12,17 @@ MEMORY = Path("/dev/shm")
 
 
 @contextmanager
-def memory_folder(prefix: str, room_bytes: int = 0) -> Iterator[Path]:
+def memory_folder(prefix: str, room_bytes: int = 0, *, programs: bool = False) -> Iterator[Path]:
     """Make a folder for as long as this lasts: in memory where there is so much room, unless TMPDIR names a place, else
-    where temporary files lie.
+    where temporary files lie. `programs` shall run from it, which some containers forbid in memory.
 
     Its process holds a lock on it, which ends with the process, however that ends: then the next folder of that
     prefix takes its place.
     """
-    has_room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= room_bytes
-    parent = MEMORY if has_room and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
+    serves = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= room_bytes
+    if programs and serves and os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        serves = False
+    parent = MEMORY if serves and "TMPDIR" not in os.environ else Path(tempfile.gettempdir())
     with _locked(parent):  # nobody looks between the making of a folder and its lock
         _remove_abandoned(parent, prefix)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

@@ -105,7 +105,7 @@ def test_a_module_stays_in_one_process_and_the_long_ones_begin(tmp_path: Path) -
     )
     ran = re.findall(r"^\[(gw\d)\] .* PASSED .*test_(\w)\.py", answer.stdout, re.MULTILINE)
     assert len(ran) == 25, answer.stdout
-    (folder,) = [place for place in Path(where.read_text()).parents if place.name.startswith("tests-")]
+    (folder,) = [place for place in Path(where.read_text()).parents if place.name.startswith("clauseway-tests-")]
     assert folder.parent in (MEMORY, Path(tempfile.gettempdir()))
     assert not folder.exists()
     processes = [{process for process, module in ran if module == name} for name in "bcd"]
