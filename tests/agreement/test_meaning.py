@@ -11,8 +11,10 @@ from small_agreement import DOCUMENTS
 
 from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.formatting import format_document
+from clauseway.agreement.language.meaning import meaning_of
 from clauseway.app.agreements.explaining import DecisionVerification, Explanation, explain, verify
 from clauseway.app.opening.library import OpenAgreement, open_agreement
+from terms_at_hand import documents, reading
 
 
 def opened(folder: Path, documents: dict[str, str]) -> OpenAgreement:
@@ -70,6 +72,16 @@ def test_an_edit_of_the_meaning(tmp_path: Path, name: str, before: str, after: s
     done = verified(tmp_path, name, before, after)
     assert not done.same
     assert "agreement" in [one.what for one in done.differences]
+
+
+def test_a_deadline_is_meant() -> None:
+    meant = []
+    for days in (30, 31, 30):
+        texts = documents("id: t\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nuntil: late")
+        late = f"events:\n  late: {{says: It is late., source: [T], after: milestone, days: {days}}}\nrules:"
+        texts["agreement.md"] = texts["agreement.md"].replace("rules:", late, 1)
+        meant.append(meaning_of(reading(texts).agreement))
+    assert meant[0] == meant[2] != meant[1]
 
 
 def test_formatting_changes_no_meaning(tmp_path: Path) -> None:
