@@ -108,7 +108,8 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 # A name as DNS takes it (RFC 1035, 2.3.4), with the underscore that private networks use too.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _HOST_CHARACTERS_MAX = 253
-# What stands in the line of a request: `urlsplit` drops tabs and ends of lines, and keeps spaces.
+# Characters that break the line of a request: `urlsplit` drops tabs and ends of lines, and
+# keeps spaces.
 _VISIBLE = re.compile(r"[!-~]+")
 
 

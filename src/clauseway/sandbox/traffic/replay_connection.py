@@ -26,7 +26,7 @@ NOT_HTTP: Final = "not_http"
 
 
 class ReplayAnswer(msgspec.Struct):
-    """What came of an answer; names of headers are in lower case.
+    """An answer, or how it failed; names of headers are in lower case.
 
     `status` is 0 where no answer began. `failure` is a name and a sentence, both empty where the
     answer came whole.
@@ -42,7 +42,7 @@ class ReplayAnswer(msgspec.Struct):
 
 
 class GatewayAddress(msgspec.Struct, frozen=True):
-    """Where a gateway listens, and the path of its API; `tls` is None for plain HTTP."""
+    """The place at which a gateway listens, and the path of its API; `tls` is None for plain HTTP."""
 
     host: str
     port: int
@@ -56,7 +56,7 @@ class GatewayAddress(msgspec.Struct, frozen=True):
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
-            # What stands in the head of a request may break it nowhere.
+            # It stands in the head of each request, and may break it nowhere.
             (parts.netloc + parts.path).encode("ascii")
             usable = parts.scheme in _PORTS and host and url.isprintable() and " " not in url
         except ValueError:

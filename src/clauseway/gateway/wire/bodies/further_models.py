@@ -52,7 +52,7 @@ FURTHER_HOSTS: Final = ("provider", "providerOptions", "api_base", "base_url")
 # LiteLLM's: members that take the place of those at the top. Google's has one of its own, `google`.
 _EXTRA_BODY: Final = "extra_body"
 _GOOGLE: Final = "google"
-# What Google keeps of a prompt, under a name on the account.
+# Members that name a prompt kept by Google, on the account.
 _KEPT: Final = ("cached_content", "cachedContent")
 FURTHER: Final = frozenset((*FURTHER_MODELS, *FURTHER_HOSTS, _EXTRA_BODY))
 _OBJECT: Final = ord("{")
