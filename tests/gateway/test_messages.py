@@ -679,7 +679,8 @@ FOREIGN_ERRORS = {
     '{"detail":[{"msg":"No."}]}': '{"detail":[{"msg":"No."}]}',
     '{"errors":[{"message":"No."}]}': '{"errors":[{"message":"No."}]}',
     "No.": "No.",
-    "": "",
+    "": "The cloud answered HTTP 400 without a word.",
+    "\r\n": "The cloud answered HTTP 400 without a word.",
 }
 
 

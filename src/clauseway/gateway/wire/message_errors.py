@@ -33,7 +33,8 @@ _REQUEST_ID: Final = b"\r\nrequest-id: "
 
 def in_message_shape(status: int, body: bytes, request_id: str = "") -> bytes:
     """Return an error's body as clients of the Messages format read it; one that is in its shape
-    already stays as it is. Where a body has no sentence, the body itself is the message.
+    already stays as it is. Where a body has no sentence, the body itself is the message; where there
+    is none, the status is.
     `request_id` is whoever answered's name of the request; empty where it has none."""
     members = members_in(body)
     error = members.get("error")
@@ -43,7 +44,8 @@ def in_message_shape(status: int, body: bytes, request_id: str = "") -> bytes:
     fields = error if isinstance(error, dict) else {}
     message = fields.get("message") or error or members.get("message")
     if not isinstance(message, str):
-        message = body[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
+        shown = body[:_SHOWN_BYTES_MAX].decode("utf-8", "replace")
+        message = shown if shown.strip() else f"The cloud answered HTTP {status} without a word."
     return error_message(status, message, _word(fields, "code"), _word(fields, "param"), request_id)
 
 
