@@ -137,5 +137,12 @@ def write_lost(spool: SpoolWriter, attempts: list[OpenAttempt]) -> None:
         spool.append(record, buyer, deployment, ruling)
 
 
+def main(arguments: list[str]) -> int:
+    """End the journal at one path, whose identifiers are in the index at another. Raises OSError."""
+    journal, index = map(Path, arguments)
+    asyncio.run(end_journal(journal, index))
+    return 0
+
+
 if __name__ == "__main__":
-    asyncio.run(end_journal(Path(sys.argv[1]), Path(sys.argv[2])))
+    sys.exit(main(sys.argv[1:]))
