@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import openai
 import pytest
 import trustme
@@ -442,6 +443,22 @@ def test_what_another_session_prepared_is_not_known(rig: Rig) -> None:
         second.send(message(previous_response_id=prepared))
         (refused,) = until_end(second)
         assert refused["error"]["code"] == "previous_response_not_found"
+
+
+def test_input_is_kept_for_a_key_that_is_known(rig: Rig) -> None:
+    start(rig)
+    with opened(rig.url, SECRET) as session:
+        session.send(message(generate=False))
+        assert "response" in until_end(session)[-1]
+        plan = rig.plan(settings=Settings(limits=Limits()))
+        rig.write_plan(msgspec.structs.replace(plan, keys=plan.keys[1:]))
+
+        def refused() -> bool:
+            session.send(message(generate=False))
+            (*_, last) = until_end(session)
+            return bool(last.get("status") == 401 and last["error"]["code"] == "invalid_api_key")
+
+        eventually(refused)
 
 
 def test_what_is_kept_may_be_no_longer_than_a_body(rig: Rig) -> None:

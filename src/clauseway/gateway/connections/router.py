@@ -364,6 +364,10 @@ class Router:
         lifecycle.shortage = shortage
         return lifecycle
 
+    def check_key(self, incoming: Incoming) -> None:
+        """Check the key of what asks no cloud. Raise Refused."""
+        self._customer_of(incoming, self._shared.tables)
+
     def admit(self, incoming: Incoming) -> None:
         """Check the key of a WebSocket's handshake, which counts as a frame. Raise Refused."""
         customer = self._customer_of(incoming, self._shared.tables)
