@@ -180,22 +180,13 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
     problems: list[Problem] = []
     listings: list[Listing] = []
     rows = csv_rows(StringIO(text, newline=""))
-    heading = next(rows, CsvRow(1, 1, [])).cells
-    _check_columns(heading, name)
+    heading = next(rows, CsvRow(1, 1, []))
+    refuse_any(_not_csv(heading, name))
+    _check_columns(heading.cells, name)
     for row in rows:
-        if row.problem:
-            remedy = "Give a CSV as spreadsheets write it, in UTF-8; close each quotation mark."
-            problems.append(
-                Problem(
-                    what="not valid CSV",
-                    why=row.problem,
-                    where=name,
-                    line=row.first,
-                    remedy=remedy,
-                )
-            )
-        elif row.cells:
-            cells = dict(zip(heading, row.cells, strict=False))
+        problems += _not_csv(row, name)
+        if row.cells:
+            cells = dict(zip(heading.cells, row.cells, strict=False))
             read = _listing(cells, name, row.last, problems)
             if read is not None:
                 listings.append(read)
@@ -206,6 +197,16 @@ def read_listings(name: str, text: str) -> tuple[Listing, ...]:
         for listing in _with_opening(listings)
         if _OPENAI.match(listing.product) and not listing.model.startswith("~")
     )
+
+
+def _not_csv(row: CsvRow, name: str) -> list[Problem]:
+    """Return why the lines of a row are no CSV, where they are none."""
+    if not row.problem:
+        return []
+    remedy = "Give a CSV as spreadsheets write it, in UTF-8; close each quotation mark."
+    return [
+        Problem(what="not valid CSV", why=row.problem, where=name, line=row.first, remedy=remedy)
+    ]
 
 
 def _check_columns(names: Iterable[str], name: str) -> None:

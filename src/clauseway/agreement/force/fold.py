@@ -3,9 +3,9 @@
 A term begins with its amendment. It ends by its own `until` or `through`, or by a change in a later
 amendment. Of the changes in effect on the day, the one concluded last holds, and replaces earlier
 changes of the same end. A term that had ended when a change took effect stays ended; a change that
-takes effect on the same day had not ended it. An amendment
-that was rescinded before it took effect never takes effect. Events may begin or end a term, or let
-it hold and pause in turn: the term has a state for each stretch on which it holds.
+takes effect on the same day had not ended it. An amendment that was rescinded before it took effect
+never takes effect. Events may begin or end a term, or let it hold and pause in turn: the term has a
+state for each stretch on which it holds.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -55,8 +55,8 @@ def command(
         check_unread(
             context, dict.fromkeys(("begin", "end"), "a request's own id says where it is")
         )
-    bounded = "" if begin or end else "; --from and --until name days"
-    tell = progress_on_stderr("file", f"looked through{bounded}")
+    fewer = "" if begin or end else "; with --from and --until they are fewer"
+    tell = progress_on_stderr("file", f"looked through{fewer}")
     request = one_request(home_at(home), request_id, days_given(begin, end), tell)
 
     def show() -> None:

@@ -85,20 +85,21 @@ def _lasting(
         if act.action == closed.action and _is_inside(sheet.case, state, act)
     ]
     # A right that holds on the first of these days brings nothing back: a term forbids it all the same.
-    holding = {
-        state.term.id
-        for table in tables
-        for sheet in table.sheets()
-        if sheet.day == closed.since
-        for states in sheet.case.by_kind.values()
-        for state in states
-        if state.in_force
-    }
+    cases = [
+        sheet.case for table in tables for sheet in table.sheets() if sheet.day == closed.since
+    ]
+    holding = set().union(*map(_in_force, cases))
     return msgspec.structs.replace(
         closed,
         until=_until(closed, inside_it, facts),
         rights=tuple(sorted(_rights(inside_it) - holding)),
     )
+
+
+def _in_force(case: Case) -> set[str]:
+    """Return the terms that are in force in a case."""
+    states = chain.from_iterable(case.by_kind.values())
+    return {state.term.id for state in states if state.in_force}
 
 
 def _rights(inside_it: Iterable[tuple[Case, Act]]) -> set[str]:

@@ -135,30 +135,27 @@ class _Strict(msgspec.Struct, gc=False):
     strict: bool | None = None
 
 
-class _Tool(msgspec.Struct, gc=False):
-    """A tool as chat completions (`function: {…}`) and Responses (flat) write it; a namespace has
-    `tools` of its own. `project_connection_id`: Foundry calls a server with what its project holds;
-    `connector_id`: the cloud calls what it knows by that name; `tunnel_id`: what OpenAI reaches
-    through a tunnel of the account."""
+class _Typed(msgspec.Struct, gc=False):
+    """The members by which a tool is judged, also where it cannot be read whole: nothing else that it
+    says can hide what it is.
+
+    A namespace has `tools` of its own. `project_connection_id`: Foundry calls a server with what its
+    project holds; `connector_id`: the cloud calls what it knows by that name; `tunnel_id`: what
+    OpenAI reaches through a tunnel of the account."""
 
     type: str | None = None
     project_connection_id: msgspec.Raw = ABSENT
     connector_id: msgspec.Raw = ABSENT
     tunnel_id: msgspec.Raw = ABSENT
+    tools: msgspec.Raw = ABSENT
+
+
+class _Tool(_Typed, gc=False):
+    """A tool as chat completions (`function: {…}`) and Responses (flat) write it."""
+
     strict: bool | None = None
     function: _Strict | None = None
     execution: str | None = None
-    tools: msgspec.Raw = ABSENT
-
-
-class _Typed(msgspec.Struct, gc=False):
-    """A tool that cannot be read whole: nothing else that it says can hide what it is."""
-
-    type: str | None = None
-    project_connection_id: msgspec.Raw = ABSENT
-    connector_id: msgspec.Raw = ABSENT
-    tunnel_id: msgspec.Raw = ABSENT
-    tools: msgspec.Raw = ABSENT
 
 
 class _Drawing(msgspec.Struct, gc=False):
@@ -267,16 +264,7 @@ def tools_needed(
         listed, unbounded = _decode_tools(tools), False
     except NOT_JSON:
         typed = each_readable(tools, _decode_typed)
-        listed = [
-            _Tool(
-                each.type,
-                each.project_connection_id,
-                each.connector_id,
-                each.tunnel_id,
-                tools=each.tools,
-            )
-            for each in typed
-        ]
+        listed = [_Tool(**msgspec.structs.asdict(each)) for each in typed]
         unbounded = stated(tools)
     bits = 0
     for tool in listed:
