@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.body_errors import BadBody, RepeatedMember
 from clauseway.gateway.wire.web_socket_turns import (
     EventReader,
     PreparedInput,
@@ -75,6 +75,33 @@ REFUSED: list[tuple[bytes, str, str]] = [
         "The input of a steering is a text or a list.",
     ),
 ]
+
+
+# A member that the session or the POST reads, as it stands twice in a message.
+TWICE: list[tuple[str, str]] = [
+    ("model", '"model":"b"'),
+    ("model", '"mod\\u0065l":"b"'),
+    ("type", '"type":"response.create"'),
+    ("input", '"input":"Hi","input":[]'),
+    ("previous_response_id", '"previous_response_id":"prep_1","previous_response_id":"resp_1"'),
+    ("max_output_tokens", '"max_output_tokens":9,"max_output_tokens":90'),
+    ("stream_id", '"stream_id":"a","stream_id":"b"'),
+    ("generate", '"generate":false,"generate":true'),
+    ("background", '"background":true,"background":false'),
+    ("fallbacks", '"fallbacks":["x"],"fallbacks":null'),
+]
+
+
+@pytest.mark.parametrize(("member", "written"), TWICE)
+def test_a_member_that_is_read_and_stands_twice_is_refused_as_over_post(member: str, written: str) -> None:
+    with pytest.raises(RepeatedMember) as refused:
+        request_of(b"%b,%b}" % (sent()[:-1], written.encode()), PREPARED)
+    assert refused.value.param == member
+
+
+def test_a_member_that_nobody_reads_may_stand_twice() -> None:
+    request = request_of(b'%b,"temperature":0,"temperature":1}' % sent()[:-1])
+    assert isinstance(request, SessionRequest)
 
 
 @pytest.mark.parametrize(("message", "member", "words"), REFUSED)

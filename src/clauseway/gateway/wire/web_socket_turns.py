@@ -16,8 +16,9 @@ import msgspec
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.wire.bodies.body_errors import BadBody
 from clauseway.gateway.wire.bodies.decoding import why_not_json
-from clauseway.gateway.wire.bodies.members import decode_members
+from clauseway.gateway.wire.bodies.members import members_once
 from clauseway.gateway.wire.bodies.needs import ABSENT
+from clauseway.gateway.wire.bodies.requests import READ_OF_RESPONSES
 from clauseway.gateway.wire.sse import data_of, end_of_events, events_in, type_in_line
 from clauseway.values import NOT_JSON
 
@@ -26,6 +27,9 @@ _decode_text: Final = msgspec.json.Decoder(str | None).decode
 _TYPE: Final = b'"response.create"'
 _TRUE: Final = msgspec.Raw(b"true")
 _NULL: Final = msgspec.Raw(b"null")
+# A message is written anew for the cloud, which would hide from the POST's own check that a member
+# stood twice.
+_READ: Final = READ_OF_RESPONSES | {"type", "stream_id", "generate"}
 _LANE_MAX: Final = 200
 # The last event of a turn: whoever hears it sends the next one.
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
@@ -90,7 +94,7 @@ def request_of(
 ) -> SessionRequest | SessionPreparation | SessionSteering:
     """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody."""
     try:
-        members = decode_members(message)
+        members = members_once(message, _READ)
     except msgspec.ValidationError as error:
         raise BadBody(f"The message is no JSON object: {error}.") from None
     except NOT_JSON as error:

@@ -150,6 +150,12 @@ class _TypedMembers:
         return properties
 
 
+def names_read(kind: type[DecodedBody], *read_later: str) -> frozenset[str]:
+    """Return the members that are read of a body of this kind. `read_later` are those that `needs`
+    reads beside the fields of `kind`."""
+    return frozenset((*cast(type[msgspec.Struct], kind).__struct_fields__, *read_later)) | FURTHER
+
+
 def reader_of(
     kind: type[DecodedBody],
     noun: str,
@@ -161,7 +167,7 @@ def reader_of(
     fields = msgspec.structs.fields(cast(type[msgspec.Struct], kind))
     typed = frozenset([field.name for field in fields])
     typed_members = _TypedMembers(kind, typed)
-    read = typed.union(read_later, FURTHER)
+    read = names_read(kind, *read_later)
     nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
 
     def decode_body(body: bytes, _content_type: bytes) -> RequestProperties:

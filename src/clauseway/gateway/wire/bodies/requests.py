@@ -13,7 +13,7 @@ import msgspec
 
 from clauseway.catalog import BITS, Capability
 from clauseway.gateway.wire.bodies.body_errors import BadBody, FurtherModel, NotOffered
-from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, reader_of
+from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties, names_read, reader_of
 from clauseway.gateway.wire.bodies.further_models import FURTHER, refuse_further_field
 from clauseway.gateway.wire.bodies.identifiers import containers_in, identifiers_in
 from clauseway.gateway.wire.bodies.item_references import items_named_in, sounds_named_in
@@ -409,6 +409,8 @@ NOTHING_ASKED = RequestProperties(PlainRequest())
 decode_chat = reader_of(ChatRequest, "chat completion", "messages")
 decode_completion = reader_of(CompletionRequest, "completion")
 decode_responses = reader_of(ResponsesRequest, "Responses", "input")
+# For messages of a WebSocket, which are rewritten before they are read as a body.
+READ_OF_RESPONSES: Final = names_read(ResponsesRequest, "input")
 decode_plain = reader_of(PlainRequest, "JSON")
 decode_picture = reader_of(DrawingRequest, "JSON")
 decode_batch = reader_of(BatchRequest, "batch")
