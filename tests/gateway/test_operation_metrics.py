@@ -1,6 +1,10 @@
 """Figures for Prometheus: read by its own parser, on a port that tenants do not reach."""
 
+import asyncio
+import io
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -10,8 +14,23 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from awaiting import eventually
-from clauseway.gateway.plan import Budget
-from clauseway.gateway.plan.settings import Settings, Telemetry
+from clauseway.gateway.budgets.allowances import Allowances
+from clauseway.gateway.budgets.leases import LocalLeaseServer
+from clauseway.gateway.clouds import Credential
+from clauseway.gateway.plan import Auth, Budget
+from clauseway.gateway.plan.clock import system_clock
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Log, Settings, Telemetry
+from clauseway.gateway.process.journals import open_journal
+from clauseway.gateway.process.logs import LogQueue
+from clauseway.gateway.process.metrics import Figures, MetricsPage
+from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.gateway.request.shared import Shared, Worker
+from clauseway.gateway.routing.choices import Candidate
+from clauseway.gateway.routing.health import Health
+from clauseway.metering import Buyer, Unit
+from clauseway.values import VERSION
+from selection_rig import Bench, deployment, plan
 
 AZURE = {"cloud": "azure", "seller": "openai", "region": "eastus", "deployment": "azure-1"}
 AWS = {"cloud": "aws", "seller": "openai", "region": "eastus", "deployment": "aws-1"}
@@ -52,14 +71,20 @@ def samples(rig: Rig) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     """(name, labels) → value, as Prometheus' own parser reads it."""
     answer = httpx.get(f"http://127.0.0.1:{rig.ports['metrics']}/metrics", timeout=PATIENCE_S)
     assert answer.headers["content-type"].startswith("text/plain")
+    return samples_in(answer.text)
+
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def samples_in(text: str) -> Samples:
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in parse_text(answer.text)
+        for family in parse_text(text)
         for sample in family.samples
     }
 
 
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 CHAT = {"product": "api.stateless", "operation": "chat"}
 
 
@@ -151,3 +176,132 @@ def test_tenants_do_not_reach_it_and_openmetrics_is_spoken(rig: Rig) -> None:
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
     families = parse_openmetrics(answer.text)  # type: ignore[no-untyped-call]
     assert {family.name for family in families} >= {"clauseway_requests", "process_cpu_seconds"}
+
+
+BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
+DURATION = "clauseway_request_duration_seconds"
+# Requests that ended: at which deployment, by which operation, with which status, after how many microseconds, with how
+# many tokens in, and for how many picodollars.
+ENDED = [
+    ("kept", "chat", 200, 127, 21, 1_000_000),
+    ("kept", "chat", 200, 128, 21, 2_000_000),
+    ("kept", "chat", 400, 200_000_000, 0, 0),
+    ("kept", "responses", 200, 1000, 7, 4_000_000),
+    # Of a plan before this.
+    ("gone", "chat", 200, 1000, 5, 0),
+    ("", "chat", 404, 1000, 0, 0),
+]
+KEPT = {"cloud": "azure", "seller": "microsoft", "region": "r-2", "deployment": "kept"}
+BARE = {"cloud": "azure", "seller": "openai", "region": "r-1", "deployment": "bare"}
+GONE = {"cloud": "", "seller": "", "region": "", "deployment": "gone"}
+
+
+async def figures_of_one_process(folder: Path) -> Samples:
+    """The figures once all of `ENDED` have ended, of which nobody knows a budget yet."""
+    loop = asyncio.get_running_loop()
+    targets = [
+        deployment("kept", seller="microsoft", region="r-2", auth=Auth(kind="file")),
+        deployment("bare", auth=Auth(kind="file")),
+    ]
+    served = plan(targets, budgets=(Budget(id="b1", whose="acme"),))
+    bench = Bench(served)
+    gone = Bench(plan([deployment("gone")])).target("gone")
+    at = {target.name: target for target in (*bench.tables.targets, gone)}
+    at["kept"].present(Credential(kind="bearer", secret="s", expires_s=1_900_000_000))
+    allowances = Allowances(LocalLeaseServer())
+    allowances.reload(served)
+    journal = open_journal(folder, None, loop)
+    shared = Shared(
+        loop,
+        bench.tables,
+        journal.spool,
+        system_clock,
+        Limits(),
+        journal.boot,
+        allowances,
+        journal.resource_index,
+        Worker(),
+    )
+    for name, operation, code, duration_us, tokens, picodollars in ENDED:
+        candidate = Candidate(at[name], 1, b"", "d-1", "permitted") if name else None
+        explanation = RequestExplanation(
+            event_ns=1,
+            buyer=BUYER,
+            operation=operation,
+            model="gpt-5.5",
+            skipped=(),
+            attempted=(),
+            status=code,
+            message="",
+            candidate=candidate,
+            units=((Unit.INPUT_TOKENS, tokens),),
+            charged=picodollars,
+        )
+        shared.counts.finished(explanation, duration_us)
+    shared.in_flight.add(shared.in_flight.use(1, BUYER, Limits()), 300)
+    # A deployment's first model is ejected, its second was.
+    ejected, well_again = Health(), Health()
+    for health in (ejected, well_again):
+        for organisation in ("acme", "rival"):
+            for _ in range(3):
+                health.failed(shared.wheel.now_s, "answered 500", organisation)
+    well_again.succeeded()
+    ejected.omissions["cached_tokens"], well_again.omissions["cached_tokens"] = 2, 1
+    lines = LogQueue(Log(), loop, io.BytesIO())
+    page = MetricsPage(Figures(shared, {("kept", "m-1"): ejected, ("kept", "m-2"): well_again}, lines), "127.0.0.1")
+    shown = samples_in(page.own().decode())
+    lines.close()
+    shared.wheel.stop()
+    await journal.spool.close()
+    journal.resource_index.close()
+    return shown
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    return asyncio.run(figures_of_one_process(tmp_path_factory.mktemp("figures")))
+
+
+ABSENT = None
+PRODUCT = {"product": "gpt-5.5"}
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "value"),
+    [
+        ("clauseway_requests_total", {**KEPT, **PRODUCT, "operation": "chat", "status": "200"}, 2),
+        ("clauseway_requests_total", {**GONE, **PRODUCT, "operation": "chat", "status": "200"}, 1),
+        ("clauseway_usage_total", {**KEPT, **PRODUCT, "unit": "input_tokens"}, 21 + 21 + 7),
+        ("clauseway_charged_usd_total", {**KEPT, **PRODUCT}, pytest.approx(7e-6)),
+        # What no cloud answered is not charged.
+        ("clauseway_charged_usd_total", {**dict.fromkeys(KEPT, ""), "product": ""}, ABSENT),
+        # Up to 127 microseconds have seven bits; more than 2^27 microseconds are in no bucket but the last.
+        (f"{DURATION}_bucket", {"cloud": "azure", "operation": "chat", "le": "0.000128"}, 1),
+        (f"{DURATION}_bucket", {"cloud": "azure", "operation": "chat", "le": "0.000256"}, 2),
+        (f"{DURATION}_bucket", {"cloud": "azure", "operation": "chat", "le": "134.217728"}, 2),
+        (f"{DURATION}_bucket", {"cloud": "azure", "operation": "chat", "le": "+Inf"}, 3),
+        (f"{DURATION}_sum", {"cloud": "azure", "operation": "chat"}, pytest.approx(200.000255)),
+        (f"{DURATION}_sum", {"cloud": "azure", "operation": "responses"}, pytest.approx(0.001)),
+        ("clauseway_journal_commit_seconds_bucket", {"le": "3.2e-05"}, 0),
+        ("clauseway_journal_commit_seconds_bucket", {"le": "1.048576"}, 0),
+        ("clauseway_usage_omissions_total", {**KEPT, "part": "cached_tokens"}, 3),
+        ("clauseway_deployment_ejected", KEPT, 1),
+        ("clauseway_ejections_total", KEPT, 2),
+        ("clauseway_bytes_in_flight", {}, 300),
+        ("clauseway_credential", KEPT, 1),
+        ("clauseway_credential", BARE, 0),
+        ("clauseway_credential_expires_timestamp_seconds", KEPT, 1_900_000_000),
+        ("clauseway_credential_expires_timestamp_seconds", BARE, ABSENT),
+        ("clauseway_budget_usd", {"budget": "b1", "whose": "acme"}, ABSENT),
+        ("clauseway_gateway", {"version": VERSION, "agreement": "test"}, 1),
+    ],
+)
+def test_figures_are_summed_over_what_their_labels_do_not_tell(
+    figures: Samples, name: str, labels: dict[str, str], value: Any
+) -> None:
+    assert figures.get((name, frozenset(labels.items()))) == value
+
+
+def test_the_room_of_the_journal_and_the_process_are_among_the_figures(figures: Samples) -> None:
+    for name in ("clauseway_journal_room_bytes", "process_resident_memory_bytes"):
+        assert figures[name, frozenset()] > 0

@@ -1,11 +1,14 @@
 """Spans and metrics as a collector receives them: over OTLP, decoded by OpenTelemetry's own messages."""
 
+import asyncio
 import contextlib
 import http.server
+import io
 import threading
+from asyncio import AbstractEventLoop
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import httpx
 import msgspec
@@ -36,14 +39,26 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from awaiting import eventually
 from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.gateway.plan import Epoch, Plan, Route
-from clauseway.gateway.plan.settings import Settings, Telemetry
+from clauseway.gateway.plan.limits import Limits
+from clauseway.gateway.plan.settings import Log, Settings, Telemetry
 from clauseway.gateway.process.collector_session import CollectorSession
-from clauseway.gateway.process.telemetry import _formerly_too, _parent
+from clauseway.gateway.process.logs import LogQueue
+from clauseway.gateway.process.telemetry import TelemetryWatcher, _formerly_too, _parent
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.gateway.routing.choices import Candidate
+from clauseway.gateway.routing.health import Health
+from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.transport.upstream import Endpoint
+from clauseway.metering import Buyer, Unit
+from clauseway.values import VERSION
+from selection_rig import deployment
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 STATE = "ot=th:c;rv:abcdefabcdefab,vendor=1"
@@ -79,13 +94,13 @@ class Collector(http.server.ThreadingHTTPServer):
 
     def metrics(self) -> dict[str, list[Any]]:
         """Name → data points of the last export."""
+        return {metric.name: list(metric.histogram.data_points) for metric in self.last_metrics()}
+
+    def last_metrics(self) -> list[Metric]:
         last = [ExportMetricsServiceRequest.FromString(body) for path, body in self.bodies if path == "/v1/metrics"][-1]
-        return {
-            metric.name: list(metric.histogram.data_points)
-            for resource in last.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-        }
+        return [
+            metric for resource in last.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics
+        ]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -405,3 +420,300 @@ def test_a_collector_that_is_not_there_is_told() -> None:
         with pytest.raises(requests.RequestException):
             session.post(f"http://127.0.0.1:{port}/v1/traces", data=b"")
         assert session.problem == "Connection refused"
+
+
+BOOT = 0xB007
+BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
+
+
+def candidate(name: str, **changes: Any) -> Candidate:
+    endpoint = Endpoint(f"{name}.example", 8443, cast("AbstractEventLoop", None), Limits())
+    return Candidate(CallTarget(deployment(name, **changes), 1, endpoint, Health()), 1, b"", "d-1", "permitted")
+
+
+FIRST, SECOND = candidate("first"), candidate("second", cloud="aws", seller="amazon", region="r-2")
+ABSENT = "(absent)"
+# Of 21 tokens in, 4 were cached and 3 written to the cache; of 8 out, 2 were thought.
+UNITS = (
+    (Unit.INPUT_TOKENS, 21),
+    (Unit.CACHED_INPUT_TOKENS, 4),
+    (Unit.CACHE_WRITE_TOKENS, 3),
+    (Unit.OUTPUT_TOKENS, 8),
+    (Unit.REASONING_TOKENS, 2),
+)
+USAGE_NAMED = {
+    "gen_ai.usage.input_tokens": 21,
+    "gen_ai.usage.cache_read.input_tokens": 4,
+    "gen_ai.usage.cache_creation.input_tokens": 3,
+    "gen_ai.usage.output_tokens": 8,
+    "gen_ai.usage.reasoning.output_tokens": 2,
+}
+
+
+def ended(outcome: str, status_code: int, duration_us: int, **members: Any) -> EndedAttempt:
+    place = FIRST.target
+    first = EndedAttempt("azure", place.name, outcome, status_code, duration_us, place.product, (), 0)
+    return first._replace(**members)
+
+
+def explained(operation: str = "chat", **members: Any) -> RequestExplanation:
+    defaults = {"event_ns": 1, "buyer": BUYER, "model": "gpt-5.5", "skipped": (), "attempted": (), "message": ""}
+    return RequestExplanation(**{**defaults, "operation": operation, "status": 200, **members})
+
+
+class Told(NamedTuple):
+    """A span: when it begins and ends, in microseconds of its request, its status, and some of its attributes."""
+
+    begin_us: int
+    end_us: int
+    attributes: dict[str, Any]
+    is_error: bool = False
+
+
+class Finished(NamedTuple):
+    """A request that took 1,000 microseconds, and its spans: of its attempts, and its own last."""
+
+    explanation: RequestExplanation
+    spans: list[Told]
+
+
+FINISHED = {
+    "after attempts that ended otherwise": Finished(
+        explained(
+            attempted=(
+                ended("called off", 0, 100, called_off=True, units=((Unit.OUTPUT_TOKENS, 5),)),
+                ended("did not answer", 0, 200),
+                ended("broke off its answer", 200, 300),
+                ended("answered 503", 503, 50),
+            ),
+            candidate=SECOND,
+            candidates=(FIRST, SECOND),
+            units=UNITS,
+            streamed=True,
+            first_content_us=700,
+            model_there="gpt-5.5-of-june",
+        ),
+        [
+            Told(0, 100, {"error.type": "called_off", "gen_ai.usage.output_tokens": 5}, is_error=True),
+            # The model there is what was asked for: no answer says which it was.
+            Told(100, 300, {"error.type": "unavailable", "gen_ai.response.model": "first"}, is_error=True),
+            Told(300, 600, {"error.type": "broken_answer", "clauseway.outcome": "broke off its answer"}, is_error=True),
+            Told(600, 650, {"error.type": "503", "clauseway.deployment": "first"}, is_error=True),
+            Told(
+                650,
+                1000,
+                {
+                    "error.type": ABSENT,
+                    "server.address": "second.example",
+                    "server.port": 8443,
+                    "clauseway.cloud": "aws",
+                    "clauseway.seller": "amazon",
+                    "clauseway.region": "r-2",
+                    "gen_ai.response.model": "gpt-5.5-of-june",
+                    "gen_ai.response.time_to_first_chunk": 0.0007,
+                    **USAGE_NAMED,
+                },
+            ),
+            Told(
+                0,
+                1000,
+                {
+                    "clauseway.request.id": f"req_{BOOT:016x}{1:016x}",
+                    "clauseway.organisation": "acme",
+                    "clauseway.project": "research",
+                    "clauseway.attempts": 5,
+                    "http.response.status_code": 200,
+                    "url.scheme": "https",
+                    **USAGE_NAMED,
+                },
+            ),
+        ],
+    ),
+    "of a hedge that ran beside": Finished(
+        explained(
+            attempted=(ended("called off", 0, 5000, called_off=True),),
+            candidate=FIRST,
+            candidates=(FIRST,),
+            first_content_us=500,
+        ),
+        [
+            Told(0, 1000, {}, is_error=True),
+            Told(1000, 1000, {"gen_ai.response.time_to_first_chunk": ABSENT}),
+            Told(0, 1000, {"gen_ai.request.stream": ABSENT}),
+        ],
+    ),
+    "whose client left": Finished(
+        explained(status=0, candidate=FIRST, candidates=(FIRST,), streamed=True),
+        [
+            Told(0, 1000, {"error.type": "client_left", "gen_ai.response.time_to_first_chunk": ABSENT}, is_error=True),
+            Told(0, 1000, {"error.type": "client_left", "http.response.status_code": ABSENT}),
+        ],
+    ),
+    "that was refused": Finished(
+        explained(status=429),
+        [
+            Told(
+                0,
+                1000,
+                {"error.type": "429", "gen_ai.provider.name": "clauseway", "gen_ai.response.model": ABSENT},
+            )
+        ],
+    ),
+    "that a cloud refused": Finished(
+        explained("completions", status=400, candidate=FIRST, candidates=(FIRST,), model_there="m" * 300),
+        [
+            Told(0, 1000, {"error.type": "400", "gen_ai.response.model": "m" * 256}, is_error=True),
+            Told(0, 1000, {"error.type": "400", "gen_ai.operation.name": "text_completion"}),
+        ],
+    ),
+    "that leads elsewhere": Finished(
+        explained("messages", status=302, candidate=FIRST, candidates=(FIRST,)),
+        [Told(0, 1000, {"error.type": ABSENT}), Told(0, 1000, {"error.type": ABSENT, "gen_ai.operation.name": "chat"})],
+    ),
+    "for an object": Finished(
+        explained("responses.retrieve", model="", candidate=FIRST),
+        [
+            Told(0, 1000, {"gen_ai.request.model": ABSENT, "gen_ai.response.model": ABSENT}),
+            Told(0, 1000, {"http.request.method": "GET", "http.route": "/v1/responses/{id}"}),
+        ],
+    ),
+    "for the project's usage": Finished(
+        explained("usage", model=""), [Told(0, 1000, {"http.route": "/clauseway/v1/usage"})]
+    ),
+    "that failed here": Finished(explained(status=502), [Told(0, 1000, {"error.type": "502"}, is_error=True)]),
+}
+
+
+def end(watcher: TelemetryWatcher) -> None:
+    """Wait for the last exports however long they take on a busy machine, where a process that stops gives up."""
+    watcher._closing.set()
+    watcher._thread.join(PATIENCE_S)
+    watcher.close()
+
+
+@pytest.fixture(scope="module")
+def exported() -> Iterator[Collector]:
+    """What one process exports of all these requests, in their order."""
+    collector = Collector()
+
+    async def export() -> None:
+        loop = asyncio.get_running_loop()
+        lines = LogQueue(Log(), loop, io.BytesIO())
+        settings = Telemetry(otlp_endpoint=f"{collector.url}/", former_names=False)
+        watcher = TelemetryWatcher(settings, BOOT, loop, lines, lambda _: True, "https")
+        for number, finished in enumerate(FINISHED.values(), 1):
+            watcher.finished(number, finished.explanation, 1000, b"")
+        await loop.run_in_executor(None, end, watcher)
+        lines.close()
+        assert watcher.dropped == 0
+
+    asyncio.run(export())
+    yield collector
+    collector.shutdown()
+
+
+@pytest.mark.parametrize("name", FINISHED)
+def test_a_request_has_the_spans_of_its_attempts_and_its_own(name: str, exported: Collector) -> None:
+    spans = exported.spans()
+    for earlier in FINISHED:
+        told, spans = spans[: len(FINISHED[earlier].spans)], spans[len(FINISHED[earlier].spans) :]
+        if earlier == name:
+            break
+    begin_ns = told[-1].start_time_unix_nano
+    assert [span.kind for span in told] == [Span.SPAN_KIND_CLIENT] * (len(told) - 1) + [Span.SPAN_KIND_SERVER]
+    for span, expected in zip(told, FINISHED[name].spans, strict=True):
+        us = [(ns - begin_ns) // 1000 for ns in (span.start_time_unix_nano, span.end_time_unix_nano)]
+        assert us == [expected.begin_us, expected.end_us]
+        assert (span.status.code == 2) == expected.is_error
+        named = attributes(span.attributes)
+        assert {key: named.get(key, ABSENT) for key in expected.attributes} == expected.attributes
+
+
+def test_histograms_have_the_conventions_units_and_bounds(exported: Collector) -> None:
+    metrics = {metric.name: metric for metric in exported.last_metrics()}
+    tokens = metrics.pop("gen_ai.client.token.usage")
+    assert tokens.unit == "{token}"
+    assert list(tokens.histogram.data_points[0].explicit_bounds) == [4**power for power in range(14)]
+    assert sorted(metrics) == [
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.server.request.duration",
+    ]
+    for metric in metrics.values():
+        assert metric.unit == "s"
+        bounds = list(metric.histogram.data_points[0].explicit_bounds)
+        assert bounds == [2**power / 100 for power in range(14)]
+
+
+def test_histograms_sum_what_the_spans_tell(exported: Collector) -> None:
+    metrics = exported.metrics()
+
+    def total(name: str, **wanted: str) -> float:
+        """The sum over the points with these attributes: microseconds, of durations."""
+        points = metrics[f"gen_ai.{name}"]
+        return sum(
+            point.sum
+            for point in points
+            if {key: attributes(point.attributes).get(f"gen_ai.{key.replace('_', '.')}") for key in wanted} == wanted
+        )
+
+    spans = [told for finished in FINISHED.values() for told in finished.spans[:-1]]
+    attempts_us = sum(told.end_us - told.begin_us for told in spans)
+    assert total("client.operation.duration") * 1e6 == pytest.approx(attempts_us)
+    assert total("server.request.duration") * 1e6 == pytest.approx(1000 * len(FINISHED))
+    assert total("client.operation.time_to_first_chunk") * 1e6 == pytest.approx(700)
+    assert total("client.token.usage", token_type="input") == 21
+    assert total("client.token.usage", token_type="output") == 8 + 5
+
+
+def test_an_exporter_says_which_process_it_is(exported: Collector) -> None:
+    bodies = [body for path, body in exported.bodies if path == "/v1/traces"]
+    (resource,) = ExportTraceServiceRequest.FromString(bodies[0]).resource_spans
+    told = attributes(resource.resource.attributes)
+    assert (told["service.version"], told["service.instance.id"]) == (VERSION, f"{BOOT:016x}")
+    (scope,) = resource.scope_spans
+    assert (scope.scope.name, scope.scope.version) == ("clauseway.gateway", VERSION)
+
+
+@pytest.mark.parametrize(
+    ("status_code", "body", "why", "not_taken"),
+    [
+        (400, b"", "answered 400; port 4317 is mostly for OTLP over gRPC, 4318 for OTLP over HTTP", 3),
+        # Of the requests of an export no more than there were, though each has several spans.
+        (200, REJECTED.SerializeToString(), "rejected 2: too old; port 4317", 1 + 2),
+    ],
+)
+def test_what_was_not_taken_is_counted_by_requests_and_told(
+    status_code: int, body: bytes, why: str, not_taken: int, tmp_path: Path
+) -> None:
+    """Three requests come while the first is exported, and two may wait. No line tells a password."""
+    collector = Collector()
+    collector.status, collector.body = status_code, body
+    exporting_first, go_on = threading.Event(), threading.Event()
+
+    def knows(_: str) -> bool:
+        exporting_first.set()
+        return go_on.wait(PATIENCE_S)
+
+    async def dropped() -> int:
+        loop = asyncio.get_running_loop()
+        lines = LogQueue(Log(form="json", file=str(tmp_path / "log")), loop, io.BytesIO())
+        endpoint = f"{collector.url.replace('//', '//user:password@')}/:4317"
+        watcher = TelemetryWatcher(Telemetry(otlp_endpoint=endpoint, queue=2), BOOT, loop, lines, knows)
+        watcher.finished(1, explained(candidate=FIRST), 1000, b"")
+        ending = loop.run_in_executor(None, end, watcher)
+        await loop.run_in_executor(None, exporting_first.wait)
+        for number in (2, 3, 4):
+            watcher.finished(number, explained(candidate=FIRST), 1000, b"")
+        go_on.set()
+        await ending
+        lines.close()
+        return watcher.dropped
+
+    assert asyncio.run(dropped()) == not_taken + 1
+    lines = [msgspec.json.decode(line) for line in (tmp_path / "log").read_bytes().splitlines()]
+    spans = [line for line in lines if line["signal"] == "spans"]
+    assert why in spans[0]["why"]
+    assert lines[-1]["dropped"] == not_taken + 1
+    assert {line["endpoint"] for line in lines} == {f"127.0.0.1:{collector.server_address[1]}/:4317"}
+    collector.shutdown()
