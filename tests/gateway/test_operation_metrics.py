@@ -12,20 +12,17 @@ import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, Rig, status, well
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from shared_rig import shared_by
 
 from awaiting import eventually
-from clauseway.gateway.budgets.allowances import Allowances
-from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.clouds import Credential
 from clauseway.gateway.plan import Auth, Budget
-from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Log, Settings, Telemetry
-from clauseway.gateway.process.journals import open_journal
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.process.metrics import Figures, MetricsPage
 from clauseway.gateway.request.explanations import RequestExplanation
-from clauseway.gateway.request.shared import Shared, Worker
+from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.health import Health
 from clauseway.metering import Buyer, Unit
@@ -198,30 +195,32 @@ GONE = {"cloud": "", "seller": "", "region": "", "deployment": "gone"}
 
 async def figures_of_one_process(folder: Path) -> Samples:
     """The figures once all of `ENDED` have ended, of which nobody knows a budget yet."""
-    loop = asyncio.get_running_loop()
     targets = [
         deployment("kept", seller="microsoft", region="r-2", auth=Auth(kind="file")),
         deployment("bare", auth=Auth(kind="file")),
     ]
-    served = plan(targets, budgets=(Budget(id="b1", whose="acme"),))
-    bench = Bench(served)
+    async with shared_by(plan(targets, budgets=(Budget(id="b1", whose="acme"),)), folder) as shared:
+        count_ended(shared)
+        shared.in_flight.add(shared.in_flight.use(1, BUYER, Limits()), 300)
+        # A deployment's first model is ejected, its second was.
+        ejected, well_again = Health(), Health()
+        for health in (ejected, well_again):
+            for organisation in ("acme", "rival"):
+                for _ in range(3):
+                    health.failed(shared.wheel.now_s, "answered 500", organisation)
+        well_again.succeeded()
+        ejected.omissions["cached_tokens"], well_again.omissions["cached_tokens"] = 2, 1
+        lines = LogQueue(Log(), shared.loop, io.BytesIO())
+        health_of = {("kept", "m-1"): ejected, ("kept", "m-2"): well_again}
+        shown = samples_in(MetricsPage(Figures(shared, health_of, lines), "127.0.0.1").own().decode())
+        lines.close()
+        return shown
+
+
+def count_ended(shared: Shared) -> None:
     gone = Bench(plan([deployment("gone")])).target("gone")
-    at = {target.name: target for target in (*bench.tables.targets, gone)}
+    at = {target.name: target for target in (*shared.tables.targets, gone)}
     at["kept"].present(Credential(kind="bearer", secret="s", expires_s=1_900_000_000))
-    allowances = Allowances(LocalLeaseServer())
-    allowances.reload(served)
-    journal = open_journal(folder, None, loop)
-    shared = Shared(
-        loop,
-        bench.tables,
-        journal.spool,
-        system_clock,
-        Limits(),
-        journal.boot,
-        allowances,
-        journal.resource_index,
-        Worker(),
-    )
     for name, operation, code, duration_us, tokens, picodollars in ENDED:
         candidate = Candidate(at[name], 1, b"", "d-1", "permitted") if name else None
         explanation = RequestExplanation(
@@ -238,23 +237,6 @@ async def figures_of_one_process(folder: Path) -> Samples:
             charged=picodollars,
         )
         shared.counts.finished(explanation, duration_us)
-    shared.in_flight.add(shared.in_flight.use(1, BUYER, Limits()), 300)
-    # A deployment's first model is ejected, its second was.
-    ejected, well_again = Health(), Health()
-    for health in (ejected, well_again):
-        for organisation in ("acme", "rival"):
-            for _ in range(3):
-                health.failed(shared.wheel.now_s, "answered 500", organisation)
-    well_again.succeeded()
-    ejected.omissions["cached_tokens"], well_again.omissions["cached_tokens"] = 2, 1
-    lines = LogQueue(Log(), loop, io.BytesIO())
-    page = MetricsPage(Figures(shared, {("kept", "m-1"): ejected, ("kept", "m-2"): well_again}, lines), "127.0.0.1")
-    shown = samples_in(page.own().decode())
-    lines.close()
-    shared.wheel.stop()
-    await journal.spool.close()
-    journal.resource_index.close()
-    return shown
 
 
 @pytest.fixture(scope="module")
