@@ -76,10 +76,10 @@ def plan(targets: Iterable[Target], policy: Policy | None = None, **changes: Any
 
 
 class Bench:
-    """Tables and the one customer."""
+    """Tables, the one customer, and what it may spend."""
 
     def __init__(self, made: Plan, memory: Memory | None = None) -> None:
-        allowances = Allowances(LocalLeaseServer())
+        self.allowances = allowances = Allowances(LocalLeaseServer())
         allowances.reload(made)
         self.tables = RoutingTables(
             opened(made),

@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from clauseway.gateway.budgets.allowances import Allowances
-from clauseway.gateway.budgets.leases import LocalLeaseServer
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.plan.limits import Limits
@@ -19,17 +17,15 @@ from selection_rig import Bench
 async def shared_by(plan: Plan, folder: Path) -> AsyncIterator[Shared]:
     """Whatever is to be asked of the journal is asked before the end: it is closed then."""
     loop = asyncio.get_running_loop()
-    allowances = Allowances(LocalLeaseServer())
-    allowances.reload(plan)
-    journal = open_journal(folder, None, loop)
+    bench, journal = Bench(plan), open_journal(folder, None, loop)
     shared = Shared(
         loop,
-        Bench(plan).tables,
+        bench.tables,
         journal.spool,
         system_clock,
         Limits(),
         journal.boot,
-        allowances,
+        bench.allowances,
         journal.resource_index,
         Worker(),
     )

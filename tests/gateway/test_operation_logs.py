@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import io
 import json
 import os
 import re
@@ -22,7 +23,12 @@ from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Connection, Recei
 from awaiting import eventually
 from clauseway.gateway.plan import Auth, Plan, RateLimit
 from clauseway.gateway.plan.settings import Log, Settings
-from clauseway.gateway.process.logs import LEVELS, LogLine, LogQueue, as_json, as_text, level_of
+from clauseway.gateway.process.logs import LEVELS, AccessLog, LogLine, LogQueue, as_json, as_text, level_of
+from clauseway.gateway.request.ended_attempts import EndedAttempt
+from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.gateway.routing.choices import SkippedDeployment
+from clauseway.metering import Buyer, Unit
+from selection_rig import Bench, deployment, plan
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
 
@@ -260,6 +266,108 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None
     assert dropped == 30
     assert [line["number"] for line in told if line["event"] == "long"] == list(range(40))
     assert next(line["lines"] for line in told if line["event"] == "lines dropped") >= 30
+
+
+def test_several_write_one_file_and_follow_it_where_it_was_moved(tmp_path: Path) -> None:
+    """Each goes on at the end of the file, whoever wrote there last, and keeps no file that was moved away."""
+    path, moved = tmp_path / "log", tmp_path / "log.1"
+
+    async def tell() -> None:
+        loop = asyncio.get_running_loop()
+        both = [LogQueue(Log(file=str(path), form="json"), loop, io.BytesIO(), f"w-{number}") for number in (1, 2)]
+        for number in range(3):
+            for lines in both:
+                lines.event("turn", number=number)
+                lines._hand_over()
+                while lines._written < lines._put:
+                    await asyncio.sleep(0.001)
+            if number == 1:
+                path.rename(moved)
+        assert not {entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and same(entry, moved)}
+        for lines in both:
+            lines.close()
+
+    asyncio.run(asyncio.wait_for(tell(), PATIENCE_S))
+    told = [[json.loads(line) for line in file.read_bytes().splitlines()] for file in (moved, path)]
+    assert [[(line["worker"], line["number"]) for line in lines] for lines in told] == [
+        [("w-1", 0), ("w-2", 0), ("w-1", 1), ("w-2", 1)],
+        [("w-1", 2), ("w-2", 2)],
+    ]
+
+
+def same(descriptor: Path, file: Path) -> bool:
+    try:
+        return os.path.samestat(descriptor.stat(), file.stat())
+    except OSError:
+        return False  # closed since it was listed
+
+
+BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
+SELECTED = Bench(plan([deployment("d", seller="microsoft"), deployment("e")])).select()
+FACTS = {
+    "request": f"req_{7:016x}{1:016x}",
+    "operation": "chat",
+    "model": "gpt-5.5",
+    "status": 200,
+    "cloud": "azure",
+    "deployment": "e",
+    "decision": "d-1",
+    "failed": ["d 503"],
+    "skipped": 1,
+    "duration_ms": 12.345,
+    "organisation": "acme",
+    "project": "research",
+    "key": "key_1",
+    "usage": {"input_tokens": 21},
+}
+
+
+# Members of a request, whether the plan knows its model, and what its line says other than `FACTS`.
+@pytest.mark.parametrize(
+    ("members", "knows", "others"),
+    [
+        ({}, False, {}),
+        (
+            {"candidate": None, "candidates": ()},
+            False,
+            {"model": "(unknown)", "cloud": "", "deployment": "", "decision": ""},
+        ),
+        ({"candidates": ()}, True, {}),
+        ({"model": "", "candidates": ()}, False, {"model": ""}),
+    ],
+)
+def test_the_facts_of_a_line_of_a_request(
+    members: dict[str, Any], knows: bool, others: dict[str, Any], tmp_path: Path
+) -> None:
+    skipped = SkippedDeployment("aws", "f", "it lacks tools")
+    failed = EndedAttempt("azure", "d", "answered 503", 503, 100, "gpt-5.5", (), 0)
+    request: dict[str, Any] = {
+        "event_ns": 1,
+        "buyer": BUYER,
+        "operation": "chat",
+        "model": "gpt-5.5",
+        "skipped": (skipped,),
+        "attempted": (failed,),
+        "status": 200,
+        "message": "",
+        "candidate": SELECTED.candidates[1],
+        "candidates": SELECTED.candidates,
+        "units": ((Unit.INPUT_TOKENS, 21),),
+    }
+    log = tmp_path / "log"
+
+    async def tell() -> None:
+        lines = LogQueue(Log(file=str(log), form="json"), asyncio.get_running_loop(), io.BytesIO())
+        access = AccessLog(lines, 1.0, 7, lambda _: knows)
+        access.finished(1, RequestExplanation(**{**request, **members}), 12_345, b"")
+        access.share = 0.0
+        access.finished(2, RequestExplanation(**request), 12_345, b"")
+        lines.close()
+
+    asyncio.run(tell())
+    (line,) = map(json.loads, log.read_bytes().splitlines())
+    del line["time"]
+    assert line == {"event": "request", "level": "info", **FACTS, **others}
 
 
 def test_many_lines_are_made_a_few_at_a_time() -> None:

@@ -17,7 +17,6 @@ from shared_rig import shared_by
 from awaiting import eventually
 from clauseway.gateway.clouds import Credential
 from clauseway.gateway.plan import Auth, Budget
-from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Log, Settings, Telemetry
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.process.metrics import Figures, MetricsPage
@@ -26,6 +25,7 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.routing.health import Health
 from clauseway.metering import Buyer, Unit
+from clauseway.spool import Uncopied
 from clauseway.values import VERSION
 from selection_rig import Bench, deployment, plan
 
@@ -189,19 +189,37 @@ ENDED = [
     ("", "chat", 404, 1000, 0, 0),
 ]
 KEPT = {"cloud": "azure", "seller": "microsoft", "region": "r-2", "deployment": "kept"}
+LASTING = {"cloud": "azure", "seller": "openai", "region": "r-1", "deployment": "lasting"}
 BARE = {"cloud": "azure", "seller": "openai", "region": "r-1", "deployment": "bare"}
 GONE = {"cloud": "", "seller": "", "region": "", "deployment": "gone"}
+
+
+# Budgets: how often their slice was asked for, and the dollars of the whole, left in the slice, and left elsewhere.
+BUDGETS = {
+    "nobody asked": (0, 10, 0, 10),
+    "no answer yet": (1, -1, 0, 0),
+    "some left": (1, 10, 3, 1),
+    "overspent": (1, 10, -3, 1),
+}
 
 
 async def figures_of_one_process(folder: Path) -> Samples:
     """The figures once all of `ENDED` have ended, of which nobody knows a budget yet."""
     targets = [
         deployment("kept", seller="microsoft", region="r-2", auth=Auth(kind="file")),
+        deployment("lasting", auth=Auth(kind="file")),
         deployment("bare", auth=Auth(kind="file")),
     ]
-    async with shared_by(plan(targets, budgets=(Budget(id="b1", whose="acme"),)), folder) as shared:
+    budgets = tuple(Budget(id=name, whose="acme") for name in BUDGETS)
+    holders = [msgspec.structs.replace(key, budgets=tuple(range(len(budgets)))) for key in plan(targets).keys]
+    async with shared_by(plan(targets, budgets=budgets, keys=tuple(holders)), folder) as shared:
         count_ended(shared)
-        shared.in_flight.add(shared.in_flight.use(1, BUYER, Limits()), 300)
+        for budget_slice in shared.allowances.slices():
+            serial, *dollars = BUDGETS[budget_slice.id]
+            budget_slice.serial = serial
+            budget_slice.amount, budget_slice.left, budget_slice.elsewhere = [usd * 10**12 for usd in dollars]
+        shared.in_flight.add(shared.in_flight.count_left_request(1, BUYER), 300)
+        shared.spool.full = Uncopied("its follower is away")
         # A deployment's first model is ejected, its second was.
         ejected, well_again = Health(), Health()
         for health in (ejected, well_again):
@@ -212,7 +230,11 @@ async def figures_of_one_process(folder: Path) -> Samples:
         ejected.omissions["cached_tokens"], well_again.omissions["cached_tokens"] = 2, 1
         lines = LogQueue(Log(), shared.loop, io.BytesIO())
         health_of = {("kept", "m-1"): ejected, ("kept", "m-2"): well_again}
-        shown = samples_in(MetricsPage(Figures(shared, health_of, lines), "127.0.0.1").own().decode())
+        page = MetricsPage(Figures(shared, health_of, lines), "127.0.0.1")
+        by_head = await page.answer(b"HEAD /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert by_head.endswith(b"\r\n\r\n")
+        shown = samples_in(page.own().decode())
+        shared.spool.full = None
         lines.close()
         return shown
 
@@ -221,6 +243,7 @@ def count_ended(shared: Shared) -> None:
     gone = Bench(plan([deployment("gone")])).target("gone")
     at = {target.name: target for target in (*shared.tables.targets, gone)}
     at["kept"].present(Credential(kind="bearer", secret="s", expires_s=1_900_000_000))
+    at["lasting"].present(Credential(kind="bearer", secret="s"))
     for name, operation, code, duration_us, tokens, picodollars in ENDED:
         candidate = Candidate(at[name], 1, b"", "d-1", "permitted") if name else None
         explanation = RequestExplanation(
@@ -273,8 +296,16 @@ PRODUCT = {"product": "gpt-5.5"}
         ("clauseway_credential", KEPT, 1),
         ("clauseway_credential", BARE, 0),
         ("clauseway_credential_expires_timestamp_seconds", KEPT, 1_900_000_000),
-        ("clauseway_credential_expires_timestamp_seconds", BARE, ABSENT),
-        ("clauseway_budget_usd", {"budget": "b1", "whose": "acme"}, ABSENT),
+        ("clauseway_credential_expires_timestamp_seconds", LASTING, ABSENT),
+        ("clauseway_budget_usd", {"budget": "nobody asked", "whose": "acme"}, ABSENT),
+        ("clauseway_budget_usd", {"budget": "no answer yet", "whose": "acme"}, ABSENT),
+        ("clauseway_budget_usd", {"budget": "some left", "whose": "acme"}, 10),
+        ("clauseway_budget_left_usd", {"budget": "some left", "whose": "acme"}, 4),
+        ("clauseway_budget_left_usd", {"budget": "overspent", "whose": "acme"}, 0),
+        # A request whose client left is no connection.
+        ("clauseway_connections", {}, 0),
+        # Without its copy a journal may be written no further; there is room.
+        ("clauseway_journal_full", {}, 0),
         ("clauseway_gateway", {"version": VERSION, "agreement": "test"}, 1),
     ],
 )
