@@ -629,12 +629,12 @@ def test_a_new_right_is_cited_with_the_term_that_gives_it() -> None:
 def test_a_brief_shows_bands_cap_and_minimum_of_a_share() -> None:
     share = (
         "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop]}\n"
-        "tiers: [{above: USD 1000000, rate: 4 %}]\ncap: USD 90000\nfloors: [{amount: USD 100, per: quarter}]"
+        "tiers: [{above: USD 1000000, rate: 4.12345 %}]\ncap: USD 90000\nfloors: [{amount: USD 100, per: quarter}]"
     )
     numbers = [(one.what, one.value) for one in brief(reading(documents(share)), "A1").key_numbers]
     assert [one for one in numbers if "shop to maker" in one[0]] == [
         ("percentage, shop to maker", "5 %"),
-        ("percentage, shop to maker, above USD 1,000,000", "4 %"),
+        ("percentage, shop to maker, above USD 1,000,000", "4.12345 %"),
         ("total cap, shop to maker", "USD 90,000"),
         ("minimum a quarter, shop to maker", "USD 100"),
     ]

@@ -1,6 +1,7 @@
 """Sets of names as a person would write them: the whole, all but a few, a few."""
 
 from collections.abc import Iterable
+from datetime import date
 from itertools import chain, combinations
 from pathlib import Path
 
@@ -11,8 +12,10 @@ from clauseway import open_agreement
 from clauseway.agreement import builtin
 from clauseway.agreement.language.terms import KINDS
 from clauseway.catalog import Product, ProductClass
+from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, listed, sentence
 from clauseway.wording.terms import TermWording
+from terms_at_hand import documents, reading
 
 BUILT_IN = open_agreement()
 WORDS = Wording.of([BUILT_IN])
@@ -173,3 +176,100 @@ def test_the_record_of_each_kind_has_words_for_a_term_of_it() -> None:
     assert {term.kind for term in terms} == set(KINDS)
     said = [text for term in terms for text in (words.noun(term), words.term(term, term.begins))]
     assert [text for text in said if not text or set(text) & set("[]{}")] == []
+
+
+# A term of 1 January 2026, as its text has it · what it says from that day on.
+IN_WORDS = [
+    (
+        "kind: permission\nparty: anyone\nactions: [serve]\nproducts: [apps, app]\ndespite: [own, A1.at-hand, A1.no]",
+        "anyone may serve apps products and app on any cloud, despite A1.at-hand, A1.no and own",
+    ),
+    (
+        "kind: permission\nparty: anyone\nactions: [serve]\nproducts: [tool]\ndespite: [any]\nbegins: 2026-02-01",
+        "anyone may serve tool on any cloud, whatever else forbids it, from 2026-02-01",
+    ),
+    (
+        "kind: permission\nparty: shop\ngrantor: maker\nactions: [sell, serve]\nproducts: [apps]\nclouds: [north]\n"
+        "sellers: [rival]\nsegments: [state]\nuntil: 2027-01-01",
+        "shop may serve and sell apps products on north for state customers, sold by rival, granted by maker, "
+        "until 2027-01-01",
+    ),
+    (
+        "kind: permission\nparty: shop\nactions: [serve]\nproducts: [app]\nuntil: milestone\nthrough: 2027-12-31",
+        "shop may serve app on any cloud, until the milestone or through 2027-12-31, whichever is first",
+    ),
+    (
+        "kind: prohibition\nparties: [anyone]\nactions: [serve]\nproducts: [apps]\n"
+        "except: [{clouds: [own], actions: [serve]}, {products: [tool]}]",
+        "nobody may serve apps products, except serving on own, except tool",
+    ),
+    (
+        "kind: exclusivity\nactions: [serve]\nproducts: [apps]\nonly: {clouds: [own, north]}",
+        "serving apps products is reserved to north and own",
+    ),
+    (
+        "kind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {sellers: [maker]}",
+        "selling apps products is reserved to maker as seller",
+    ),
+    (
+        "kind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\n"
+        "carries: [{actions: [sell], products: [app], clouds: [north]}, {actions: [serve]}]",
+        "shop has a licence from maker to rights and by it may sell app on north and serve whatever it covers",
+    ),
+    (
+        "kind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\n"
+        "binds: first-shipped-since\nsince: 2026-01-01\nunless: cannot-and-declines\nlead-days: 1",
+        "maker must bring apps products that first ship on or after 2026-01-01 to north 1 day before any other cloud, "
+        "unless partner cannot and chooses not to support them",
+    ),
+    (
+        "kind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\n"
+        "binds: every-product\nsince: 2026-01-01\nunless: cannot-or-declines",
+        "maker must bring apps products to north before any other cloud, unless partner cannot or chooses not to "
+        "support them",
+    ),
+    (
+        "kind: revenue-share\npayer: maker\npayee: shop\nrate: 5 %\n"
+        "base: {sellers: [maker], wholesale: true, wholesale-except: [rival], products: [apps], excludes: [tool], "
+        "clouds: [north]}\ntiers: [{above: USD 1000000, rate: 4 %}]\ncap: USD 90000\n"
+        "floors: [{amount: USD 100, per: quarter}]",
+        "maker owes shop a revenue share on the sales of maker and what it earns from other sellers except rival of "
+        "apps products on north (tool apart), by bands of what was sold so far, under a total cap, with a minimum",
+    ),
+    (
+        "kind: undertaking\nparties: [shop, rival]",
+        "rival and shop undertake, with no effect on any decision: “They say what their blocks say”",
+    ),
+]
+
+
+@pytest.mark.parametrize(("block", "told"), IN_WORDS)
+def test_a_term_in_words(block: str, told: str) -> None:
+    forbids = "id: A1.no\nkind: prohibition\nparties: [rival]\nactions: [serve]\nproducts: [apps]"
+    at_hand = "id: A1.at-hand\nkind: prohibition\nparties: [shop]\nactions: [serve]\nproducts: [apps]"
+    opened = reading(documents(f"{forbids}\n\n{at_hand}\n\nid: A1.term\n{block}"))
+    term = opened.agreement.terms_by_id["A1.term"]
+    assert TermWording(Wording.of([opened]), {}).term(term, date(2026, 1, 1)) == told
+
+
+# A fact · the same in words.
+RECORDED = [
+    ("kind: launch, product: app, cloud: north, stage: announced", "app was announced for north"),
+    ("kind: launch, product: app, cloud: north, stage: preview", "app went into preview on north"),
+    ("kind: launch, product: app, cloud: north, stage: available", "app became available on north"),
+    ("kind: answer, product: app, can: false, declines: true", "that the first cloud cannot support app and declines to"),
+    ("kind: answer, product: app, can: true, declines: false", "that the first cloud can support app and chooses to"),
+    ("kind: offer, subject: deal, passed: true", "what is called deal was offered and passed on"),
+    ("kind: offer, subject: deal, passed: false", "what is called deal was offered"),
+    ("kind: milestone", "the milestone's verification took effect"),
+]
+
+
+@pytest.mark.parametrize(("fact", "told"), RECORDED)
+def test_a_fact_in_words(fact: str, told: str) -> None:
+    first = "kind: refusal-right\nholder: rival\nactions: [sell]\nproducts: [apps]\nsubject: deal"
+    ships = "kind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\nbinds: every-product"
+    terms = f"id: A1.first\n{first}\n\nid: A1.ships\n{ships}\nsince: 2026-01-01\nunless: cannot-and-declines"
+    opened = reading(documents(terms, [f"{fact}, effective: 2026-02-01"]))
+    [recorded] = opened.facts.facts
+    assert fact_in_words(Wording.of([opened]), recorded).endswith(told)

@@ -502,5 +502,5 @@ def _turned(count: int, read: str, chosen: str) -> str:
 
 
 def _readable(value: str) -> str:
-    """Return a value with long numbers in groups of three digits."""
-    return re.sub(r"\d{5,}", lambda digits: f"{int(digits[0]):,}", value)
+    """Return a value with long numbers in groups of three digits; decimals stay as they are."""
+    return re.sub(r"(?<![\d.])\d{5,}", lambda digits: f"{int(digits[0]):,}", value)
