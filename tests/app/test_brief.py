@@ -722,3 +722,141 @@ def test_quick_answers_ask_of_no_licence_to_oneself() -> None:
     texts["agreement.md"] = texts["agreement.md"].replace(clouds, "clouds: {own: maker}")
     questions = [answer.question for answer in brief(reading(texts), "A1").quick_answers]
     assert not any("license rights to maker" in question for question in questions), questions
+
+
+OPEN = """readings:
+  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}
+figures:
+  rate: {says: The rate., value: 5 %, standing: placeholder, source: [T]}
+rules:"""
+SECOND = """
+id: A2.ends
+ends: [A1.shop, A1.rival]
+
+id: A2.partner
+kind: permission
+party: partner
+actions: [sell]
+products: [apps]
+under: {R1: wide}
+
+id: A2.share
+kind: revenue-share
+payer: maker
+payee: partner
+rate: rate
+base: {sellers: [maker]}
+
+id: A2.deal
+kind: refusal-right
+holder: rival
+actions: [serve]
+products: [apps]
+subject: deal
+
+id: A2.rooms
+kind: prohibition
+parties: [anyone]
+actions: [contract-compute]
+products: [rooms]
+"""
+GRANTED = """
+id: A1.shop
+kind: permission
+party: shop
+actions: [sell]
+products: [app]
+
+id: A1.rival
+kind: permission
+party: rival
+actions: [sell]
+products: [tool]
+
+id: A1.firsts
+kind: precedence
+party: maker
+first: north
+actions: [serve]
+products: [apps]
+binds: every-product
+since: 2026-01-01
+unless: cannot-and-declines
+"""
+# The first and the last fact are of the days on which A2 does not hold yet, and of which A3 tells.
+HAPPENED = (
+    "kind: launch, product: app, cloud: north, stage: preview, effective: 2026-06-30",
+    "kind: launch, product: tool, cloud: north, stage: preview, effective: 2026-07-01",
+    "kind: offer, subject: deal, passed: false, effective: 2026-08-31",
+    "kind: offer, subject: deal, passed: true, effective: 2026-09-01",
+)
+PAGE = """\
+# A2: The terms at hand
+
+A maker, its partner and others. Announced on 2026-05-01, in effect from 2026-07-01; told as known at \
+2026-07-01T23:59:59Z.
+
+## What happened
+
+- The express permission for selling app (A1.shop) and the express permission for selling tool (A1.rival) are \
+replaced. (A2 1, A2.md:14; T)
+- Partner may sell apps products on any cloud (only if R1=wide). (A2 1, A2.md:20; T)
+- Maker owes partner a revenue share on the sales of maker. (A2 1, A2.md:30; T)
+- Rival has a right of first refusal on serving apps products, offered as “deal”. (A2 1, A2.md:40; T)
+- Nobody may contract for rooms. (A2 1, A2.md:50; T)
+
+## Why it matters
+
+- Maker may serve and sell app and tool on any cloud but south only if it was first offered to rival and rival \
+passed. Without A2: permitted. (A2 1, A2.md:40; T)
+- Maker may serve app and tool on south only if it was first offered to rival and rival passed. Without A2: \
+permitted. (A2 1, A2.md:40; T)
+- Maker may serve and sell any new apps product on north only if it was first offered to rival and rival passed. \
+Without A2: permitted. (A2 1, A2.md:40; T)
+- Maker may no longer contract for rooms on any cloud. Without A2: permitted. (A2 1, A2.md:50; T)
+- Maker now owes partner a revenue share. Without A2: not due. (A2 1, A2.md:30; T)
+- Rival may sell tool on any cloud only if maker grants it. Without A2: permitted. (A2 1, A2.md:14; T)
+- Partner may now sell app and tool on south without condition. Without A2: conditional. (A2 1, A2.md:20; T)
+- Shop may sell app on any cloud but south only if it was first offered to rival and rival passed, and if maker \
+grants it. Without A2: permitted. (A2 1, A2.md:14; T)
+- 2 more groups of answers change (20 combinations); `clauseway agreement diff A2` tells all. (A2, A2.md)
+- It reads both ways. With R1=narrow instead of wide, 4 answers of that day would be others. (agreement.md:20; T)
+
+## Key numbers
+
+| what | value | place |
+|---|---|---|
+| announced | 2026-05-01 | A2, A2.md |
+| in effect from | 2026-07-01 | A2, A2.md |
+| terms that begin | 4 | A2, A2.md |
+| terms that end | 2 | A2, A2.md |
+| answers that change | 70 | A2, A2.md |
+| of these, permitted → conditional | 36 | A2, A2.md |
+| of these, conditional → forbidden | 18 | A2, A2.md |
+| of these, permitted → forbidden | 6 | A2, A2.md |
+| of these, forbidden → permitted | 6 | A2, A2.md |
+| of these, conditional → permitted | 4 | A2, A2.md |
+| percentage, maker to partner | not disclosed; no value was reported, 5 % is a placeholder (`rate`) | A2 1, \
+A2.md:30; T |
+
+## Quick answers
+
+- **Does maker owe partner a revenue share?** Yes. Without A2: no. (A2 1, A2.md:30; T)
+
+## Since then, until A3
+
+- On 2026-07-01 tool went into preview on north. (facts, facts.md:8; T)
+- On 2026-08-31 what is called deal was offered. (facts, facts.md:9; T)
+
+## Sources
+
+- T: the text
+"""
+
+
+def test_a_brief_as_it_is_read() -> None:
+    texts = documents(GRANTED, HAPPENED)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", OPEN, 1)
+    texts["A2.md"] = written("A2", "2026-07-01", SECOND, "2026-05-01")
+    texts["A3.md"] = written("A3", "2026-09-01", "id: A3.ends\nends: [A2.deal]", "2026-08-01")
+    assert markdown_of(brief(reading(texts), "A2")) == PAGE

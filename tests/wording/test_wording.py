@@ -257,7 +257,10 @@ RECORDED = [
     ("kind: launch, product: app, cloud: north, stage: announced", "app was announced for north"),
     ("kind: launch, product: app, cloud: north, stage: preview", "app went into preview on north"),
     ("kind: launch, product: app, cloud: north, stage: available", "app became available on north"),
-    ("kind: answer, product: app, can: false, declines: true", "that the first cloud cannot support app and declines to"),
+    (
+        "kind: answer, product: app, can: false, declines: true",
+        "that the first cloud cannot support app and declines to",
+    ),
     ("kind: answer, product: app, can: true, declines: false", "that the first cloud can support app and chooses to"),
     ("kind: offer, subject: deal, passed: true", "what is called deal was offered and passed on"),
     ("kind: offer, subject: deal, passed: false", "what is called deal was offered"),
