@@ -7,7 +7,7 @@ import resource
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -24,9 +24,12 @@ from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running import serving as serving_module
 from clauseway.app.running import upkeep as upkeep_module
+from clauseway.app.running.doctor import Patient, examine
 from clauseway.app.running.processes import Child, start
 from clauseway.app.running.serving import Served, ServeOptions, Signals, keep, serving, to_standard_error
 from clauseway.app.usage.sealing import seal
+from clauseway.pricing import PriceTable
+from clauseway.values import KnownAt
 from deployments import deployment
 from small_disks import small_disk
 
@@ -137,6 +140,43 @@ def test_processes_are_started_whatever_number_their_descriptors_have(tmp_path: 
                 assert held.is_ready
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def pages_that_fail(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Until the event is set, the pages fail where they start, for a reason of their own."""
+    mended = threading.Event()
+
+    def failing(name: str, module: str, arguments: Sequence[str], log: Path, **options: Any) -> Child:
+        broken = [] if mended.is_set() else ["--no-such-flag"]
+        return start(name, module, [*arguments, *broken], log, **options)
+
+    monkeypatch.setattr(serving_module, "start", failing)
+    monkeypatch.setattr(serving_module, "_PAGES_AGAIN_AFTER_S", 0.2)
+    return mended
+
+
+def pages_check(home: Home) -> list[str]:
+    """What the doctor finds of the pages; without a configuration it asks no cloud."""
+    prices = PriceTable((), KnownAt.everything())
+    patient = Patient(opened=open_agreements([]), prices=prices, configuration=home.root / "none.toml", home=home)
+    return [check.found for check in examine(patient).checks if check.what == "pages"]
+
+
+def test_pages_that_cannot_start_stop_no_traffic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at the start nor later; who looks is told, and they come back once they can."""
+    mended = pages_that_fail(monkeypatch)
+    with kept(tmp_path) as kept_home:
+        (note,) = kept_home.served.notes
+        assert "The gateway serves without the pages" in note
+        eventually(lambda: kept_home.has_reported("The gateway serves on without the pages", "no-such-flag"))
+        assert kept_home.is_ready
+        (said,) = pages_check(kept_home.home)
+        assert "no-such-flag" in said
+        mended.set()
+        eventually(lambda: kept_home.has_reported("the pages ended and were started again"))
+        assert httpx.get(kept_home.served.pages_url, timeout=PATIENCE_S).status_code == 200
+        assert pages_check(kept_home.home) == []
+        assert len(kept_home.reported) == 2, "the failure is reported once"
 
 
 def test_upkeep_that_cannot_be_loaded_yet_is_loaded_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

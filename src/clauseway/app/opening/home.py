@@ -196,6 +196,11 @@ class Home(msgspec.Struct, frozen=True):
         return self.root / "revocations"
 
     @property
+    def pages_away(self) -> Path:
+        """Return the path of the reason why a home is served without its pages, while it is."""
+        return self.root / "pages-away.txt"
+
+    @property
     def lake_faults(self) -> Path:
         """Return the path of the faults that the last checks found in files of the lake."""
         return self.root / "lake-faults.json"

@@ -196,6 +196,7 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         )
         yield Check(deployment="", what="usage", ok=True, found=sound)
     yield from _lake_checks(home)
+    yield from _pages_checks(home)
     if fault := hash_key_fault(home):
         yield from (_failed("", "keys", problem) for problem in fault.problems)
     edited = edits(home)
@@ -255,6 +256,21 @@ def _lake_checks(home: Home) -> Iterator[Check]:
             yield Check(deployment="", what="lake", ok=True, found=listed)
         if unknown:
             yield _failed("", "lake", unknown_problem(unknown))
+
+
+def _pages_checks(home: Home) -> Iterator[Check]:
+    """Check that the pages run beside the gateway, where `serve` keeps both running."""
+    try:
+        why = home.pages_away.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return
+    yield Check(
+        deployment="",
+        what="pages",
+        ok=False,
+        found=f"the gateway serves without them: {why}",
+        remedy=f"Look into {home.logs / 'pages.log'}; they are started again as soon as they can be.",
+    )
 
 
 def _examination(checks: Iterable[Check]) -> Examination:

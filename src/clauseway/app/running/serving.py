@@ -67,7 +67,7 @@ from clauseway.app.running.processes import (
 from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.app.running.snippets import Sample, sample_of
-from clauseway.files import remove_unfinished
+from clauseway.files import remove_unfinished, write_whole
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routing.plan_checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
@@ -93,6 +93,8 @@ _MERGE_EVERY_S = 3600.0
 _LOOPBACK = "127.0.0.1"
 # A process that ends more often within that time is broken: starting it again would hide that.
 _ENDS_MAX, _ENDS_WITHIN_S = 3, 60.0
+# The gateway serves on without the pages, which are tried once in so long from then on.
+_PAGES_AGAIN_AFTER_S = 30.0
 # Where the machine starts no process, it is tried again so much later: each try takes up to a second of a core.
 _AGAIN_AFTER_S = 3.0
 
@@ -122,12 +124,12 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct):
-    """The running processes of a home and where they listen. A process that died is replaced here by
-    the one that is started in its place, at the same port."""
+    """The running processes of a home and where they listen. Pages that died are replaced here by
+    those that are started in their place, at the same port; None where they could not be started yet."""
 
     home: Home
     gateways: Gateways
-    pages: Child
+    pages: Child | None
     gateway_url: str
     pages_url: str
     start_pages: Callable[[Meanwhile], Child]
@@ -146,22 +148,21 @@ class Served(msgspec.Struct):
     # The lock of the home's identity, which no other machine may hold.
     identity: IdentityLock | None = None
 
-    def dead(self) -> Child | None:
-        """Return the first of them that has died, or None while all run."""
-        return self.gateways.dead() or (None if self.pages.running else self.pages)
-
-    def start_again(self, dead: Child, meanwhile: Meanwhile) -> None:
-        """Start a process in the place of one that died, calling `meanwhile` until it is ready.
+    def start_pages_again(self, meanwhile: Meanwhile) -> None:
+        """Start the pages in the place of those that died, calling `meanwhile` until they are ready.
         Raise InvalidInput, ChildFailed."""
-        if dead is not self.pages:
-            self.gateways.start_again(dead, meanwhile)
-            return
-        dead.stop()
+        if self.pages is not None:
+            self.pages.stop()
         self.pages = self.start_pages(meanwhile)
+        self.pages_url = _pages_url(self.pages.ready["ports"]["pages"])
+        self.home.pages_away.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """Stop all: the pages first, because they read what the gateway tells."""
-        self.pages.stop()
+        if self.pages is not None:
+            self.pages.stop()
+        with contextlib.suppress(OSError):  # the home may be gone
+            self.home.pages_away.unlink(missing_ok=True)
         self.gateways.stop()
 
 
@@ -388,21 +389,43 @@ def _served(
     scheme = "https" if configuration.tls.certificate else "http"
     gateway_url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/v1"
     sample = sample_of(configuration.deployment)
-    pages = _start_pages(options, options.pages_port, clock, gateway_url, sample)
-    pages_port = pages.ready["ports"]["pages"]
+    pages: Child | None = None
+    pages_port = options.pages_port
+    try:
+        pages = _start_pages(options, pages_port, clock, gateway_url, sample)
+    # Their own fault stops no traffic: a machine that starts at night has nobody who reads a refusal.
+    except ChildFailed as error:
+        notes: tuple[str, ...] = (f"The gateway serves without the pages: {error}",)
+        _note_pages_away(options.home, str(error))
+    else:
+        pages_port = pages.ready["ports"]["pages"]
+        notes = moved("the pages listen", options.pages_port, PAGES_PORT, pages_port)
+        options.home.pages_away.unlink(missing_ok=True)
     return Served(
         home=options.home,
         gateways=gateways,
         pages=pages,
         gateway_url=gateway_url,
-        pages_url=f"http://{_LOOPBACK}:{pages_port}/",
+        pages_url=_pages_url(pages_port or PAGES_PORT),
         start_pages=lambda meanwhile: _start_pages(
             options, pages_port, clock, gateway_url, sample, meanwhile
         ),
         sample=sample,
         configuration=configuration,
-        notes=moved("the pages listen", options.pages_port, PAGES_PORT, pages_port),
+        notes=notes,
     )
+
+
+def _pages_url(port: int) -> str:
+    return f"http://{_LOOPBACK}:{port}/"
+
+
+def _note_pages_away(home: Home, why: str) -> None:
+    """Write for `clauseway doctor` why the pages are away. That is reported too, so a disk that is
+    full or gone fails nothing."""
+    with contextlib.suppress(OSError):
+        if home.is_begun:
+            write_whole(home.pages_away, why.encode(), durable=False)
 
 
 def _refuse_served(home: Home) -> NoReturn:
@@ -467,11 +490,11 @@ def keep(
     report: Callable[[str], None] = to_standard_error,
 ) -> Child | None:
     """Keep all processes running and plan and lake up to date, until told to stop and the delay of
-    stops is over (None), or until a process dies again and again (which one).
+    stops is over (None), or until a gateway dies again and again (which one).
 
-    A change that cannot be loaded is passed to `report`. Sealing has a thread of its own: a revoked
-    key and a process that died do not wait for it; and a change does not wait for a process that
-    starts. A revoked key waits for no plan either.
+    A change that cannot be loaded is passed to `report`. Sealing and the pages have threads of their
+    own: a revoked key and a gateway that died do not wait for them; and a change does not wait for a
+    gateway that starts. A revoked key waits for no plan either.
     """
     assert served.seen_to is not None, "it is known once they serve"
     options = msgspec.structs.replace(options, home=served.home)
@@ -483,6 +506,7 @@ def keep(
         ThreadPoolExecutor(1, "upkeep") as thread,
         contextlib.closing(inputs),
         revocations.looking(),
+        contextlib.closing(RevivingPages(served, report)) as reviving_pages,
     ):
         rounds = Rounds(options.home, report, thread, served.identity)
 
@@ -493,11 +517,12 @@ def keep(
                 if not reloading.reload():
                     inputs.missed()
 
-        reviving = Reviving(served, report, reload_changes)
+        reviving = Reviving(served.gateways, report, reload_changes)
         stopping = Stopping(served.gateways, signals.stop)
         while not stopping.is_due():
-            if (dead := served.dead()) and not reviving.start_again(dead):
+            if (dead := served.gateways.dead()) and not reviving.start_again(dead):
                 return dead
+            reviving_pages.look()
             served.gateways.reap(report)
             reload_changes()
             if signals.replace.is_set():
@@ -597,10 +622,12 @@ class Reloading:
 
 
 class Reviving:
-    """Starts processes again that died, unless one dies again and again."""
+    """Starts gateways again that died, unless one dies again and again."""
 
-    def __init__(self, served: Served, report: Callable[[str], None], meanwhile: Meanwhile) -> None:
-        self._served, self._report, self._meanwhile = served, report, meanwhile
+    def __init__(
+        self, gateways: Gateways, report: Callable[[str], None], meanwhile: Meanwhile
+    ) -> None:
+        self._gateways, self._report, self._meanwhile = gateways, report, meanwhile
         self._ends_s: dict[str, deque[float]] = {}
         self._waiting = ""
         self._again_s = 0.0
@@ -623,7 +650,7 @@ class Reviving:
             return False
         code = dead.exit_code
         try:
-            self._served.start_again(dead, self._meanwhile)
+            self._gateways.start_again(dead, self._meanwhile)
         except DBAPIError as error:
             ends_s.pop()  # not counted: the database was down, not the process
             self._tell_once(
@@ -639,6 +666,79 @@ class Reviving:
             self._report(f"{dead.name} ended ({code}) and was started again.")
             self._waiting = ""
         return True
+
+
+class RevivingPages:
+    """Starts the pages again whenever they end. A thread waits for them, so that no gateway does; and
+    pages that end again and again are tried less often, but always."""
+
+    def __init__(self, served: Served, report: Callable[[str], None]) -> None:
+        self._served, self._report = served, report
+        self._thread = ThreadPoolExecutor(1, "pages")
+        self._starting: Future[None] | None = None
+        self._closed = threading.Event()
+        self._tries, self._tried_s, self._again_s = 0, 0.0, 0.0
+        self._ended: int | None = None
+        self._reported = ""
+
+    def look(self) -> None:
+        """Begin to start the pages where they do not run and it is time, and take note of how that
+        went."""
+        now_s = time.monotonic()
+        if self._starting is not None:
+            if self._starting.done():
+                starting, self._starting = self._starting, None
+                self._note_end_of(starting)
+            return
+        if self._served.pages is not None and self._served.pages.running:
+            return
+        if now_s < self._again_s:
+            # Of pages that did not start at all the reason was told.
+            if not self._reported:
+                self._tell_away(f"they end again and again, with exit code {self._exit_code}")
+            return
+        if now_s - self._tried_s > _ENDS_WITHIN_S:
+            self._tries = 0
+        self._tries, self._tried_s = self._tries + 1, now_s
+        self._ended = self._exit_code
+        self._starting = self._thread.submit(
+            self._served.start_pages_again, self._go_on_unless_closed
+        )
+
+    def close(self) -> None:
+        """Wait for no pages any more. Those that became ready meanwhile are among what is served."""
+        self._closed.set()
+        self._thread.shutdown()
+
+    def _go_on_unless_closed(self) -> None:
+        if self._closed.is_set():
+            raise ChildFailed("the pages are not waited for: everything stops")
+
+    @property
+    def _exit_code(self) -> int | None:
+        return self._served.pages.exit_code if self._served.pages is not None else None
+
+    def _note_end_of(self, starting: Future[None]) -> None:
+        now_s = time.monotonic()
+        self._again_s = now_s + _PAGES_AGAIN_AFTER_S if self._tries >= _ENDS_MAX else now_s
+        try:
+            starting.result()
+        except OSError as error:
+            # The machine has no room, memory or descriptor for them.
+            self._tries, self._again_s = self._tries - 1, now_s + _AGAIN_AFTER_S
+            self._tell_away(f"they wait for the machine: {error}")
+        except (InvalidInput, ChildFailed, ModuleNotFoundError) as error:
+            self._tell_away(str(error))
+        else:
+            ended = "ended" if self._ended is None else f"ended ({self._ended})"
+            self._report(f"the pages {ended} and were started again.")
+            self._reported = ""
+
+    def _tell_away(self, why: str) -> None:
+        if why != self._reported:
+            self._report(f"The gateway serves on without the pages, which are tried again: {why}")
+            _note_pages_away(self._served.home, why)
+        self._reported = why
 
 
 def _inputs_of(options: ServeOptions) -> InputsState:
