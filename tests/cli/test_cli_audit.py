@@ -74,8 +74,20 @@ def test_books_that_were_edited_are_told_and_not_settled_on(own: Home, edit: str
 
 def test_books_that_nobody_edited_are_settled_on(own: Home) -> None:
     assert answer("audit", "verify", home=own.root)["problems"] == []
-    run("settle", "--period", "2026-05", *ASSUMED, "--home", str(own.root))
+    # It says what it posted; the credit is in the first settlement.
+    settle = ("settle", "--period", "2026-05", *ASSUMED, "--home", str(own.root))
+    assert run(*settle).stderr.startswith("1 entry posted. Settling 2026-05 again posts what has changed since")
+    assert run(*settle).stderr.startswith("No entry posted: the books held these amounts.")
     assert answer("audit", "verify", home=own.root)["problems"] == []
+
+
+def test_the_log_is_shown_in_words_and_its_json_exactly(book: Home) -> None:
+    shown = run("audit", "log", "--kind", "entry", "--home", str(book.root)).stdout
+    words = "entry added: accrual of 2026-04: microsoft to openai: gpt-5.4 on azure, sold by microsoft"
+    assert words in " ".join(shown.split())
+    assert "|" not in shown
+    rows = answer("audit", "log", "--kind", "entry", home=book.root)
+    assert rows[0]["subject"].startswith("accrual|2026-04-01|2026-05-01|A1.share-microsoft-openai|gpt-5.4|azure|")
 
 
 def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:

@@ -105,14 +105,16 @@ def settle_month(
     *,
     from_scratch: bool = False,
     on_wait: Callable[[], object] = lambda: None,
+    on_posted: Callable[[int], object] = lambda _: None,
     engine: QueryEngine = duckdb_engine,
 ) -> Settlement:
     """Settle a month on everything metered so far, and post it: the shares of every agreement
     given.
 
     Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops
-    them and recounts. `on_wait` is called before waiting for another process at these books. The
-    `engine` reads, sums, prices and hashes the usage; the settlement is the same with any.
+    them and recounts. `on_wait` is called before waiting for another process at these books,
+    `on_posted` with the number of new entries once they are posted. The `engine` reads, sums,
+    prices and hashes the usage; the settlement is the same with any.
 
     Settling again on more usage posts the difference. The month after the last closed one also
     takes what came late for closed months: as corrections of its own, or by restating them. Raise
@@ -164,7 +166,7 @@ def settle_month(
                 lambda: used(basis_of(home)).accepting,
                 FIRST_USE.format(period=period),
             )
-        _post(lake.control, [*restatements, settlement])
+        on_posted(_post(lake.control, [*restatements, settlement]))
         if from_scratch:
             # Not before the month is posted: a recount that is refused leaves them.
             drop_sums(lake.control)
@@ -633,14 +635,15 @@ def _as_then(closed: SettlementSummary, assume: Sequence[str]) -> list[str]:
     return replace_items(closed.accepted, assume)
 
 
-def _post(control: Control, settlements: Sequence[Settlement]) -> None:
-    """Post them, all or none: nobody finds a month restated whose correction is missing."""
+def _post(control: Control, settlements: Sequence[Settlement]) -> int:
+    """Post them, all or none, and return the number of new entries: nobody finds a month restated
+    whose correction is missing."""
     settled = [
         (settlement, accruals(settlement, control.entries(*references(settlement.period))))
         for settlement in settlements
     ]
     try:
-        control.settle_together(settled, time.time_ns())
+        return control.settle_together(settled, time.time_ns())
     except Conflict as error:
         problem = "the same inputs come to another result than they did before"
         remedy = (

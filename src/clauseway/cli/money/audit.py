@@ -1,5 +1,6 @@
 """`clauseway audit`: who did what to the books, and whether they were edited beside that."""
 
+import re
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from clauseway.cli.console import console, print_indented
 from clauseway.values import KnownAt, counted
 
 NOT_SO = 2
+_MONTH = re.compile(r"\d{4}-\d{2}(?=-\d{2}\|)")
 
 
 def log(
@@ -38,6 +40,8 @@ def log(
 ) -> int:
     """List who did what, when and why.
 
+    An entry of the journal is shown by its month and its narration; --json has its id.
+
     \b
     All of it:
       clauseway audit log
@@ -51,14 +55,23 @@ def log(
         for name in ("row", "when", "who", "what", "why"):
             table.add_column(name, overflow="fold")
         for row in rows:
-            done = f"{row.kind} {row.act}: {row.subject}"
-            table.add_row(
-                str(row.sequence), str(KnownAt(row.recorded_ns))[:19], row.who, done, row.why
-            )
+            subject, why = row.subject, row.why
+            if row.kind == "entry":
+                subject, why = _entry_text(subject, narration=why), ""
+            done = f"{row.kind} {row.act}: {subject}"
+            table.add_row(str(row.sequence), str(KnownAt(row.recorded_ns))[:19], row.who, done, why)
         console().print(table if rows else "Nothing was recorded.")
 
     answer(as_json, rows, show)
     return 0
+
+
+def _entry_text(identity: str, narration: str) -> str:
+    """Return an entry of the journal in words: its id has digests that nobody reads. The log keeps
+    its narration as its reason."""
+    act, _, rest = identity.partition("|")
+    month = _MONTH.match(rest)
+    return f"{act} of {month[0]}: {narration}" if month else f"{act}: {narration}"
 
 
 def verify(

@@ -227,7 +227,10 @@ def command(
         if second_opinion:
             judge = started.enter_context(start(second_opinion))
         settlement = settle(
-            from_scratch=from_scratch, on_wait=partial(_say_locked, at), engine=engine
+            from_scratch=from_scratch,
+            on_wait=partial(_say_locked, at),
+            on_posted=partial(_say_posted, period),
+            engine=engine,
         )
         say_recorded(history(at)[accepted:])
         _say_waiting(rows_waiting(at))
@@ -244,6 +247,20 @@ def command(
 def _say_locked(home: Home) -> None:
     message = f"Another process writes the books of {home.root}: this one waits until it has ended."
     print(message, file=sys.stderr, flush=True)
+
+
+def _say_posted(period: str, entries: int) -> None:
+    """Report on standard error what the books hold now, and what settling again does."""
+    posted = (
+        f"{counted(entries, 'entry', 'entries')} posted"
+        if entries
+        else "No entry posted: the books held these amounts"
+    )
+    print(
+        f"{posted}. Settling {period} again posts what has changed since, until it is closed: "
+        f"clauseway books close {period}",
+        file=sys.stderr,
+    )
 
 
 def _print_both(settlement: Settlement, verification: StatementVerification, as_json: bool) -> int:
