@@ -134,6 +134,21 @@ def test_when_it_is_refreshed(life_s: float, jitter: float, after_s: float) -> N
     run(scenario())
 
 
+def test_what_may_be_replaced_before_its_end_is_looked_at_ahead_of_it() -> None:
+    """As the token of a session, which somebody refreshes in the same file."""
+
+    async def scenario() -> None:
+        rig = Rig(token("first"), token("second"))
+        rig.recheck_s = 30.0
+        await rig.begin()
+        assert rig.due() == [30, 3600]
+        # One look at a time is due, however often it is asked for between.
+        assert await rig.cache.refresh_now(AUTH, token("first")) == token("second")
+        assert rig.due() == [30, 3600]
+
+    run(scenario())
+
+
 def test_without_an_end_nothing_is_asked_again() -> None:
     async def scenario() -> None:
         rig = Rig(token("for ever", life_s=0))
@@ -176,6 +191,14 @@ def test_failures_are_asked_about_ever_less_often() -> None:
             await rig.pass_time(waits[-1])
         assert waits == [1, 2, 4, 8, 16, 30, 30, 30, 30]  # half of 2, 4, 8 … 60: the rest is jitter
         assert rig.told == []
+        # After days, too; and once it answered, a failure is the first again.
+        (kept,) = rig.cache._kept.values()
+        kept._failures = 10_000
+        rig.answers = [OSError("down"), token("up", at_s=rig.now_s), OSError("down")]
+        for expected in (30, 30, 3240):
+            assert rig.due()[0] == expected
+            await rig.pass_time(expected)
+        assert rig.due()[0] == 1
 
     run(scenario())
 
@@ -206,8 +229,10 @@ def test_requests_that_are_refused_together_cause_one_fetch() -> None:
         rig.gate.set()
         assert await asyncio.gather(*waiting) == [token("good")] * 50
         assert rig.fetches == 2
-        # Who comes with the old one later is given the new one without asking.
-        assert await rig.cache.refresh_now(AUTH, refused) == token("good")
+        # Who comes with the old one later is given the new one without asking, however much later.
+        for _ in range(2):
+            assert await rig.cache.refresh_now(AUTH, refused) == token("good")
+            rig.now_s += 60
         assert rig.fetches == 2
 
     run(scenario())
@@ -275,9 +300,12 @@ def test_a_static_auth_is_its_own_credential() -> None:
     assert rig.cache.state(auth) == CredentialState(Credential(kind="signature", secret="PEM", key_id="t/u/f"), None)
 
 
-def test_what_had_ended_when_it_came_is_not_used() -> None:
+@pytest.mark.parametrize("life_s", [-1, 1e-9])
+def test_what_had_ended_when_it_came_is_not_used(life_s: float) -> None:
+    """Its end is the first moment at which it is none."""
+
     async def scenario() -> None:
-        rig = Rig(token("stale", life_s=-1))
+        rig = Rig(token("stale", life_s=life_s))
         await rig.begin()
         assert "this machine's clock" in rig.held()
         assert rig.due() == [1]
@@ -323,6 +351,19 @@ def test_a_source_that_hangs_stops_nothing() -> None:
     rig.gate.set()
 
 
+def test_what_comes_after_the_end_is_presented_to_nobody() -> None:
+    async def scenario() -> None:
+        rig = Rig(token("late"))
+        rig.gate.clear()
+        begun = rig.cache.add([AUTH])
+        rig.cache.close()
+        rig.gate.set()
+        await asyncio.wait(begun)
+        assert (rig.told, rig.due()) == ([], [])
+
+    run(scenario())
+
+
 def test_a_clock_that_is_set_forward_takes_no_credential_away() -> None:
     """As where a machine starts with a clock that is two hours behind, and it is set right."""
 
@@ -351,6 +392,11 @@ def test_a_wrong_clock_takes_away_what_holds_only_at_its_end() -> None:
         rig.cache.look()
         await rig.cache.fetches_done()
         assert "is this machine's clock right?" in str(rig.cache.state(AUTH).problem)
+        # After a failure its source is asked by the timer alone, however long ago a look did that.
+        rig.ahead_s += 60
+        rig.cache.look()
+        await rig.cache.fetches_done()
+        assert rig.fetches == 2
         await rig.pass_time(3599)
         assert rig.held() == "first"
         await rig.pass_time(1)

@@ -141,28 +141,105 @@ def credential_until(second: int) -> dict[str, str]:
     return {"clauseway_credential_expires_timestamp_seconds": f"{second}x60"}
 
 
-# Figures of an hour that ends at second 3600 · whether the alert is raised then
+def requests(status: int, each_minute: int, **labels: str) -> dict[str, str]:
+    named = ", ".join(f'{name}="{value}"' for name, value in {"status": status, **labels}.items())
+    return {f"clauseway_requests_total{{{named}}}": f"0+{each_minute}x60"}
+
+
+def budget(left: str) -> dict[str, str]:
+    return {"clauseway_budget_left_usd": f"{left}x60", "clauseway_budget_usd": "10x60"}
+
+
+# Of a counter that is raised once, at the third minute.
+RAISED_ONCE = "0x2 1x120"
+# Figures, minute by minute · a minute · whether the alert is raised then
 EDGES = [
+    ("ClausewayDown", {'up{job="clauseway"}': "1 0x9"}, 1, False),
+    ("ClausewayDown", {'up{job="clauseway"}': "1 0x9"}, 2, True),
+    ("ClausewayDown", {'up{job="another"}': "0x9"}, 9, False),
+    ("ClausewayWorkerAway", {"clauseway_workers": "2x9", "clauseway_workers_answering": "1x9"}, 1, False),
+    ("ClausewayWorkerAway", {"clauseway_workers": "2x9", "clauseway_workers_answering": "1x9"}, 2, True),
+    ("ClausewayWorkerAway", {"clauseway_workers": "2x9", "clauseway_workers_answering": "2x9"}, 9, False),
+    ("ClausewayJournalFailed", {"clauseway_journal_failed": "0 1"}, 0, False),
+    ("ClausewayJournalFailed", {"clauseway_journal_failed": "0 1"}, 1, True),
+    ("ClausewayJournalFull", {"clauseway_journal_full": "0 1"}, 0, False),
+    ("ClausewayJournalFull", {"clauseway_journal_full": "0 1"}, 1, True),
+    ("ClausewayJournalShort", {"clauseway_journal_short": "0x9"}, 9, False),
+    ("ClausewayJournalShort", {"clauseway_journal_short": "1x9"}, 0, False),
+    ("ClausewayJournalShort", {"clauseway_journal_short": "1x9"}, 1, True),
+    ("ClausewayCopyAway", {"clauseway_journal_copy_away": "0x9"}, 9, False),
+    ("ClausewayCopyAway", {"clauseway_journal_copy_away": "1x9"}, 0, False),
+    ("ClausewayCopyAway", {"clauseway_journal_copy_away": "1x9"}, 1, True),
+    ("ClausewayAlone", {"clauseway_journal_commits_alone_total": RAISED_ONCE}, 2, False),
+    ("ClausewayAlone", {"clauseway_journal_commits_alone_total": RAISED_ONCE}, 11, True),
+    ("ClausewayAlone", {"clauseway_journal_commits_alone_total": RAISED_ONCE}, 15, False),
+    ("ClausewayDatabaseAway", {"clauseway_database_away_seconds": "0x9"}, 9, False),
+    ("ClausewayDatabaseAway", {"clauseway_database_away_seconds": "6+60x9"}, 0, False),
+    ("ClausewayDatabaseAway", {"clauseway_database_away_seconds": "6+60x9"}, 1, True),
+    ("ClausewayJournalGone", {'clauseway_usage_lost{kind="spool"}': "1"}, 0, True),
+    ("ClausewayJournalGone", {'clauseway_usage_lost{kind="spool"}': "0"}, 0, False),
+    ("ClausewayJournalGone", {'clauseway_usage_lost{kind="lake"}': "1"}, 0, False),
+    ("ClausewayUsageLost", {'clauseway_usage_lost{kind="spool"}': "1"}, 0, False),
+    ("ClausewayUsageLost", {'clauseway_usage_lost{kind="lake"}': "0"}, 0, False),
+    ("ClausewayUsageLost", {'clauseway_usage_lost{kind="lake"}': "1"}, 0, True),
     # Between two ends of buckets a quantile is a guess: none of these commits took longer than 131 ms.
-    ("ClausewaySlowDisk", commits(0, 60, 60), False),
-    ("ClausewaySlowDisk", commits(0, 60, 61), True),
+    ("ClausewaySlowDisk", commits(0, 60, 60), 60, False),
+    ("ClausewaySlowDisk", commits(0, 60, 61), 60, True),
+    ("ClausewaySlowDisk", commits(0, 199, 200), 60, False),
+    ("ClausewaySlowDisk", commits(0, 60, 61), 10, False),
+    ("ClausewaySlowDisk", commits(0, 60, 61), 11, True),
+    # Of a hundred requests, five and six fail; what is too many is a failure of nobody here.
+    ("ClausewayFailing", requests(503, 5) | requests(200, 95), 60, False),
+    ("ClausewayFailing", requests(503, 6) | requests(200, 94), 5, False),
+    ("ClausewayFailing", requests(503, 6) | requests(200, 94), 6, True),
+    ("ClausewayFailing", requests(429, 100) | requests(503, 0), 60, False),
+    # One gateway of two that fails is not hidden by the other.
+    ("ClausewayFailing", requests(503, 1) | requests(200, 10_000, instance="another"), 60, True),
+    ("ClausewayDeploymentEjected", {"clauseway_deployment_ejected": "0x60"}, 60, False),
+    ("ClausewayDeploymentEjected", {"clauseway_deployment_ejected": "1x60"}, 9, False),
+    ("ClausewayDeploymentEjected", {"clauseway_deployment_ejected": "1x60"}, 10, True),
+    ("ClausewayNoCredential", {"clauseway_credential": "0x9"}, 1, False),
+    ("ClausewayNoCredential", {"clauseway_credential": "0x9"}, 2, True),
+    ("ClausewayNoCredential", {"clauseway_credential": "1x9"}, 9, False),
     # Of a source that has the next one ready five minutes before, a quarter of them may be left at the renewal.
-    ("ClausewayCredentialEnds", credential_until(3675), False),
-    ("ClausewayCredentialEnds", credential_until(3650), True),
+    ("ClausewayCredentialEnds", credential_until(3660), 60, False),
+    ("ClausewayCredentialEnds", credential_until(3659), 60, True),
+    ("ClausewayBudgetNearlySpent", budget("1"), 0, False),
+    ("ClausewayBudgetNearlySpent", budget("0.99"), 0, True),
+    ("ClausewayUsageOmitted", {"clauseway_usage_omissions_total": RAISED_ONCE}, 2, False),
+    ("ClausewayUsageOmitted", {"clauseway_usage_omissions_total": RAISED_ONCE}, 60, True),
+    ("ClausewayUsageOmitted", {"clauseway_usage_omissions_total": RAISED_ONCE}, 65, False),
+    ("ClausewayLinesDropped", {"clauseway_log_lines_dropped_total": RAISED_ONCE}, 2, False),
+    ("ClausewayLinesDropped", {"clauseway_log_lines_dropped_total": RAISED_ONCE}, 11, True),
+    ("ClausewayLinesDropped", {"clauseway_log_lines_dropped_total": RAISED_ONCE}, 15, False),
+    ("ClausewayTelemetryDropped", {"clauseway_telemetry_dropped_total": RAISED_ONCE}, 2, False),
+    ("ClausewayTelemetryDropped", {"clauseway_telemetry_dropped_total": RAISED_ONCE}, 11, True),
+    ("ClausewayTelemetryDropped", {"clauseway_telemetry_dropped_total": RAISED_ONCE}, 15, False),
 ]
 
 
-@pytest.mark.parametrize(("alert", "figures", "raised"), EDGES)
-def test_an_alert_is_exact_at_its_edge(tmp_path: Path, alert: str, figures: dict[str, str], raised: bool) -> None:
+def of_instance(series: str, instance: int) -> str:
+    """Return a series with the label of the gateway that was scraped, unless it has one."""
+    if "instance=" in series:
+        return series
+    begin, end = (series[:-1], ", ") if series.endswith("}") else (series, "{")
+    return f'{begin}{end}instance="{instance}"}}'
+
+
+def test_each_alert_is_exact_at_its_edge(tmp_path: Path) -> None:
+    """Each row is a gateway of its own, which Prometheus names by the row's number."""
     promtool = find("promtool", "prometheus", "promtool")
     if promtool is None:
         pytest.skip("no promtool on PATH, and Debian's package cannot be fetched here")
-    series = [{"series": name, "values": values} for name, values in figures.items()]
-    firing = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) or vector(0)'
-    expected = {"expr": firing, "eval_time": "1h", "exp_samples": [{"labels": "{}", "value": int(raised)}]}
-    test = {"interval": "1m", "input_series": series, "promql_expr_test": [expected]}
-    asked = {"rule_files": [str(ALERTS)], "tests": [test]}
-    (tmp_path / "test.yml").write_text(json.dumps(asked))
+    assert {alert for alert, _, _, raised in EDGES if raised} == {rule["alert"] for rule in rules()}
+    series, expected = [], []
+    for row, (alert, figures, minute, raised) in enumerate(EDGES):
+        series += [{"series": of_instance(name, row), "values": values} for name, values in figures.items()]
+        firing = f'count(ALERTS{{alertname="{alert}", alertstate="firing", instance="{row}"}}) or vector(0)'
+        value = {"labels": "{}", "value": int(raised)}
+        expected.append({"expr": firing, "eval_time": f"{minute}m", "exp_samples": [value]})
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": expected}
+    (tmp_path / "test.yml").write_text(json.dumps({"rule_files": [str(ALERTS)], "tests": [test]}))
     done = subprocess.run([*promtool, "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 

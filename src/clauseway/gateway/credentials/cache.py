@@ -260,7 +260,7 @@ class _Kept:
         """Seconds until the source is asked again; None for never."""
         if self._failures:
             most = min(_BACKOFF_S_MAX, _DELAY_S_MIN * 2.0 ** min(self._failures, 16))
-            return max(_DELAY_S_MIN, most * (0.5 + 0.5 * self._cache.jitter()))
+            return most * (0.5 + 0.5 * self._cache.jitter())
         delays = (
             [self._source.recheck_s] if self._source is not None and self._source.recheck_s else []
         )
