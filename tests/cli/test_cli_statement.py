@@ -772,6 +772,8 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
     [due] = [one for one in told(home, *at)["dues"] if one["payer"] == "openai"]
     assert (due["through"], due["due"], due["amount"], due["withheld"]) == ("2026-06-30", "2026-08-14", "0.60", "0.03")
     text = " ".join(printed(home, *at).split())
+    assert "Paid every quarter, due 45 days after its last day." in text
+    assert "5 % is withheld from each payment." in text
     assert "0.60 USD through 30 June 2026, due 14 August 2026; withheld 0.03, paid 0.57" in text
     found = statement(home, "2026-05")
     assert found is not None

@@ -113,7 +113,7 @@ def test_a_key_from_its_making_to_its_end(clauseway: Commands) -> None:
     assert (listed["state"], listed["expires"]) == ("active", "2100-01-01T00:00:00Z")
     assert listed["former_until"]
     assert "secret" not in listed
-    assert "has 1 active keys" in clauseway("organisation remove acme", 3)
+    assert "has 1 active key:" in clauseway("organisation remove acme", 3)
     assert clauseway.json(f"key revoke {made['key_id']}")["state"] == "revoked"
     assert clauseway.json("key list") == []
     assert len(clauseway.json("key list --with-revoked")) == 1
@@ -143,8 +143,8 @@ BAD = [
     ("organisation show nobody", ["there is no organisation nobody"]),
     ("project show acme nothing", ["there is no project acme/nothing", "chat, search"]),
     ("project list nobody", ["there is no organisation nobody"]),
-    ("organisation remove acme", ["has 1 active keys"]),
-    ("project remove acme search", ["has 1 active keys"]),
+    ("organisation remove acme", ["has 1 active key:"]),
+    ("project remove acme search", ["has 1 active key:"]),
     ("organisation set nobody", ["there is no organisation nobody"]),
     (
         "organisation set acme --strategy best --cloud moon --seller me --on-leave stay",

@@ -87,6 +87,13 @@ OPEN = [
         "app must first ship on north and be there for 30 days; those days are not over.",
         [],
     ),
+    (
+        A_MONTH_AHEAD.replace("30", "1"),
+        (),
+        "serve maker app own",
+        "app must first ship on north and be there for 1 day; no launch there is recorded.",
+        [],
+    ),
     # One launch there has begun to count, though another is to come.
     (
         A_MONTH_AHEAD,

@@ -210,12 +210,14 @@ def test_what_is_refused(terms: str, events: str, refusal: str) -> None:
             "it comes about by itself, on 2027-01-01, put off by 365 days by each renewal",
             "Record or suppose renewal.",
         ),
+        ("lapse", "it comes about by itself, 1 day after notice", "Record or suppose notice."),
         ("end", "it comes about by itself, on 2030-01-01", "Leave it out."),
         ("notce", "the agreement does not define it", "Did you mean 'notice'?"),
     ],
 )
 def test_an_event_that_comes_about_by_itself_is_not_recorded(name: str, why: str, remedy: str) -> None:
     events = EVENTS + "  end: {says: The end., on: 2030-01-01, source: [T]}\n"
+    events += "  lapse: {says: A day later., after: notice, days: 1, source: [T]}\n"
     with pytest.raises(InvalidInput) as supposed:
         opened(events=events).supposing([f"event:{name}=2026-05-01"])
     with pytest.raises(InvalidInput) as recorded:

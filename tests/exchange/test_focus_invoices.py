@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,6 +98,8 @@ def test_a_line_is_a_record_with_the_invoices_figures() -> None:
     }
     assert record == expected
     assert tuple(record) == INVOICE_COLUMNS
+    [record] = detail_rows(issued(msgspec.structs.replace(QUARTER, due=date(2026, 7, 1))))
+    assert record["PaymentTerms"] == "1 day after 2026-06-30"
 
 
 # a charge behind the quarter's line | its days, its class, USD

@@ -16,6 +16,7 @@ from clauseway.agreement.language.terms import FIRST_SHIPPED_SINCE, AnyTerm, Con
 from clauseway.decisions.case import ASKED_PRODUCT, Case, Finding
 from clauseway.decisions.decision import Condition, Outcome, Reason
 from clauseway.decisions.reach import Act
+from clauseway.values import counted
 
 _KINDS = get_args(Conditional)
 _NOTHING = Finding(Outcome.PERMITTED, ())
@@ -169,7 +170,7 @@ def lifts(term: Precedence, answer: Answer, readings: Mapping[str, str]) -> bool
 def _state_ship_first_condition(case: Case, term: Precedence, product: str) -> Condition:
     operator = case.catalog.operators[term.first]
     answers: tuple[str, ...] = ()
-    ahead = f" and be there for {term.lead_days} days" if term.lead_days else ""
+    ahead = f" and be there for {counted(term.lead_days, 'day')}" if term.lead_days else ""
     rule = f"{ASKED_PRODUCT} must first ship on {term.first}{ahead}"
     if term.unless is not None:
         both = term.unless.under(case.question.readings) == "cannot-and-declines"

@@ -7,7 +7,7 @@ from datetime import date
 
 import msgspec
 
-from clauseway.values import Citation
+from clauseway.values import Citation, counted
 
 # How silence is read. Every agreement states these rules.
 RULES = ("unstated", "owner", "grant", "share", "licensee")
@@ -85,10 +85,10 @@ class Event(Defined, frozen=True, kw_only=True, rename="kebab"):
         """Return how it comes about by itself; empty if it is recorded."""
         if self.after:
             prevented = f", unless {self.prevented_by} prevents it" if self.prevented_by else ""
-            return f"{self.days} days after {self.after}{prevented}"
+            return f"{counted(self.days, 'day')} after {self.after}{prevented}"
         if self.on is None:
             return ""
-        renewed = f", put off by {self.days} days by each {self.extended_by}"
+        renewed = f", put off by {counted(self.days, 'day')} by each {self.extended_by}"
         return f"on {self.on}{renewed if self.extended_by else ''}"
 
     @property

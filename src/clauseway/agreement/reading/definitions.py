@@ -38,7 +38,7 @@ from clauseway.agreement.text.entries import Plain, YamlValue
 from clauseway.agreement.text.markdown import Block, Document
 from clauseway.agreement.text.mistakes import DEFINITIONS, KnownNames, Mistakes
 from clauseway.catalog import ELSEWHERE, Catalog, Product, ProductClass
-from clauseway.values import BadNumber, Citation, suggestion
+from clauseway.values import BadNumber, Citation, counted, suggestion
 
 # The sections that definitions may have.
 SECTIONS = (
@@ -523,8 +523,8 @@ def _preventing(event: Event, events: Mapping[str, Event]) -> str:
     by = events.get(event.prevented_by)
     if by and by.after == event.after and not by.prevented_by and 0 <= by.days < event.days:
         return (
-            f"{by.id} always comes about {by.days} days after {event.after}, so this event would "
-            "never"
+            f"{by.id} always comes about {counted(by.days, 'day')} after {event.after}, so this "
+            "event would never"
         )
     return ""
 

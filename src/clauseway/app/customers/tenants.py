@@ -31,6 +31,7 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     Problem,
+    counted,
     name_rule,
     nearest_name,
     refuse_any,
@@ -294,7 +295,7 @@ def remove_tenant(home: Home, organisation: str, project: str = "") -> None:
     tenant = show_tenant(home, organisation, project)
     if tenant.keys:
         raise InvalidInput.of(
-            what=f"{_name_of(organisation, project)} has {tenant.keys} active keys",
+            what=f"{_name_of(organisation, project)} has {counted(tenant.keys, 'active key')}",
             why="they would go on without what limits them",
             where="NAME",
             remedy="Revoke them first: clauseway key list, clauseway key revoke.",

@@ -292,8 +292,8 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
     notes = []
     if share.payment is not None:
         notes.append(
-            f"Paid every {share.payment.every}, due {share.payment.due_days} days after its "
-            f"last day."
+            f"Paid every {share.payment.every}, due {counted(share.payment.due_days, 'day')} "
+            "after its last day."
         )
     if share.withholding:
         notes.append(f"{percent(share.withholding)} is withheld from each payment.")

@@ -40,6 +40,7 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
+    counted,
     day_after,
     exact_product,
     exact_sum,
@@ -562,7 +563,7 @@ class _Tracer:
             )
         requests = sum(day.requests for day in self._days)
         if requests != self._traced.requests:
-            held = f"The days hold {requests} requests, the line {self._traced.requests}"
+            held = f"The days hold {counted(requests, 'request')}, the line {self._traced.requests}"
             yield f"{held}: usage came after it was settled."
         if self._traced.adjusted:
             yield f"Credits and disputes took back {-self._traced.adjusted} of what was charged."

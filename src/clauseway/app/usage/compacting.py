@@ -31,7 +31,7 @@ from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.rollups import scan
 from clauseway.storage.lake.usage_records import days_of
 from clauseway.storage.usage.sums import hour_sums
-from clauseway.values import Interval, InvalidInput, KnownAt, Problem, suggestion
+from clauseway.values import Interval, InvalidInput, KnownAt, Problem, counted, suggestion
 
 # A query that listed a file before it was merged may still be reading it: none takes longer.
 _GRACE_NS = 600 * 1_000_000_000
@@ -118,7 +118,7 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
         needed, why = _needed(lake, opened, first)
         if needed < wanted:
             problem = f"usage before {wanted} cannot be dropped"
-            remedy = f"Keep {(today - needed).days} days or more; or close the periods before."
+            remedy = f"Keep {counted((today - needed).days, 'day')} or more; or close the periods before."
             raise InvalidInput.of(what=problem, why=why, where="--keep-days", remedy=remedy)
         return drop_before(lake, wanted, time.time_ns())
 

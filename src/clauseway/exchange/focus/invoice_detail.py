@@ -35,7 +35,7 @@ from clauseway.exchange.focus.focus_columns import (
 from clauseway.ledger.exchange_rates import convert_parts
 from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.vouchers import Invoice, InvoiceLine
-from clauseway.values import USD, Interval, exact_sum, unit_of
+from clauseway.values import USD, Interval, counted, exact_sum, unit_of
 
 _CATEGORY, _CORRECTION, _SERVICE = "Adjustment", "Correction", "Revenue share"
 _KEY = ("InvoiceIssuerName", "InvoiceId", "InvoiceDetailId", "BillingCurrency")
@@ -139,7 +139,7 @@ def _terms(line: InvoiceLine) -> str:
     period."""
     if line.due is None or line.through is None:
         return "The agreement states no day of payment"
-    return f"{(line.due - line.through).days} days after {line.through}"
+    return f"{counted((line.due - line.through).days, 'day')} after {line.through}"
 
 
 def _parts(line: InvoiceLine) -> Iterator[_Charge]:
