@@ -860,3 +860,47 @@ def test_a_brief_as_it_is_read() -> None:
     texts["A2.md"] = written("A2", "2026-07-01", SECOND, "2026-05-01")
     texts["A3.md"] = written("A3", "2026-09-01", "id: A3.ends\nends: [A2.deal]", "2026-08-01")
     assert markdown_of(brief(reading(texts), "A2")) == PAGE
+
+
+TAX = "id: A1.tax\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop], products: [app]}"
+# What an amendment changes, with the number of combinations.
+OF_A2 = [
+    "Maker may serve and sell app and tool on any cloud but south only if it was first offered to rival and rival "
+    "passed: permitted → conditional · 16",
+    "Maker may serve app and tool on south only if it was first offered to rival and rival passed: permitted → "
+    "conditional · 4",
+    "Maker may serve and sell any new apps product on north only if it was first offered to rival and rival passed: "
+    "permitted → conditional · 4",
+    "Maker may no longer contract for rooms on any cloud: permitted → forbidden · 6",
+    "Maker now owes partner a revenue share: not due → due · 6",
+    "Rival may sell tool on any cloud only if maker grants it: permitted → conditional · 6",
+    "Partner may now sell app and tool on south without condition: conditional → permitted · 4",
+    "Shop may sell app on any cloud but south only if it was first offered to rival and rival passed, and if maker "
+    "grants it: permitted → conditional · 4",
+    "Shop may sell app on south only if maker grants it: permitted → conditional · 2",
+    "Parties other than maker may no longer contract for rooms on any cloud, not even on a condition: conditional → "
+    "forbidden · 18",
+]
+OF_A3 = [
+    "Maker owes partner no revenue share any more: due → not due · 6",
+    "Nothing states any more whether rival and shop may serve and sell any apps product on any cloud: conditional → "
+    "unstated · 72",
+    "Shop owes maker no revenue share any more (rooms, rights and any apps product (except app) apart): due → not due "
+    "· 2",
+]
+
+
+def test_a_diff_as_it_is_read() -> None:
+    texts = documents(f"{GRANTED}\n\n{TAX}", HAPPENED)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", OPEN, 1)
+    texts["A2.md"] = written("A2", "2026-07-01", SECOND, "2026-05-01")
+    kept = "id: A3.own\nkind: ownership\nparty: maker\nproducts: [rooms, rights]"
+    texts["A3.md"] = written("A3", "2026-09-01", f"id: A3.ends\nends: [A1.tax, A2.share, own]\n\n{kept}")
+    opened = reading(texts)
+    second, third = compare_amendments(opened, ["A2"]), compare_amendments(opened, ["A2", "A3"])
+    assert str(second.before) == "A1, as of 2026-07-01, known at 2026-07-01T23:59:59Z"
+    assert [f"{group.sentence} · {group.count}" for group in second.groups] == OF_A2
+    told = [f"{group.sentence} · {group.count}" for group in third.groups]
+    assert [sentence for sentence in told if sentence in OF_A3] == OF_A3
+    first = second.changed[0]
+    assert (first.was_because, first.because) == ("A1 1, A1.md:14; T", "A2 1, A2.md:40; T")
