@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from clauseway.app.customers.allowances import ListedBudget
 from clauseway.app.customers.tenants import ensure_tenant
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.home_control import open_control
 from clauseway.cli import run
-from clauseway.cli.customers.tenancy import money
+from clauseway.cli.customers.tenancy import bar, money
 from clauseway.storage.control.actor import acting
+from clauseway.storage.customers.tenants import LimitScope
 
 NO_KEY = "key_0000000000000000"
 
@@ -119,6 +121,86 @@ def test_a_key_from_its_making_to_its_end(clauseway: Commands) -> None:
     assert len(clauseway.json("key list --with-revoked")) == 1
     clauseway("organisation remove acme")
     assert clauseway.json("organisation list") == []
+
+
+def rows(shown: str) -> list[str]:
+    """Each line printed, with its columns one space apart."""
+    return [" ".join(line.split()) for line in shown.splitlines()]
+
+
+# The command · what it prints where there is nothing.
+NOTHING = [
+    ("organisation list", "Nobody yet. `clauseway organisation create NAME` begins."),
+    ("key list", "There is no key. `clauseway key create` makes one."),
+    ("limit list", "No limit is set. `clauseway limit set` sets one."),
+    ("budget list", "No budget is set. `clauseway budget set` sets one."),
+]
+
+
+def test_what_lists_print(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+    clauseway("organisation create acme")
+    clauseway("organisation remove acme")
+    assert [rows(clauseway(command)) for command, _ in NOTHING] == [[said] for _, said in NOTHING]
+    clauseway("organisation create acme")
+    assert rows(clauseway("organisation show acme")) == ["acme, no active key", "routing: primary-first"]
+    made = rows(clauseway("key create --organisation acme --project search --seller openai --expires 2100-01-01"))
+    key, secret = made[0].split()[0], made[1].removeprefix("secret: ")
+    assert made[0] == f"{key} for acme (search), buying from openai"
+    assert rows(clauseway("project show acme search")) == [
+        "acme/search, one active key",
+        "routing: primary-first",
+        "all of it is the organisation's",
+    ]
+    second = clauseway.json("key create --organisation acme --seller openai --role auditor --segment consumer")
+    assert rows(clauseway("organisation show acme"))[0] == "acme, 2 active keys"
+    former = clauseway.json(f"key rotate {second['key_id']} --grace-hours 1") and clauseway.json("key list")[1]
+    assert rows(clauseway("key list")) == [
+        "id organisation project seller segment role state",
+        f"{key} acme search openai any member active, until 2100-01-01T00:00:00Z",
+        f"{second['key_id']} acme default openai consumer auditor active, former secret until {former['former_until']}",
+    ]
+    for given, which in ((secret, "its present secret"), (second["secret"], "a former secret")):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(given))
+        assert clauseway("key find").endswith(f", active: {which}.\n")
+    assert clauseway(f"key revoke {key}") == f"{key} of acme (search) is revoked.\n"
+    limit = clauseway.json("limit set --organisation acme --requests 6000")["id"]
+    assert rows(clauseway("limit list")) == ["id whose requests/min tokens/min", f"{limit} organisation acme 6,000 –"]
+    assert clauseway(f"limit remove {limit}") == f"{limit} is removed.\n"
+    budget = clauseway.json("budget set --organisation acme --amount 1200 --period total")["id"]
+    assert rows(clauseway("budget list")) == [
+        "id whose period amount spent leased left",
+        f"{budget} organisation acme total 1,200.00 0.00 0.00 1,200.00 ░░░░░░░░░░░░",
+        "USD. █ spent, ▒ leased to running gateways, ░ left.",
+    ]
+    assert clauseway(f"budget remove {budget}") == f"{budget} is removed.\n"
+    assert clauseway("project remove acme search") == "acme/search is removed, with its limits and budgets.\n"
+
+
+# Of an amount: what is spent, what gateways hold · the bar.
+BARS = [
+    ("12", "3", "2", "███▒▒░░░░░░░"),
+    ("12", "0", "0.9", "░░░░░░░░░░░░"),
+    ("12", "13", "0", "████████████"),
+    ("12", "11", "2", "███████████▒"),
+    ("0", "0", "0", "████████████"),
+]
+
+
+@pytest.mark.parametrize(("amount", "spent", "leased", "shown"), BARS)
+def test_the_bar_of_a_budget(amount: str, spent: str, leased: str, shown: str) -> None:
+    figures = {"amount": Decimal(amount), "spent": Decimal(spent), "leased": Decimal(leased)}
+    budget = ListedBudget(
+        id="bud_0",
+        whose="organisation acme",
+        scope=LimitScope(organisation="acme"),
+        period="total",
+        begin="",
+        end="",
+        currency="USD",
+        left=figures["amount"] - figures["spent"] - figures["leased"],
+        **figures,
+    )
+    assert bar(budget) == shown
 
 
 def test_a_key_is_found_by_its_secret(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
