@@ -730,6 +730,11 @@ NEAR_MISSES = [
         ["id: A2.sells, kind: permission, party: maker, actions: [sell], products: [api]"],
     ),
     (
+        "a permission for anyone",
+        [SALE_BY_MAKER],
+        ["id: A2.sells, kind: permission, party: anyone, actions: [sell], products: [chat]"],
+    ),
+    (
         "a licence to the exclusive licensee",
         [TO_BUYER],
         ["id: A2.licence, kind: licence, licensor: maker, licensee: buyer, products: [ip]"],
@@ -1129,6 +1134,27 @@ def test_what_anyone_may_do_needs_no_owner() -> None:
     public = "id: A1.public, kind: permission, party: anyone, actions: [serve, sell], products: [voice]"
     texts = documents(["id: A1.owns, kind: ownership, party: maker, products: [chat, ip]", STAKE, public], [])
     assert remarks_on(texts) == ()
+
+
+# The products that may be licensed to the buyer alone, and those licensed to the rival · what is said.
+LICENSED = [
+    ("ip", "ip", ["error contradicted-grant: A1.to forbids the licence of ip.code that A2.licence grants"]),
+    ("ip.code", "ip", ["warning contradicted-grant: A1.to forbids the licence of ip.code that A2.licence grants"]),
+    ("ip.code", "ip.text", []),
+]
+
+
+@pytest.mark.parametrize(("reserved", "licensed", "told"), LICENSED)
+def test_a_licence_past_the_licensee_is_told_of_what_can_be_licensed(
+    reserved: str, licensed: str, told: list[str]
+) -> None:
+    """The wider class takes no action, so nobody can license it as such."""
+    actions = "actions: [license, use-under-licence]}"
+    classes = "".join(f"\n  {name}: {{within: ip, {actions}" for name in ("ip.code", "ip.text"))
+    definitions = DEFINITIONS.replace(f"ip: {{{actions}", f"ip: {{}}{classes}")
+    licence = f"id: A2.licence, kind: licence, licensor: maker, licensee: rival, products: [{licensed}]"
+    texts = documents([OWNS, STAKE, TO_BUYER.replace("[ip]", f"[{reserved}]")], [licence], definitions)
+    assert [said(remark) for remark in remarks_on(texts) if remark.kind != "whole-price"] == told
 
 
 def test_idle_definitions_and_prose_alone() -> None:

@@ -159,10 +159,14 @@ def test_what_lists_print(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) 
         f"{key} acme search openai any member active, until 2100-01-01T00:00:00Z",
         f"{second['key_id']} acme default openai consumer auditor active, former secret until {former['former_until']}",
     ]
-    for given, which in ((secret, "its present secret"), (second["secret"], "a former secret")):
+    for given, said in (
+        (secret, f"{key} of acme (search), active: its present secret."),
+        (second["secret"], f"{second['key_id']} of acme (default), active: a former secret."),
+    ):
         monkeypatch.setattr(sys, "stdin", io.StringIO(given))
-        assert clauseway("key find").endswith(f", active: {which}.\n")
+        assert clauseway("key find") == f"{said}\n"
     assert clauseway(f"key revoke {key}") == f"{key} of acme (search) is revoked.\n"
+    assert rows(clauseway("key list --with-revoked"))[1] == f"{key} acme search openai any member revoked"
     limit = clauseway.json("limit set --organisation acme --requests 6000")["id"]
     assert rows(clauseway("limit list")) == ["id whose requests/min tokens/min", f"{limit} organisation acme 6,000 –"]
     assert clauseway(f"limit remove {limit}") == f"{limit} is removed.\n"

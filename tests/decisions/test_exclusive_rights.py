@@ -187,3 +187,32 @@ def test_a_trace_says_that_nobody_could_give_a_right(terms: str, question: str, 
     traced = trace(opened.agreement, opened.catalog, opened.facts, asked, opened.answer(asked))
     [why] = [line.why for line in traced if line.term in ("A1.shop", "A1.use")]
     assert why == f"rival gives it, and neither owns {product} nor may license it on"
+
+
+# A key of a right, which its exclusivity has too · the field.
+SHARED = [
+    ("begins: 2026-03-01", "begins"),
+    ("until: 2027-01-01", "until"),
+    ("through: 2027-01-01", "through"),
+    ("from: notice", "from_"),
+    ("while: notice", "while_"),
+    ("while-no: notice", "while_no"),
+    ("under: {R1: narrow}", "under"),
+    ("clouds: [north]", "clouds"),
+    ("sellers: [shop]", "sellers"),
+    ("segments: [state]", "segments"),
+    ("regions: [eu]", "regions"),
+]
+
+
+@pytest.mark.parametrize(("key", "field"), SHARED)
+def test_an_exclusivity_holds_when_and_where_its_right_holds(key: str, field: str) -> None:
+    texts = documents(f"{SHOP.replace('contract-compute', 'sell').replace('rooms', 'apps')}exclusive: true\n{key}")
+    defined = (
+        "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\n"
+        "events:\n  notice: {says: Notice is given., source: [T]}\nregions: {eu: {}}\nrules:"
+    )
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", defined, 1)
+    written = reading(texts).agreement.terms_by_id
+    right, exclusivity = written["A1.shop"], written["A1.shop.exclusive"]
+    assert getattr(exclusivity, field) == getattr(right, field) != getattr(written["own"], field, frozenset())

@@ -283,7 +283,7 @@ def _is_forbidden(
         if (needed_action, name) not in covered:
             continue
         allowed = _allowed(lives, exclusivity, (needed_action, name), place)
-        if part in WHERE and (getattr(grant.scope, part) - allowed or not allowed):
+        if part in WHERE and getattr(grant.scope, part) - allowed:
             return True
         if exclusivity.only.parties and grant.party not in allowed:
             return True
