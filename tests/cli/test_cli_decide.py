@@ -78,20 +78,42 @@ def test_a_wrong_flag_is_invalid_input_too(arguments: tuple[str, ...]) -> None:
     assert "Traceback" not in done.stderr
 
 
+HAS_HEAD = "`clauseway audit verify` has --head."
 # a wrong command line · what is wrong · what to do
 WRONG_LINES = [
     (("settle",), "Missing option '--period'", "See clauseway settle --help."),
     (("decide", "--zzz"), "No such option: --zzz", "See clauseway decide --help."),
     (("decide", "--reading"), "Option '--reading' requires an argument", "See clauseway decide --help."),
     (("price",), "Missing argument 'MODEL|check'", "See clauseway price --help."),
+    (("--bogus",), "No such option: --bogus", "See clauseway --help."),
     (("nothing",), "No such command 'nothing'", "See clauseway --help."),
     (("models",), "No such command 'models'", "Did you mean `clauseway gateway models`?"),
+    # A flag for what is written without one, and a flag of the command beside it.
+    (
+        ("books", "close", "--period", "2026-04"),
+        "No such option: --period",
+        "It takes no flag: `clauseway books close 2026-04`.",
+    ),
+    (
+        ("statement", "verify", "--period=2026-04"),
+        "No such option: --period",
+        "It takes no flag: `clauseway statement verify 2026-04`.",
+    ),
+    (("key", "revoke", "--key"), "No such option: --key", "It takes no flag: `clauseway key revoke KEY`."),
+    (
+        ("books", "journal", "--payer", "openai"),
+        "No such option: --payer (Possible options: --party, --period)",
+        "`clauseway books invoice` has --payer.",
+    ),
+    (("audit", "log", "--head", "3"), "No such option: --head (Possible options: --help, --home)", HAS_HEAD),
+    (("lake", "check", "--why", "lost"), "No such option: --why", "`clauseway lake accept` has --why."),
 ]
 
 
 @pytest.mark.parametrize(("words", "mistake", "remedy"), WRONG_LINES, ids=[" ".join(line[0]) for line in WRONG_LINES])
 def test_a_wrong_flag_is_told_to_programs_in_json(words: tuple[str, ...], mistake: str, remedy: str) -> None:
-    done = run(words[0], "--json", *words[1:])
+    flags = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    done = run(*words[:flags], "--json", *words[flags:])
     error = json.loads(done.stdout)["error"]
     assert (done.returncode, error["type"], len(error["problems"])) == (3, "invalid_input", 1)
     [problem] = error["problems"]

@@ -42,8 +42,15 @@ import typer
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.locks import reporting_waits
 from clauseway.app.running.machine_faults import fault_of
-from clauseway.cli.command_line import checked
-from clauseway.cli.commands import HELP_FLAGS, line_of, path_in, paths_like, program
+from clauseway.cli.command_line import argument_meant, checked
+from clauseway.cli.commands import (
+    HELP_FLAGS,
+    beside_with,
+    line_of,
+    path_in,
+    paths_like,
+    program,
+)
 from clauseway.cli.help import WIDTH_MAX, prepared
 from clauseway.cli.homes import guard
 from clauseway.cli.names_in_any_case import fold_names
@@ -199,6 +206,7 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
     """Print why the command line is wrong, and where a command is that was named without its group,
     or in another."""
     suggested = [f"Did you mean `clauseway {path}`?" for path in paths_like(given)]
+    suggested += _instead_of_flag(error, given)
     if not as_json:
         error.show()
         for line in suggested:
@@ -212,6 +220,29 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
         remedy=" ".join(suggested) or f"See {command} --help.",
     )
     print_problems([problem], as_json)
+
+
+def _instead_of_flag(error: Any, given: Sequence[str]) -> list[str]:
+    """Return what to write in place of a flag that a command does not have: the argument of that
+    name, or a command beside it that has the flag."""
+    flag, context = getattr(error, "option_name", ""), error.ctx
+    if context is None or not flag.startswith("--") or not hasattr(error, "possibilities"):
+        return []
+    argument = argument_meant(context, flag)
+    if argument is not None:
+        value = _value_of(flag, given) or (argument.metavar or argument.name.upper())
+        return [f"It takes no flag: `{context.command_path} {value}`."]
+    return [f"`clauseway {beside}` has {flag}." for beside in beside_with(context, flag)]
+
+
+def _value_of(flag: str, given: Sequence[str]) -> str:
+    """Return the value that was given to a flag; empty without one."""
+    for word, after in zip(given, [*given[1:], ""], strict=True):
+        if word == flag:
+            return "" if after.startswith("-") else after
+        if word.startswith(f"{flag}="):
+            return word.removeprefix(f"{flag}=")
+    return ""
 
 
 def _missing_folder() -> Problem | None:

@@ -96,6 +96,23 @@ def check_unread(context: Any, unread: Mapping[str, str], remedy: str = "Leave i
     refuse_any(problems)
 
 
+def argument_meant(context: Any, flag: str) -> Any:
+    """Return the parameter that a command takes without a flag, where `flag` names it; else None."""
+    name = flag.removeprefix("--").replace("-", "_")
+    for parameter in context.command.params:
+        if parameter.param_type_name == "argument" and name in _names_of(parameter):
+            return parameter
+    return None
+
+
+def _names_of(parameter: Any) -> set[str]:
+    """Return the names by which people may look for a flag of an argument. Where other commands have
+    a flag for a month it is `--period`."""
+    written = (parameter.metavar or "").lower().replace("[", " ").replace("]", " ")
+    names = {parameter.name, *written.replace("|", " ").split()}
+    return names | {"period"} if "month" in names else names
+
+
 def _is_given(context: Any, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"

@@ -433,6 +433,39 @@ def paths_like(given: Sequence[str]) -> list[str]:
     return [" ".join(path) for path in of_group or alike]
 
 
+def beside_with(context: Any, flag: str) -> list[str]:
+    """Return the commands of the same group that have a flag which the command of `context` lacks;
+    none where many have it."""
+    words = context.command_path.split()[1:]
+    if len(words) <= 1:
+        return []  # the commands of the root are no group
+    *path, own = words
+    entries = COMMANDS
+    for word in path:
+        entry = entries.get(word)
+        entries = entry.below if isinstance(entry, Group) else {}
+    # A group's own module is loaded with all its commands; of those in the list, only the one named.
+    flags = {name: _flags_of(below) for name, below in context.parent.command.commands.items()}
+    flags |= {name: _flags_in(entry) for name, entry in entries.items() if name != own}
+    having = [name for name, names in flags.items() if flag in names]
+    return [" ".join((*path, name)) for name in having] if len(having) <= _SUGGESTED_MAX else []
+
+
+def _flags_in(entry: Entry) -> set[str]:
+    if isinstance(entry, Group):
+        return set()
+    alone = typer.Typer()
+    try:
+        alone.command()(entry.load())
+    except ModuleNotFoundError:
+        return set()  # the installation lacks a library that the command needs
+    return _flags_of(typer.main.get_command(alone))
+
+
+def _flags_of(command: Any) -> set[str]:
+    return {flag for parameter in command.params for flag in parameter.opts}
+
+
 def _is_command(words: tuple[str, ...], paths: Collection[tuple[str, ...]]) -> bool:
     """Return whether words name a command, not a group of them."""
     return bool(words) and not any(path[: len(words)] == words != path for path in paths)
