@@ -97,6 +97,23 @@ def test_sums_alone_cannot_be_checked_and_it_says_so(packs: Path, tmp_path: Path
     assert "alone: 12 attempts on 6 days" in done["repeated"]["lines"][0]["because"]
 
 
+def test_a_statement_under_an_agreement_that_is_not_here_says_how_to_get_it(ours: Path, tmp_path: Path) -> None:
+    """The other party has the JSON alone, of an agreement of whose figures its own home knows nothing."""
+    file = tmp_path / "may.json"
+    did(ours, "statement", "--period", "2026-05", "--out", str(file))
+    stated = json.loads(file.read_bytes())
+    stated["inputs"]["agreement"], stated["assumptions"] = "0" * 64, []
+    file.write_bytes(json.dumps(stated).encode())
+    told = did(tmp_path / "nowhere", "statement", "verify", str(file), code=2)
+    assert told.startswith("Statement 2026-05: cannot be checked here\n")
+    assert "undisclosed" not in told
+    assert "clauseway statement pack 2026-05" in told
+    done = answer("statement", "verify", str(file), home=tmp_path / "nowhere", code=2)["repeated"]
+    assert {line["verdict"] for line in done["lines"]} == {"cannot be checked here"}
+    assert {line["because"] for line in done["lines"]} == {"The agreement that was settled under is not here."}
+    assert f"its digest is {'0' * 64}." in done["remarks"][0]
+
+
 def test_sums_are_held_against_the_readers_own_usage(ours: Path, packs: Path, tmp_path: Path) -> None:
     theirs, usage = tmp_path / "theirs", str(tmp_path / "usage.parquet")
     did(ours, "export", "usage", "--format", "parquet", "--out", usage)

@@ -406,6 +406,11 @@ def settled_agreement(home: Home, digest: str) -> Opened:
     return basis_of(home).opened()
 
 
+def is_agreement_held(home: Home, digest: str) -> bool:
+    """Return whether the home holds, or ever held, the agreements that have this digest."""
+    return text_hash(settled_agreement(home, digest)) == digest
+
+
 # Accept inputs at their first use; refuse any others
 
 

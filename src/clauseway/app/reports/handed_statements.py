@@ -103,6 +103,12 @@ class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
     lines: tuple[LineCheck, ...]
     estimates: tuple[Assumption, ...]
 
+    @property
+    def is_unchecked(self) -> bool:
+        """Return whether nothing of the statement could be repeated: no line is right or wrong."""
+        verdicts = {line.verdict for line in self.lines}
+        return not self.differences and verdicts == {CANNOT_BE_CHECKED}
+
 
 def read_statement(path: Path) -> HandedStatement:
     """Return a statement's file in any format but the terminal's. Raise InvalidInput."""

@@ -26,12 +26,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clauseway.app.books.basis import settled_agreement, settled_prices
+from clauseway.app.books.basis import is_agreement_held, settled_prices
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import writing
-from clauseway.app.opening.several import text_hash
 from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
     HandedStatement,
@@ -331,7 +330,7 @@ def _sources(books: Books, stated: Statement, reader: Home) -> Iterator[PackSour
     Closed months are not settled again, because the pack does not say which usage came later.
     """
     agreement, prices = stated.inputs.agreement, stated.inputs.price_book
-    held = text_hash(settled_agreement(reader, agreement)) == agreement
+    held = is_agreement_held(reader, agreement)
     yield _source("the agreement", agreement, agreement if held else "")
     held = settled_prices(reader, prices, KnownAt.everything()).digest == prices
     yield _source("the price book", prices, prices if held else "")

@@ -11,7 +11,12 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.app.books.audit_log import edits
-from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
+from clauseway.app.books.basis import (
+    basis_of,
+    is_agreement_held,
+    settled_agreement,
+    settled_prices,
+)
 from clauseway.app.books.settled import latest_settlements, statement
 from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
@@ -29,7 +34,7 @@ from clauseway.app.reports.handed_statements import (
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.usage.lake_place import store_of
 from clauseway.ledger import Inputs, Late, Settlement, Statement, corrected, statement_of
-from clauseway.ledger.assumptions import ESTIMATED, STATED, accepted_items
+from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption, accepted_items
 from clauseway.ledger.differences import differences
 from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import StatementChange
@@ -48,6 +53,7 @@ _ZERO = Decimal(0)
 # Settling takes less time than this; of the batches sealed in it, this many are removed one by one.
 _SETTLING_NS = HOUR_NS
 _SEALED_MEANWHILE = 20
+_NO_AGREEMENT = "The agreement that was settled under is not here"
 
 
 def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
@@ -80,8 +86,12 @@ def verify_statement(
 ) -> StatementVerification:
     """Settle again from a statement's stated inputs, with usage summed and priced by an engine.
 
-    Raise InvalidInput if that is impossible.
+    Raise InvalidInput if that is impossible. Where the home never held the agreements, no line is
+    checked.
     """
+    if not is_agreement_held(home, stated.inputs.agreement):
+        # The amounts under other agreements prove nothing, and those may leave figures open.
+        return _unrepeated(stated)
     with copied(home.control, home.lake, store_of(home)) as copy:
         lake = copy.priced_by(engine)
         # Read the usage itself, because the home's notes of usage and settlements may have been edited.
@@ -109,12 +119,36 @@ def verification(
         differences=different,
         remarks=(*blocked, *remarks),
         lines=tuple(_lines(stated, again, " ".join(blocked))),
-        # Amounts from estimates repeat as well, so name the estimates.
-        estimates=tuple(
-            assumption
-            for assumption in stated.assumptions
-            if assumption.standing in (ESTIMATED, STATED)
-        ),
+        estimates=_estimates(stated),
+    )
+
+
+def _estimates(stated: Statement) -> tuple[Assumption, ...]:
+    """Return the estimates of a statement: amounts from them repeat as well, so they are named."""
+    return tuple(
+        assumption
+        for assumption in stated.assumptions
+        if assumption.standing in (ESTIMATED, STATED)
+    )
+
+
+def _unrepeated(stated: Statement) -> StatementVerification:
+    """Return that no line can be checked without the agreements, and how to get them."""
+    missing = f"{_NO_AGREEMENT}: its digest is {stated.inputs.agreement}."
+    remedy = (
+        "Verify the pack of the month, which contains it: clauseway statement pack "
+        f"{stated.month} writes one where the month was settled. Or accept its text here: "
+        "clauseway basis agreement FOLDER --why …"
+    )
+    return StatementVerification(
+        period=stated.month,
+        party=stated.party,
+        digest=digest_of(stated),
+        same=False,
+        differences=(),
+        remarks=(missing, remedy),
+        lines=tuple(unchecked(line, f"{_NO_AGREEMENT}.") for line in _lines(stated, stated, "")),
+        estimates=_estimates(stated),
     )
 
 
@@ -374,7 +408,7 @@ def _blocked(lake: Lake, stated: Inputs, inputs: Inputs) -> Iterator[str]:
     if inputs.price_book != stated.price_book:
         yield "The price book that was settled with is not here."
     if inputs.agreement != stated.agreement:
-        yield "The agreement that was settled under is not here."
+        yield f"{_NO_AGREEMENT}."
     # Receipts of early versions name batches, not content: all batches have to be here.
     if stated.batches:
         here = {batch.name: batch for batch in lake.control.batches()}

@@ -22,7 +22,11 @@ from clauseway.app.books.trusted_keys import (
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of, title_of
 from clauseway.app.reports.amounts import cents
-from clauseway.app.reports.handed_statements import LineCheck, StatementVerification
+from clauseway.app.reports.handed_statements import (
+    CANNOT_BE_CHECKED,
+    LineCheck,
+    StatementVerification,
+)
 from clauseway.app.screens.next_commands import first_command
 from clauseway.storage.control.audit import Logged
 from clauseway.values import KnownAt, counted
@@ -169,7 +173,13 @@ def statement_check(words: Wording, done: StatementVerification, command: str) -
     return CheckContext(
         title=f"The statement of {month_in_words(done.period)}{whom}, settled again",
         holds=done.same,
-        said="repeats to the byte" if done.same else "does not repeat",
+        said=(
+            "repeats to the byte"
+            if done.same
+            else CANNOT_BE_CHECKED
+            if done.is_unchecked
+            else "does not repeat"
+        ),
         lines=tuple(
             (line.line, f"{words.spelt(line.of)} {cents(line.stated)}", _verdict(line))
             for line in done.lines

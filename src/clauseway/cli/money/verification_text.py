@@ -6,14 +6,24 @@ from typing import Any
 
 from rich.console import Console
 
-from clauseway.app.reports.handed_statements import DIFFERS, StatementVerification
+from clauseway.app.reports.handed_statements import (
+    CANNOT_BE_CHECKED,
+    DIFFERS,
+    StatementVerification,
+)
 from clauseway.cli.console import print_indented
 
 
 def print_verification(out: Console, done: StatementVerification, by: str = "") -> None:
     """Print that the statement is the same, or every difference; `by` names another engine."""
     whom = f" for {_named(done.party)}" if done.party else ""
-    verdict = "the same, to the last byte" if done.same else "NOT the same"
+    verdict = (
+        "the same, to the last byte"
+        if done.same
+        else CANNOT_BE_CHECKED
+        if done.is_unchecked
+        else "NOT the same"
+    )
     title = f"Statement {done.period}{whom}{f' by {by}' if by else ''}: {verdict}"
     out.print(title, style="bold green" if done.same else "bold red")
     print_indented(out, f"statement {done.digest}", by=2, style="dim")
