@@ -1,5 +1,6 @@
 """A revoked key is announced to gateways ahead of the plan that has it no more."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import revocations
 from clauseway.app.running.revocations import Revocations, begin_revocations
+from clauseway.files import write_whole
 from clauseway.gateway.plan import Key
 from clauseway.gateway.plan.file import Keys, PlanPart
 from clauseway.gateway.process.ended_keys import EndedKeys
@@ -203,6 +205,32 @@ def test_a_file_that_was_begun_anew_is_read_from_its_beginning(tmp_path: Path) -
     keys.add(msgspec.json.encode(PlanPart(keys=(key,))), [key])
     gateway.forget(keys)
     assert gateway.ended == {b"\x5b" * 32}
+
+
+def test_a_file_that_was_begun_anew_and_grew_at_once_is_read_from_its_beginning(tmp_path: Path) -> None:
+    """By another `serve`, between two looks of a gateway that outlived the former one."""
+    path = tmp_path / "revocations"
+    write_whole(path, b"5a" * 32 + b"\n")
+    gateway = EndedKeys(path, lambda: 0.0)
+    assert gateway.read() == {b"\x5a" * 32}
+    write_whole(path, b"5b" * 32 + b"\n" + b"5c" * 32 + b"\n")
+    assert gateway.read() == {b"\x5b" * 32, b"\x5c" * 32}
+    assert gateway.read() == set()
+
+
+def test_a_clock_that_was_set_back_hides_no_answer_of_the_database(tmp_path: Path) -> None:
+    """A file whose time is another than before was touched meanwhile, also where that time is earlier."""
+    path, now_s = tmp_path / "revocations", [0.0]
+    path.touch()
+    gateway = EndedKeys(path, lambda: now_s[0])
+    for time_s in (2_000_000_000, 1_900_000_000):
+        now_s[0] += 40.0
+        os.utime(path, (time_s, time_s))
+        gateway.read()
+        assert gateway.silent_s == 0.0
+    now_s[0] += 40.0
+    gateway.read()
+    assert gateway.silent_s == 40.0
 
 
 def test_the_time_of_the_file_is_when_the_database_was_reached(home: Home, watched: Watched) -> None:

@@ -8,7 +8,8 @@ import httpx
 import msgspec
 import openai
 import pytest
-from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PRODUCT, Connection, Received, Rig, key, status, well
+from gateway_rig import AUTHORIZED, MESSAGES, MODEL, PATIENCE_S, PRODUCT, Connection, Received, Rig, key, status, well
+from gateway_stage import RESPONSE_END
 
 from clauseway.gateway.plan import Lack, PlannedRetirement, Policy
 
@@ -163,6 +164,24 @@ def test_what_shares_a_prompt_follows_to_where_it_was_served(rig: Rig) -> None:
     assert served_by(followed) == "azure"
     assert explained(rig, followed)["strategy"] == "primary-first, but azure-1 has the prompt's beginning cached"
     assert served_by(rig.post(messages=long, prompt_cache_key="tenant-8")) == "aws"
+
+
+async def _whole_stream_in_its_last_event(connection: Connection, _: Received) -> None:
+    connection.begin_stream()
+    connection.piece(RESPONSE_END)
+    connection.end_stream()
+
+
+def test_what_shares_a_prompt_follows_a_stream_that_was_its_last_event_alone(rig: Rig) -> None:
+    body = {"model": MODEL, "input": "one more beginning " * 500, "prompt_cache_key": "tenant-10", "store": False}
+    rig.clouds["aws"].behaviour = status(503)
+    rig.clouds["azure"].behaviour = _whole_stream_in_its_last_event
+    for cloud, headers in (("azure", {}), ("azure", {}), ("aws", {"x-clauseway-cloud": "aws"})):
+        url = f"{rig.url}/v1/responses"
+        answer = httpx.post(url, json={**body, "stream": True}, headers=AUTHORIZED | headers, timeout=PATIENCE_S)
+        assert served_by(answer) == cloud
+        assert answer.content.count(b"event: ") == 1
+        rig.clouds["aws"].behaviour = _whole_stream_in_its_last_event
 
 
 def test_nobody_follows_to_where_a_request_was_refused(rig: Rig) -> None:

@@ -129,6 +129,9 @@ def test_days_that_are_asked_for(served: Served) -> None:
     usual = served.usage(f"?until={tomorrow}").json()
     assert usual["from"] == (tomorrow - timedelta(days=29)).isoformat()
     assert len(usual["data"]) == 1
+    one_day = served.usage(f"?from={tomorrow}&until={tomorrow}").json()
+    assert (one_day["from"], one_day["until"]) == (tomorrow.isoformat(), tomorrow.isoformat())
+    assert served.usage("?from=2024-01-01&until=2024-12-31").status_code == 200, "a leap year has 366 days"
     first = served.usage("?from=0001-01-01&until=0001-01-02").json()
     assert (first["from"], first["until"], first["data"]) == ("0001-01-01", "0001-01-02", [])
 
@@ -138,7 +141,7 @@ def test_days_that_are_asked_for(served: Served) -> None:
     [
         ("?from=2026-13-01", "from", "from is a day such as 2026-05-31, not '2026-13-01'."),
         ("?from=2026-02-01&until=2026-01-31", "from", "from 2026-02-01 until 2026-01-31 is not from 1 to 366 days."),
-        ("?from=2020-01-01&until=2026-01-01", "from", "is not from 1 to 366 days."),
+        ("?from=2024-01-01&until=2025-01-01", "from", "is not from 1 to 366 days."),
         ("?until=0001-01-29", "until", "There are no 30 days until 0001-01-29: name the first of them with from."),
         ("?model=gpt", "model", "'model' is unknown here or stands twice. Parameters: from, until."),
     ],

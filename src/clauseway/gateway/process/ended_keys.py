@@ -16,7 +16,7 @@ class EndedKeys:
 
     def __init__(self, path: Path | None, now_s: Callable[[], float]) -> None:
         self._path, self._now_s = path, now_s
-        self._read_to = 0
+        self._read_to, self._file_number = 0, -1
         self._time_ns = -1
         self._heard_s = now_s()
         # The ended secrets that a plan may still have.
@@ -29,9 +29,10 @@ class EndedKeys:
         try:
             with self._path.open("rb") as file:
                 status = os.fstat(file.fileno())
-                # A shorter file was begun anew by another `serve`, whose plan has none of the
-                # secrets in the former file.
-                begin = self._read_to if status.st_size >= self._read_to else 0
+                # Another file, or a shorter one, was begun anew by another `serve`, whose plan has
+                # none of the secrets in the former file.
+                is_former = status.st_ino == self._file_number and status.st_size >= self._read_to
+                begin = self._read_to if is_former else 0
                 file.seek(begin)
                 text = file.read()
         except OSError:
@@ -40,7 +41,7 @@ class EndedKeys:
             self._time_ns, self._heard_s = status.st_mtime_ns, self._now_s()
         # A line that has no end yet is read the next time; one that is no digest is skipped.
         text = text[: text.rfind(b"\n") + 1]
-        self._read_to = begin + len(text)
+        self._read_to, self._file_number = begin + len(text), status.st_ino
         added = {digest for line in text.split() if (digest := _digest_of(line))}
         self.ended |= added
         return added
