@@ -215,6 +215,10 @@ def test_a_file_that_was_begun_anew_and_grew_at_once_is_read_from_its_beginning(
     assert gateway.read() == {b"\x5a" * 32}
     write_whole(path, b"5b" * 32 + b"\n" + b"5c" * 32 + b"\n")
     assert gateway.read() == {b"\x5b" * 32, b"\x5c" * 32}
+    for later in ("5d", "5e"):
+        with path.open("a") as file:
+            file.write(later * 32 + "\n")
+        assert gateway.read() == {bytes.fromhex(later) * 32}
     assert gateway.read() == set()
 
 

@@ -19,7 +19,9 @@ from awaiting import eventually
 from clauseway.spool import alone_periods, positions, release, set_fenced_aside
 from clauseway.spool.copier import introduce
 from clauseway.spool.copies import ALONE, REFUSE, journal_copies, read_state, write_fence
-from clauseway.spool.follower_messages import BadMessage, MessageKind, pack_append, pack_preface
+from clauseway.spool.follower import _Segment as Segment
+from clauseway.spool.follower_messages import Append, BadMessage, MessageKind, pack_append, pack_preface
+from clauseway.spool.segments import is_written, segment_path
 from copied import (
     PATIENCE_S,
     SECRET,
@@ -30,6 +32,7 @@ from copied import (
     numbers_in,
     whole_bytes,
 )
+from small_disks import small_disk
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
@@ -62,6 +65,7 @@ def test_what_is_acknowledged_is_at_the_follower_byte_by_byte(tmp_path: Path, fo
     assert (copy.state.place, copy.state.is_closed, copy.frames) == ("gateway", True, 40)
     sizes = [path.stat().st_size for path in sorted(follower.copy().glob("*.seg"))]
     assert sizes == [len(whole) for whole in there.values()], "zeros written ahead are given back"
+    eventually(lambda: [line.rpartition(" left ")[2] for line in follower.lines][1:] == ["after closing it."])
 
 
 def test_the_copy_counts_its_acknowledged_frames(tmp_path: Path, follower: FollowerHere) -> None:
@@ -74,6 +78,7 @@ def test_the_copy_counts_its_acknowledged_frames(tmp_path: Path, follower: Follo
         await journal.die()
 
     run(scenario)
+    eventually(lambda: [line.rpartition(" left ")[2] for line in follower.lines][1:] == ["without closing it."])
     (path,) = follower.copy().glob("*.seg")
     data = bytearray(path.read_bytes().rstrip(b"\0"))
     data[-1] ^= 1
@@ -490,6 +495,30 @@ def test_a_recovered_journal_is_continued_by_nobody(tmp_path: Path, follower: Fo
 
     run(scenario)
     assert numbers_in(follower.copy()) == [1]
+    eventually(lambda: not is_written(follower.copy()))  # its lock is free for whoever recovers it
+
+
+def test_a_copied_segment_has_zeros_ahead_and_gives_them_back(tmp_path: Path) -> None:
+    """Blocks that were written once are forced in half of the time."""
+    path, segment = segment_path(tmp_path, 0), Segment(tmp_path, 0, 0)
+    segment.append(Append(0, 0, 0, b"x" * 100))
+    filled = path.stat().st_size
+    assert filled > 100_000
+    segment.append(Append(0, 100, 0, b"y" * 100))
+    assert path.stat().st_size == filled
+    segment.close()
+    assert path.read_bytes() == b"x" * 100 + b"y" * 100
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(segment.descriptor)
+
+
+def test_a_disk_without_room_for_zeros_has_room_for_records(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 256 << 10) as disk:
+        segment = Segment(disk.path, 0, 0)
+        for number in range(20):
+            segment.append(Append(0, number * 8_000, 0, b"x" * 8_000))
+        segment.close()
+        assert segment_path(disk.path, 0).read_bytes() == b"x" * 160_000
 
 
 @contextlib.contextmanager

@@ -179,7 +179,10 @@ class _Segment:
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
-            self._filled = end  # only slower
+            # The zeros took what room there was, and the bytes need it; without zeros it is only
+            # slower.
+            os.ftruncate(self.descriptor, self.size)
+            self._filled = end
 
     def close(self) -> None:
         """Give the zeros back."""
