@@ -754,6 +754,13 @@ actions: [serve]
 products: [apps]
 subject: deal
 
+id: A2.narrow
+kind: permission
+party: rival
+actions: [contract-compute]
+products: [rooms]
+under: {R1: narrow}
+
 id: A2.rooms
 kind: prohibition
 parties: [anyone]
@@ -799,26 +806,27 @@ A maker, its partner and others. Announced on 2026-05-01, in effect from 2026-07
 ## What happened
 
 - The express permission for selling app (A1.shop) and the express permission for selling tool (A1.rival) are \
-replaced. (A2 1, A2.md:14; T)
-- Partner may sell apps products on any cloud (only if R1=wide). (A2 1, A2.md:20; T)
-- Maker owes partner a revenue share on the sales of maker. (A2 1, A2.md:30; T)
-- Rival has a right of first refusal on serving apps products, offered as “deal”. (A2 1, A2.md:40; T)
-- Nobody may contract for rooms. (A2 1, A2.md:50; T)
+replaced. (A2 2, A2.md:14; T)
+- Partner may sell apps products on any cloud (only if R1=wide). (A2 2, A2.md:20; T)
+- Maker owes partner a revenue share on the sales of maker. (A2 2, A2.md:30; T)
+- Rival has a right of first refusal on serving apps products, offered as “deal”. (A2 2, A2.md:40; T)
+- Rival may contract for rooms on any cloud (only if R1=narrow). (A2 2, A2.md:50; T)
+- Nobody may contract for rooms. (A2 2, A2.md:60; T)
 
 ## Why it matters
 
 - Maker may serve and sell app and tool on any cloud but south only if it was first offered to rival and rival \
-passed. Without A2: permitted. (A2 1, A2.md:40; T)
+passed. Without A2: permitted. (A2 2, A2.md:40; T)
 - Maker may serve app and tool on south only if it was first offered to rival and rival passed. Without A2: \
-permitted. (A2 1, A2.md:40; T)
+permitted. (A2 2, A2.md:40; T)
 - Maker may serve and sell any new apps product on north only if it was first offered to rival and rival passed. \
-Without A2: permitted. (A2 1, A2.md:40; T)
-- Maker may no longer contract for rooms on any cloud. Without A2: permitted. (A2 1, A2.md:50; T)
-- Maker now owes partner a revenue share. Without A2: not due. (A2 1, A2.md:30; T)
-- Rival may sell tool on any cloud only if maker grants it. Without A2: permitted. (A2 1, A2.md:14; T)
-- Partner may now sell app and tool on south without condition. Without A2: conditional. (A2 1, A2.md:20; T)
+Without A2: permitted. (A2 2, A2.md:40; T)
+- Maker may no longer contract for rooms on any cloud. Without A2: permitted. (A2 2, A2.md:60; T)
+- Maker now owes partner a revenue share. Without A2: not due. (A2 2, A2.md:30; T)
+- Rival may sell tool on any cloud only if maker grants it. Without A2: permitted. (A2 2, A2.md:14; T)
+- Partner may now sell app and tool on south without condition. Without A2: conditional. (A2 2, A2.md:20; T)
 - Shop may sell app on any cloud but south only if it was first offered to rival and rival passed, and if maker \
-grants it. Without A2: permitted. (A2 1, A2.md:14; T)
+grants it. Without A2: permitted. (A2 2, A2.md:14; T)
 - 2 more groups of answers change (20 combinations); `clauseway agreement diff A2` tells all. (A2, A2.md)
 - It reads both ways. With R1=narrow instead of wide, 4 answers of that day would be others. (agreement.md:20; T)
 
@@ -836,12 +844,12 @@ grants it. Without A2: permitted. (A2 1, A2.md:14; T)
 | of these, permitted → forbidden | 6 | A2, A2.md |
 | of these, forbidden → permitted | 6 | A2, A2.md |
 | of these, conditional → permitted | 4 | A2, A2.md |
-| percentage, maker to partner | not disclosed; no value was reported, 5 % is a placeholder (`rate`) | A2 1, \
+| percentage, maker to partner | not disclosed; no value was reported, 5 % is a placeholder (`rate`) | A2 2, \
 A2.md:30; T |
 
 ## Quick answers
 
-- **Does maker owe partner a revenue share?** Yes. Without A2: no. (A2 1, A2.md:30; T)
+- **Does maker owe partner a revenue share?** Yes. Without A2: no. (A2 2, A2.md:30; T)
 
 ## Since then, until A3
 
@@ -859,6 +867,9 @@ def test_a_brief_as_it_is_read() -> None:
     texts["agreement.md"] = texts["agreement.md"].replace("rules:", OPEN, 1)
     texts["A2.md"] = written("A2", "2026-07-01", SECOND, "2026-05-01")
     texts["A3.md"] = written("A3", "2026-09-01", "id: A3.ends\nends: [A2.deal]", "2026-08-01")
+    # Announced before the second amendment, and in effect between its announcement and its first day.
+    texts["A0.md"] = written("A0", "2026-06-01", "id: A0.tries\nkind: undertaking\nparties: [shop]", "2026-02-01")
+    texts = {name: text.replace("## 1 Terms", f"## {name[1]} Terms") for name, text in texts.items()}
     assert markdown_of(brief(reading(texts), "A2")) == PAGE
 
 
@@ -881,6 +892,15 @@ OF_A2 = [
     "Parties other than maker may no longer contract for rooms on any cloud, not even on a condition: conditional → "
     "forbidden · 18",
 ]
+# Of those of the first amendment, of which nothing was stated before.
+OF_A1 = [
+    "Maker may serve and sell any apps product on any cloud but north, if it ships on north first, unless partner "
+    "cannot and chooses not to support it: unstated → conditional · 24",
+    "Nobody owes anyone but maker a revenue share: unstated → not due · 54",
+    "Partner and rival owe maker no revenue share: unstated → not due · 12",
+    "Shop owes maker no revenue share on rooms, rights and any apps product (except app): unstated → not due · 4",
+    "Shop now owes maker a revenue share (rooms, rights and any apps product (except app) apart): unstated → due · 2",
+]
 OF_A3 = [
     "Maker owes partner no revenue share any more: due → not due · 6",
     "Nothing states any more whether rival and shop may serve and sell any apps product on any cloud: conditional → "
@@ -900,7 +920,8 @@ def test_a_diff_as_it_is_read() -> None:
     second, third = compare_amendments(opened, ["A2"]), compare_amendments(opened, ["A2", "A3"])
     assert str(second.before) == "A1, as of 2026-07-01, known at 2026-07-01T23:59:59Z"
     assert [f"{group.sentence} · {group.count}" for group in second.groups] == OF_A2
-    told = [f"{group.sentence} · {group.count}" for group in third.groups]
-    assert [sentence for sentence in told if sentence in OF_A3] == OF_A3
+    for compared, some in ((compare_amendments(opened, ["A1"]), OF_A1), (third, OF_A3)):
+        told = [f"{group.sentence} · {group.count}" for group in compared.groups]
+        assert [sentence for sentence in told if sentence in some] == some
     first = second.changed[0]
     assert (first.was_because, first.because) == ("A1 1, A1.md:14; T", "A2 1, A2.md:40; T")

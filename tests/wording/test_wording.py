@@ -8,12 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clauseway import open_agreement
+from clauseway import KnownAt, open_agreement
 from clauseway.agreement import builtin
 from clauseway.agreement.language.terms import KINDS
 from clauseway.catalog import Product, ProductClass
+from clauseway.decisions import AskedAgreement
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, listed, sentence
+from clauseway.wording.shown_rights import rights_of_interest
 from clauseway.wording.terms import TermWording
 from terms_at_hand import documents, reading
 
@@ -276,3 +278,57 @@ def test_a_fact_in_words(fact: str, told: str) -> None:
     opened = reading(documents(terms, [f"{fact}, effective: 2026-02-01"]))
     [recorded] = opened.facts.facts
     assert fact_in_words(Wording.of([opened]), recorded).endswith(told)
+
+
+SHOWN = """
+id: A1.only
+kind: exclusivity
+actions: [serve, sell]
+products: [apps]
+only: {clouds: [own, north]}
+regions: [eu]
+
+id: A1.licence
+kind: licence
+licensor: maker
+licensee: partner
+products: [rights]
+exclusive: true
+
+id: A1.first
+kind: precedence
+party: maker
+first: north
+actions: [serve]
+products: [apps]
+binds: every-product
+since: 2026-01-01
+
+id: A1.share
+kind: revenue-share
+payer: shop
+payee: maker
+rate: 5 %
+base: {sellers: [shop]}
+"""
+
+
+def test_the_rights_that_pages_show() -> None:
+    """The owner's elsewhere than on the first cloud, in each region; the licensee's and an outsider's; licences."""
+    texts = documents(SHOWN)
+    texts["agreement.md"] = texts["agreement.md"].replace("rules:", "regions: {eu: {}}\nrules:", 1)
+    opened = reading(texts)
+    words = Wording.of([opened])
+    asked = AskedAgreement(opened.agreement, opened.catalog, opened.facts)
+    assert [words.right(question) for question in rights_of_interest(asked, KnownAt.everything())] == [
+        "maker serves app on south in eu",
+        "maker serves app on south outside the named regions",
+        "maker serves a new apps product on south in eu",
+        "maker serves a new apps product on south outside the named regions",
+        "partner sells app on north in eu",
+        "partner sells app on north outside the named regions",
+        "rival sells app on south in eu",
+        "rival sells app on south outside the named regions",
+        "maker licenses rights to rival",
+        "shop owes maker a revenue share",
+    ]

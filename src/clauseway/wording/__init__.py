@@ -8,7 +8,7 @@
     decided            a refusal for a caller, and the deciding clause of a stretch of days
     changes            groups of combinations answered differently, and why an answer is given
     amendment_effects  what an amendment does, clause by clause; rescissions: rescinded amendments
-    shown_rights       the rights that pages and briefs show, each with its label
+    shown_rights       the rights that pages and briefs show, as questions
     brief              an amendment on a page, sentence by sentence
     brief_page         the records of a brief, and its Markdown
 

@@ -378,7 +378,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         text = AskedAgreement(self.after.agreement, asked.catalog, asked.facts)
         for right in rights_of_interest(text, self.after.known_at):
             question = msgspec.structs.replace(
-                right.question, as_of=self.after.as_of, readings=self.after.readings
+                right, as_of=self.after.as_of, readings=self.after.readings
             )
             sides = (self.before, self.after)
             was, now = (self._decided(side, asked, question) for side in sides)

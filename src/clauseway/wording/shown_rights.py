@@ -1,10 +1,7 @@
-"""The rights that pages and briefs show, chosen from an agreement's own terms, each with its
-label."""
+"""The rights that pages and briefs show, chosen from an agreement's own terms, as questions."""
 
 from collections.abc import Iterator
 from datetime import date
-
-import msgspec
 
 from clauseway.agreement import Exclusivity, Licence, Ownership, Precedence, RevenueShareTerm
 from clauseway.agreement.language.actions import CONTRACT, LICENSE, SELL, SERVE, SHARE
@@ -12,21 +9,13 @@ from clauseway.catalog import ELSEWHERE
 from clauseway.decisions import AskedAgreement, Question, ask
 from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
 from clauseway.values import InvalidInput, KnownAt
-from clauseway.wording.names import OUTSIDE
 
 
-class Right(msgspec.Struct, frozen=True):
-    """A right, told in a few words, and the question that asks for it."""
-
-    label: str
-    question: Question
-
-
-def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Right]:
+def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Question]:
     """Yield the owner's rights elsewhere than on the primary cloud, others' rights to sell,
     licences, shares."""
 
-    def right(label: str, action: str, party: str, **parts: str) -> Iterator[Right]:
+    def right(action: str, party: str, **parts: str) -> Iterator[Question]:
         for region in regions if action in ACTIONS_WITH_CLOUD else [""]:
             try:
                 question = ask(
@@ -42,8 +31,7 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
                 )
             except InvalidInput:
                 return  # this agreement's classes do not take that action
-            where = f" {OUTSIDE if region == ELSEWHERE else f'in {region}'}" if region else ""
-            yield Right(f"{label}{where}", question)
+            yield question
 
     # Where terms tell regions apart, a right is one right in each region.
     regions = [*sorted(asked.catalog.regions), ELSEWHERE] if asked.catalog.regions else [""]
@@ -52,9 +40,8 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
     licensee = _first(asked, Licence, "licensee")
     elsewhere, seller = _elsewhere(asked, primary, {owner, licensee})
     for name in _classes(asked, SERVE):
-        for product, label in _examples(asked, name):
+        for product in _examples(asked, name):
             yield from right(
-                f"{owner} serves {label} on {elsewhere}",
                 action=SERVE,
                 party=owner,
                 product=product,
@@ -62,23 +49,20 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
             )
     for product in _classes(asked, CONTRACT):
         yield from right(
-            f"{owner} contracts for {product} on {elsewhere}",
             action=CONTRACT,
             party=owner,
             product=product,
             cloud=elsewhere,
         )
     for name in _classes(asked, SELL)[:1]:
-        product, label = _examples(asked, name)[0]
+        product = _examples(asked, name)[0]
         yield from right(
-            f"{licensee} sells {label} on {primary}",
             action=SELL,
             party=licensee,
             product=product,
             cloud=primary,
         )
         yield from right(
-            f"{seller} sells {label} on {elsewhere}",
             action=SELL,
             party=seller,
             product=product,
@@ -89,14 +73,13 @@ def rights_of_interest(asked: AskedAgreement, known_at: KnownAt) -> Iterator[Rig
     to = next((party for party in parties if party not in ("", owner)), "")
     for product in _classes(asked, LICENSE)[:1]:
         yield from right(
-            f"{owner} licenses {product} to {to}",
             action=LICENSE,
             party=owner,
             to=to,
             product=product,
         )
     for payer, payee in _share_directions(asked):
-        yield from right(f"{payer} pays a share to {payee}", action=SHARE, party=payer, to=payee)
+        yield from right(action=SHARE, party=payer, to=payee)
 
 
 def _classes(asked: AskedAgreement, action: str) -> list[str]:
@@ -117,15 +100,13 @@ def _classes(asked: AskedAgreement, action: str) -> list[str]:
     ]
 
 
-def _examples(asked: AskedAgreement, name: str) -> list[tuple[str, str]]:
+def _examples(asked: AskedAgreement, name: str) -> list[str]:
     """Return the products to ask about for a class: its first product, where it has one, and a
     new product of it (the class itself)."""
     products = [
         product.id for product in asked.catalog.products.values() if product.product_class == name
     ]
-    return [(product, f"{product} ({name})") for product in products[:1]] + [
-        (name, f"a new {name} product")
-    ]
+    return [*products[:1], name]
 
 
 def _elsewhere(asked: AskedAgreement, primary: str, insiders: set[str]) -> tuple[str, str]:

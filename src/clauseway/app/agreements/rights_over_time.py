@@ -33,14 +33,11 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
     words = Wording.of(each_of(opened))
     # Several agreements may be about one right: it is shown once.
     rights = {
-        words.right(right.question): right
+        words.right(right): right
         for asked in each_of(opened)
         for right in rights_of_interest(asked, known_at)
     }
-    rows = [
-        (label, right.question.action, _spans(opened, right.question))
-        for label, right in rights.items()
-    ]
+    rows = [(label, right.action, _spans(opened, right)) for label, right in rights.items()]
     return _drawn(opened, words, rows, known_at)
 
 

@@ -78,9 +78,7 @@ def main_rights(opened: Opened, known_at: KnownAt, reading: Mapping[str, str]) -
     else:
         check_readings_together(opened.each, reading)
         readings = reading
-    rights = [
-        right.question for asked in each_of(opened) for right in rights_of_interest(asked, known_at)
-    ]
+    rights = [right for asked in each_of(opened) for right in rights_of_interest(asked, known_at)]
     asked = [msgspec.structs.replace(question, readings=readings) for question in rights]
     # Several agreements may be about one right: it is shown once.
     return [question for at, question in enumerate(asked) if question not in asked[:at]]

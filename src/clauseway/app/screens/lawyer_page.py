@@ -138,7 +138,7 @@ def plain_words(opened: Opened, as_of: date, known_at: KnownAt) -> tuple[PlainSe
 def _first_question(opened: Opened, today: date, known_at: KnownAt) -> QuestionAsked:
     for asked in each_of(opened):
         for right in rights_of_interest(asked, known_at):
-            return QuestionAsked(names=right.question.as_combination(), as_of=str(today))
+            return QuestionAsked(names=right.as_combination(), as_of=str(today))
     return QuestionAsked(names={"action": SERVE}, as_of=str(today))
 
 
