@@ -166,6 +166,12 @@ def test_what_lists_print(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(sys, "stdin", io.StringIO(given))
         assert clauseway("key find") == f"{said}\n"
     assert clauseway(f"key revoke {key}") == f"{key} of acme (search) is revoked.\n"
+    assert [row.split()[:3] for row in rows(clauseway("organisation list"))] == [
+        ["organisation", "project", "keys"],
+        ["acme", "1", "primary-first"],
+        ["acme", "default", "1"],
+        ["acme", "search", "0"],
+    ]
     assert rows(clauseway("key list --with-revoked"))[1] == f"{key} acme search openai any member revoked"
     limit = clauseway.json("limit set --organisation acme --requests 6000")["id"]
     assert rows(clauseway("limit list")) == ["id whose requests/min tokens/min", f"{limit} organisation acme 6,000 –"]
@@ -176,7 +182,16 @@ def test_what_lists_print(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) 
         f"{budget} organisation acme total 1,200.00 0.00 0.00 1,200.00 ░░░░░░░░░░░░",
         "USD. █ spent, ▒ leased to running gateways, ░ left.",
     ]
+    heading, row, _ = clauseway("budget list").splitlines()
+    assert [heading.index(name) + len(name) for name in ("amount", "left")] == [
+        row.index("1,200.00") + 8,
+        row.rindex("1,200.00") + 8,
+    ], "figures stand under the end of their heading"
     assert clauseway(f"budget remove {budget}") == f"{budget} is removed.\n"
+    monthly = clauseway.json("budget set --organisation acme --amount 5 --period month")
+    assert rows(clauseway("budget list"))[1].split()[3] == monthly["begin"][:7]
+    clauseway("project create acme chat")
+    assert clauseway.json("project remove acme chat") == {"removed": "acme/chat"}
     assert clauseway("project remove acme search") == "acme/search is removed, with its limits and budgets.\n"
 
 
