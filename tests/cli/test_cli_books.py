@@ -32,6 +32,9 @@ def printed(home: Path, *words: str) -> str:
 def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     work = Path(shutil.copytree(home, tmp_path / "home"))
     assert printed(work, "books", "close").strip() == "No month is closed."
+    assert printed(work, "books", "invoice") == "No invoice was written.\n"
+    assert printed(work, "books", "dispute", "list") == "Nothing was disputed.\n"
+    assert printed(work, "books", "journal", "--period", "2027-01") == "Nothing was posted.\n"
     closed = told(work, "books", "close", "2026-04")
     assert closed["closed_now"] is True
     assert told(work, "books", "close", "2026-04") == closed | {"closed_now": False}
@@ -74,6 +77,7 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     paid = "bank-1: 1.00 USD on microsoft-openai-2026-04; 0.26 USD of it is open\n"
     assert printed(work, *pay) == printed(work, *pay) == paid
     assert told(work, "books", "invoice")[0]["open"] == "0.26"
+    assert printed(work, "books", "invoice") == ("microsoft-openai-2026-04  openai to microsoft  1.26 USD, open 0.26\n")
 
     request = settled_book.request(5)
     note = ("books", "credit", "--id", "note-1", "--request", request, "--amount", "1.00", "--reason", "an outage")
@@ -90,14 +94,20 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     assert "In dispute besides: 0.16" in shown
 
     assert printed(work, "books", "dispute", "list").split() == ["claim-1", "0.8", "USD", "open"]
-    told(work, "books", "dispute", "resolve", "claim-1", "--id", "answer-1", "--rejected")
+    resolve = ("books", "dispute", "resolve", "claim-1", "--id", "answer-1", "--rejected")
+    assert printed(work, *resolve) == "claim-1 is rejected.\n"
+    assert printed(work, "books", "dispute", "list").split() == ["claim-1", "0.8", "USD", "rejected"]
     told(work, "settle", "--period", "2026-05", *ACCEPTED)
     told(work, "books", "close", "2026-05")
-    assert (
-        told(work, *invoice[:3], "2026-05", *invoice[4:-1], "2026-06-04")["lines"][0]["amount"] == "0.40"
-    )  # 0.60 − 0.20
+    assert printed(work, *invoice[:3], "2026-05", *invoice[4:-1], "2026-06-04").splitlines() == [
+        "Invoice microsoft-openai-2026-05: openai owes microsoft 0.40 USD",
+        "  A5.share-openai-microsoft: 0.40 USD",
+        "    2026-05: share 0.60 + corrections -0.20",
+    ]
+    assert [line[:7] for line in printed(work, "books", "close").splitlines()] == ["2026-04", "2026-05"]
 
-    legs = told(work, "books", "journal", "--party", "microsoft", "--account", "invoiced")
+    journal = ("books", "journal", "--party", "microsoft", "--account", "invoiced")
+    legs = told(work, *journal)
     assert [(one["amount"], one["balance"]) for one in legs] == [
         ("0.50", "0.50"),
         ("0.76", "1.26"),
@@ -105,8 +115,12 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
         ("-0.60", "0.26"),
         ("0.40", "0.66"),
     ]
-    [june] = told(work, "books", "journal", "--party", "microsoft", "--account", "invoiced", "--period", "2026-06")
+    [june] = told(work, *journal, "--period", "2026-06")
     assert (june["amount"], june["balance"]) == ("0.40", "0.66"), "the legs of May are left out, and counted"
+    assert [" ".join(line.split()) for line in printed(work, *journal, "--period", "2026-06").splitlines()] == [
+        "2026-06-04 microsoft invoices openai through 2026-05-31: 0.40 USD",
+        "microsoft:receivable:invoiced:openai 0.40 USD balance 0.66",
+    ]
     assert "microsoft:receivable:invoiced:openai" in printed(work, "books", "journal", "--period", "2026-05")
     _, errors, _ = loader.load_string(printed(work, "export", "beancount"))
     assert errors == []
@@ -117,6 +131,9 @@ REFUSED = [
     (("books", "invoice", "--period", "2026-05", "--payer", "openai", "--payee", "microsoft"), "2026-05 is open"),
     (("books", "payment", "nowhere", "--id", "b"), "no invoice is called 'nowhere'"),
     (("books", "journal", "--party", "microsft"), "unknown name 'microsft'"),
+    (("books", "invoice", "--period", "2026-05", "--payee", "microsoft"), "no payer or payee"),
+    (("books", "payment", "--id", "b"), "no invoice"),
+    (("books", "payment", "nowhere", "--reverse", "b", "--id", "c"), "invoice 'nowhere'"),
     (("books", "credit", "--id", "n"), "no sale is named"),
     (("books", "credit", "--id", "n", "--request", "r"), "no request r was charged"),
     (("books", "dispute", "resolve", "c", "--id", "a", "--upheld"), "no dispute is called 'c'"),
