@@ -169,6 +169,10 @@ def test_a_problem_and_its_line(tmp_path: Path, text: str, line: int, what: str)
         "https://user:pw@host.example/v1",
         "https://host.example/v1?api-version=1",
         "https:///v1",
+        "https://[fd00::1].example/v1",  # Python's urlsplit takes it for fd00::1
+        "https://cloud[fd00::1]/v1",
+        "https://[fd00::1]]/v1",
+        "https://[fd00::1%25eth0]/v1",  # an interface of this machine, which no resolver reads in this form
     ],
 )
 def test_an_address_at_which_nothing_can_be_called_is_refused(tmp_path: Path, url: str) -> None:

@@ -108,6 +108,9 @@ _USUAL_PORTS = {"http": 80, "https": 443}
 # A name as DNS takes it (RFC 1035, 2.3.4), with the underscore that private networks use too.
 _HOST = re.compile(r"[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?")
 _HOST_CHARACTERS_MAX = 253
+# The whole authority, less its port. `urlsplit` drops what stands beside the brackets. A zone (%…)
+# would matter to link-local addresses alone, which are never called.
+_BRACKETED = re.compile(r"\[[^\]%]+\](:.*)?")
 # Characters that break the line of a request: `urlsplit` drops tabs and ends of lines, and
 # keeps spaces.
 _VISIBLE = re.compile(r"[!-~]+")
@@ -139,7 +142,13 @@ def address_of(url: str) -> Address:
             f"the address of {parts.hostname!r} holds a space or another character that no address "
             "has (others are written as %…)"
         )
-    if not names_host(parts.hostname, is_bracketed="[" in parts.netloc):
+    is_bracketed = "[" in parts.netloc
+    if is_bracketed and not _BRACKETED.fullmatch(parts.netloc):
+        raise ValueError(
+            f"{parts.netloc!r} is no address of IPv6 in brackets, alone: no zone (%…) and no name stands "
+            "in or beside them"
+        )
+    if not names_host(parts.hostname, is_bracketed=is_bracketed):
         raise ValueError(
             f"{parts.hostname!r} is no name of a host: between dots it has 1 to 63 letters, digits and "
             "hyphens of ASCII (others are written as xn--…)"
