@@ -483,11 +483,13 @@ def test_http_1_0(rig: Rig, azure: Cloud) -> None:
 
 def test_what_lies_between_two_neighbours_is_not_passed_on(rig: Rig, azure: Cloud) -> None:
     headers = ("set-cookie: a=b", "x-hop: 1", "Connection: keep-alive, X-Hop", "X-Hop: 2", "keep-alive: timeout=5")
+    # A browser would take these for statements of the gateway's own site.
+    site = ('clear-site-data: "*"', "refresh: 0", "nel: {}", "report-to: {}", 'reporting-endpoints: e="https://r"')
 
     async def talkative(connection: Connection, _: Received) -> None:
         forged = ("x-clauseway-cloud: forged", "connection: x-ratelimit-hop", "x-ratelimit-hop: 3")
         connection.answer(
-            200, ANSWER, (*headers, *forged, "openai-processing-ms: 12", "x-ratelimit-reset-tokens: 6m0s")
+            200, ANSWER, (*headers, *site, *forged, "openai-processing-ms: 12", "x-ratelimit-reset-tokens: 6m0s")
         )
 
     azure.behaviour = talkative
@@ -500,6 +502,7 @@ def test_what_lies_between_two_neighbours_is_not_passed_on(rig: Rig, azure: Clou
     assert answer.headers["x-ratelimit-reset-tokens"] == "6m0s"
     assert answer.headers["x-clauseway-cloud"] == "azure"
     assert not {"set-cookie", "keep-alive", "x-hop", "x-ratelimit-hop"} & set(answer.headers)
+    assert not {line.partition(":")[0] for line in site} & set(answer.headers)
     (received,) = azure.requests
     assert received.header("openai-beta") == "x"
     assert all(received.header(name) is None for name in ("cookie", "api-key", "x-amz-date", "x-clauseway-cloud"))
