@@ -10,6 +10,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.gateway.replay_progress import ReplayDisplay
+from clauseway.cli.output import print_text
 
 
 def command(
@@ -46,7 +47,8 @@ def command(
     CC-BY-4.0): the same sizes of prompts and answers, in the same order. Four in ten requests buy
     from OpenAI, three in ten from Microsoft, and three in ten buy from OpenAI and ask for AWS. Time
     is not simulated here; `clauseway up` does that. Keys are read from a file, because a command
-    line can be read by every user of the machine.
+    line can be read by every user of the machine. Where an authority of your own signed the
+    gateway's certificate, name it in the environment: SSL_CERT_FILE=ca.pem.
 
     \b
     Make the two keys, write a line openai=cw-… and a line microsoft=cw-… into a file, then replay:
@@ -58,6 +60,17 @@ def command(
     planned = planned_requests(trace, limit)
     with ReplayDisplay(console(), len(planned), quiet=as_json) as display:
         report = replay_now(url, secrets, planned, display.show)
-    result = {"progress": report.progress, "seconds": f"{report.seconds:.3f}"}
-    answer(as_json, result, lambda: None)  # people have seen the counts
+    failures = report.failures
+    result = {
+        "progress": report.progress,
+        "seconds": f"{report.seconds:.3f}",
+        "failures": failures,
+    }
+
+    def print_failures() -> None:
+        """Print why requests failed: people have seen the counts."""
+        for code, why in failures.items():
+            print_text(f"{code}: {why}")
+
+    answer(as_json, result, print_failures)
     return 0 if not report.progress.failed else 1

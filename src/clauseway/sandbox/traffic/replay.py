@@ -81,6 +81,15 @@ class ReplayReport(msgspec.Struct, frozen=True, kw_only=True):
     progress: Progress
     seconds: float
 
+    @property
+    def failures(self) -> dict[str, str]:
+        """Return the first message of each way of failing, by its code."""
+        messages: dict[str, str] = {}
+        for outcome in self.outcomes:
+            if outcome.kind == "failed":
+                messages.setdefault(outcome.code, outcome.message)
+        return messages
+
 
 class _Seen(msgspec.Struct):
     """The part of an answer that was read so far."""
