@@ -57,6 +57,8 @@ class Fault(NamedTuple):
 
 
 BUSY, FAILED, UNAVAILABLE = (429, "rate_limit_exceeded"), (502, "clouds_failed"), (503, "clouds_unavailable")
+USED = b'{"choices":null,"output":null,"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}'
+PART = b"HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 0-9/90\r\ncontent-length: 10\r\n\r\n" + USED[:10]
 NO_ANSWER = (*FAILED, "answered 200 without an answer")
 EVERYWHERE: dict[str, Fault] = {
     # the families of 429
@@ -161,6 +163,8 @@ EVERYWHERE: dict[str, Fault] = {
     "200 and an error": Fault(ok(b'{"error":{"message":"overloaded","code":502}}'), NO_ANSWER, 200),
     "200 and an error beside an answer": Fault(ok(b'{"choices":null,"error":{"message":"no"}}'), NO_ANSWER, 200),
     "200 and a list that is none": Fault(ok(b'{"id":null,"object":null,"choices":"no","output":null}'), NO_ANSWER, 200),
+    "200 and usage without an answer": Fault(ok(USED), NO_ANSWER, 200),
+    "206 and a part": Fault(written(PART), (*FAILED, "206 with a part that nobody asked for"), 206),
     "200 and another object": Fault(ok(b'{"status":"ok"}'), NO_ANSWER, 200),
     "cut without a length": Fault(cut_without_length, NO_ANSWER, 200),
 }

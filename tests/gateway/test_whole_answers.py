@@ -6,6 +6,8 @@ from clauseway.gateway.wire.whole_answers import (
     IS_ANSWER,
     REPORTED_ERROR,
     is_announced,
+    is_plain_answer,
+    shows_its_end,
     used_nothing,
     without_names_in_failure,
 )
@@ -23,6 +25,8 @@ BODIES: list[tuple[str, bytes, bool]] = [
     ("chat", b'{"choices":{}}', False),
     ("chat", b'{"choices":[],"error":"overloaded"}', False),
     ("completions", b'{"choices":null}', False),
+    ("messages", b'{"content":[]}', True),
+    ("messages", b'{"content":null}', False),
     ("embeddings", b'{"data":[]}', True),
     ("embeddings", b'{"data":null}', False),
     ("files.list", b'{"data":"none"}', False),
@@ -66,6 +70,45 @@ BODIES: list[tuple[str, bytes, bool]] = [
 @pytest.mark.parametrize(("operation", "body", "is_answer"), BODIES)
 def test_bodies(operation: str, body: bytes, is_answer: bool) -> None:
     assert IS_ANSWER[operation](body) is is_answer
+
+
+# operation, a body with usage → an answer at first sight, without a look at its members
+PLAIN: list[tuple[str, bytes, bool]] = [
+    ("chat", b'{"choices":[],"usage":{}}', True),
+    ("chat", b'{"usage":{},"choices" : [{"message":{}}]}', True),
+    ("chat", b'{"choices":null,"usage":{}}', False),
+    ("chat", b'{"usage":{}}', False),
+    ("chat", b'{"choices":[],"usage":{},"error":"no"}', False),
+    ("completions", b'{"choices":{},"usage":{}}', False),
+    ("embeddings", b'{"data":null,"usage":{}}', False),
+    ("messages", b'{"content":null,"usage":{}}', False),
+    ("responses", b'{"id":"r","output":[],"usage":{},"error":null}', True),
+    ("responses", b'{"object":"response","output":null,"usage":{}}', False),
+    ("images.generations", b'{"created":1,"data":[],"usage":{}}', True),
+    ("audio.transcriptions", b'{"text":"Hi.","usage":{}}', False),
+]
+
+
+@pytest.mark.parametrize(("operation", "body", "is_plain"), PLAIN)
+def test_an_answer_at_first_sight_is_one_by_its_members(operation: str, body: bytes, is_plain: bool) -> None:
+    assert is_plain_answer(operation, body) is is_plain
+    assert IS_ANSWER[operation](body) or not is_plain
+
+
+# operation, a body of a 206 → it ends where the answer ends
+WHOLE_IN_PARTS: list[tuple[str, bytes, bool]] = [
+    ("chat", b'{"choices":[],"usage":{}}', True),
+    ("chat", b'{"choices":[', False),
+    ("audio.speech", b"\xff\xf3\x44\xc4", False),
+    ("audio.transcriptions", b"Hi.", False),
+    ("audio.transcriptions", b'{"text":"Hi."}', True),
+    ("files.content", b'{"a":1}', False),
+]
+
+
+@pytest.mark.parametrize(("operation", "body", "is_whole"), WHOLE_IN_PARTS)
+def test_a_partial_content_is_whole_where_its_own_end_says_so(operation: str, body: bytes, is_whole: bool) -> None:
+    assert shows_its_end(operation, body) is is_whole
 
 
 # operation, content type, body → the head says that the body is an answer

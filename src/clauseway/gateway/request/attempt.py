@@ -47,9 +47,10 @@ from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, SOUNDS, Operation, UnderstoodRequest
 from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import (
-    REPORTED_ERROR,
     announces_sound,
     is_announced,
+    is_plain_answer,
+    shows_its_end,
     tells_error,
     used_nothing,
     without_names_in_failure,
@@ -60,6 +61,7 @@ from clauseway.spool import SCARCE, pack_intent, pack_usage_fields
 from clauseway.spool.segment_format import TIER_CODE
 
 _OK: Final = 200
+_PARTIAL_CONTENT: Final = 206
 _REQUEST_TIMEOUT: Final = 408
 # The first field of an event, or a comment, behind a mark and empty lines; and how many bytes tell it.
 _FIRST_FIELD: Final = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
@@ -484,11 +486,15 @@ class Attempt(Receiver):
             self._handle_refusal(body, is_whole=True)
             return
         operation, target = self._owner.request.operation, self.candidate.target
+        if self.status == _PARTIAL_CONTENT and not shows_its_end(operation.name, body):
+            self._distrust(upstream)
+            self._fail(Failure("answered 206 with a part that nobody asked for", self.status))
+            return
         # Read the usage once: it shows here that the body is an answer, and the record needs it.
         self._report = operation.report_in(body, target.health.omissions)
         units = self._report.units
-        # A body with usage and without an error is an answer; any other is examined, which is slower.
-        is_plain = bool(units) and REPORTED_ERROR.search(body) is None
+        # Most answers are told at first sight; any other body is examined, which is slower.
+        is_plain = bool(units) and is_plain_answer(operation.name, body)
         if is_plain or operation.is_answer(body) or is_announced(operation.name, self.head, body):
             if operation.tells_failure and not is_plain:
                 body = without_names_in_failure(body, target.destination.account_names)

@@ -1,7 +1,8 @@
 """Whole answers, looked at before they count as answers: a 200 may hold an error, a page or half of
 a JSON text. Pure.
 
-A body that reports usage and no error is an answer; any other is looked at here.
+A body that reports usage and no error, and has the array that clients read, is an answer at first
+sight; any other is looked at member by member.
 """
 
 import re
@@ -220,6 +221,39 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
     "chat.messages": _is_list,
     "chat.update": _is_object,
     "chat.delete": _is_deletion,
-    "messages": _with_member("content"),
+    "messages": _with_array("content"),
     "messages.count_tokens": _with_member("input_tokens"),
 }
+# Operation → its array, written in one of the ways that servers write it. In a text its quotes would
+# be escaped.
+_ARRAYS: Final[Mapping[str, re.Pattern[bytes]]] = {
+    operation: re.compile(rb'"%b"\s*:\s*\[' % array)
+    for operation, array in (
+        ("chat", b"choices"),
+        ("completions", b"choices"),
+        ("embeddings", b"data"),
+        ("images.generations", b"data"),
+        ("images.edits", b"data"),
+        ("images.variations", b"data"),
+        ("responses", b"output"),
+        ("responses.retrieve", b"output"),
+        ("responses.cancel", b"output"),
+        ("responses.compact", b"output"),
+        ("messages", b"content"),
+    )
+}
+
+
+def is_plain_answer(operation: str, body: bytes) -> bool:
+    """Return whether a body that reports usage is an answer at first sight: it has the array that
+    clients read of the operation's answer, and reports no error."""
+    array = _ARRAYS.get(operation)
+    return (
+        array is not None and array.search(body) is not None and REPORTED_ERROR.search(body) is None
+    )
+
+
+def shows_its_end(operation: str, body: bytes) -> bool:
+    """Return whether a body itself shows that it is whole, as a JSON object does. What a 206 has of
+    sound, text or a file may be a part (RFC 9110, 15.3.7), and its client could not tell."""
+    return operation != "files.content" and _members_of(body) is not None
