@@ -2,6 +2,7 @@
 
 import pwd
 import re
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,8 @@ from in_process import answer, run
 
 # Two accounts that every system has.
 ANNA, BOB = "daemon", "bin"
+# One that no system has, as in a container: its name has a space.
+NAMELESS = "uid 54321"
 CREDIT = f"books credit --id n-1 --request {settled_book.request(7)} --amount 0.50 --reason outage --dated 2026-06-01"
 DISPUTE = f"books dispute open --id d-1 --request {settled_book.request(10)} --reason late --dated 2026-06-01"
 RESOLVE = "books dispute resolve d-1 --id r-1 --upheld --dated 2026-06-02"
@@ -50,7 +53,8 @@ def by(book: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> As:
     usage.write_text(USAGE)
 
     def told(account: str, command: str, *words: str, refused: bool = False, typed: str = "") -> Any:
-        login.write_text(str(pwd.getpwnam(account).pw_uid))
+        nameless = account.removeprefix("uid ")
+        login.write_text(nameless if nameless != account else str(pwd.getpwnam(account).pw_uid))
         line = [*command.format(usage=usage).split(), *words, "--home", str(home)]
         said = answer(*line, code=3 if refused else 0, given=typed)
         return said["error"]["problems"][0] if refused else said
@@ -109,6 +113,16 @@ def test_a_person_writes_what_they_were_given(by: As, may: str, command: str, re
     if refused:
         assert said["what"] == f"{BOB} may not write: {refused}"
         assert "clauseway person add" in said["remedy"]
+
+
+def test_a_remedy_names_an_account_as_a_shell_takes_it(by: As) -> None:
+    def command_of(said: dict[str, str]) -> list[str]:
+        return shlex.split(said["remedy"].partition("clauseway ")[2].removesuffix("…"))
+
+    unnamed = command_of(by(NAMELESS, "person add 54321 --may people", refused=True))
+    assert unnamed == ["person", "add", NAMELESS, "--may", "people", "--may"]
+    by(NAMELESS, "person add", NAMELESS, "--may", "people")
+    assert command_of(by(NAMELESS, CREDIT, refused=True)) == ["person", "add", NAMELESS, "--may"]
 
 
 # A command of each kind, in an order in which they can all be run.

@@ -15,6 +15,7 @@ style.
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
+from shlex import quote
 
 import msgspec
 from starlette.applications import Starlette
@@ -321,7 +322,7 @@ class _Pages:
 
     def _not_seen(self, request: Request, screen: str) -> Response:
         label = next(entry.label for entry in SCREENS if entry.path == screen)
-        remedy = f"Ask the operator: clauseway person password {_account(request)} …"
+        remedy = f"Ask the operator: clauseway person password {quote(_account(request))} …"
         what = f"You may not see the screen {label}"
         return self._problem(request, 403, what, "Your account has other screens.", remedy)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from shlex import quote
 
 import msgspec
 
@@ -85,7 +86,7 @@ def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
 
     Raise InvalidInput: no such role or kind, or nobody could name people any more.
     """
-    _check_account(account)
+    check_names({"ACCOUNT": account})
     _check_known(may, (*ROLES, *_KINDS), "--may")
     person = Person(account=account, may=tuple(dict.fromkeys(may)))
     with open_control(home) as control, control.writing() as connection:
@@ -96,7 +97,7 @@ def add_person(home: Home, account: str, may: Sequence[str]) -> Person:
                 what="nobody is named yet",
                 why="from the first one on only people who are named may write",
                 where="ACCOUNT",
-                remedy=f"Name yourself first: clauseway person add {acting()} --may people --may …",
+                remedy=f"Name yourself first: clauseway person add {quote(acting())} --may people --may …",
             )
         _check_somebody_names(people(connection))
     return person
@@ -130,7 +131,7 @@ def give_password(home: Home, account: str, password: str, sees: Sequence[str]) 
     `sees` are names of screens. Without any, somebody new sees all, and others see the same as
     before.
     """
-    _check_account(account)
+    check_names({"ACCOUNT": account})
     unknown = [name for name in sees if name not in SCREENS]
     if unknown:
         raise InvalidInput.of(
@@ -197,17 +198,6 @@ def _shown(approval: Approval) -> Waiting:
         asked_by=approval.asked_by,
         asked_ns=approval.asked_ns,
     )
-
-
-def _check_account(account: str) -> None:
-    check_names({"ACCOUNT": account})
-    if " " in account:
-        raise InvalidInput.of(
-            what=f"{account!r} is no account",
-            why="it has a space",
-            where="ACCOUNT",
-            remedy="Write one name.",
-        )
 
 
 def _check_known(given: Sequence[str], names: Sequence[str], where: str) -> None:

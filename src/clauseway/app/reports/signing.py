@@ -6,6 +6,7 @@ import os
 import time
 from datetime import date, datetime
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import msgspec
@@ -328,7 +329,7 @@ def _refuse(
     if role == COUNTERSIGNED and not document.signatures:
         why, remedy = (
             "nobody has signed it yet",
-            f"Sign it: clauseway statement sign {path.name} --party {party}.",
+            f"Sign it: clauseway statement sign {quote(path.name)} --party {party}.",
         )
         raise InvalidInput.of(
             what="it cannot be countersigned", why=why, where=where, remedy=remedy

@@ -15,6 +15,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple, NoReturn
 
 import msgspec
@@ -221,7 +222,8 @@ def _accept_prices(configuration: Path) -> str:
     book = configuration.parent / PRICES_FILE
     if not book.exists():
         return TODO_PRICE
-    return f"Add the price to {book} if it lacks it, and accept that: clauseway basis prices {book} --why …"
+    accept = f"clauseway basis prices {quote(str(book))} --why …"
+    return f"Add the price to {book} if it lacks it, and accept that: {accept}"
 
 
 def _plan_from(sources: _Sources, options: ServeOptions, book: Path | None = None) -> Plan:

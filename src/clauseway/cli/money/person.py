@@ -29,7 +29,11 @@ from clauseway.values import KnownAt
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 _Account = Annotated[
-    str, typer.Argument(help="The account that logs in to this machine.", metavar="ACCOUNT")
+    str,
+    typer.Argument(
+        help="The account that logs in to this machine; 'uid 1000' if it has no name there.",
+        metavar="ACCOUNT",
+    ),
 ]
 
 

@@ -14,6 +14,7 @@ what both asked for is equal but for the instant and the person.
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import msgspec
@@ -313,7 +314,8 @@ def _check_allowed(before: Rights, who: str, written: Sequence[Written]) -> None
         what=f"{who} may not write: {', '.join(refused)}",
         why=f"{who} was given {given}",
         where="clauseway person list",
-        remedy=f"Ask somebody who may ({able}), or be given it: clauseway person add {who} --may …",
+        remedy=f"Ask somebody who may ({able}), or be given it: "
+        f"clauseway person add {quote(who)} --may …",
     )
 
 
