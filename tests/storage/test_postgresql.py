@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import URL, Engine, create_engine, event, insert, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import StaticPool
 
@@ -205,6 +205,26 @@ def test_a_connection_that_ends_at_the_commit_of_a_writer_leaves_unknown_whether
         with pytest.raises(DBAPIError) as failed:
             write()
         assert isinstance(failed.value, CommitLost) is is_lost
+        read_from(control)
+
+
+def test_a_writer_that_was_silent_for_too_long_wrote_nothing_for_certain() -> None:
+    """The server ended its transaction before the commit reached it."""
+    address = new_control_database()
+    with closing(Control.open(address)) as control:
+
+        def be_silent(connection: Connection) -> None:
+            connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 1")
+            assert engines.has_word_within(60, connection.connection.driver_connection)
+
+        def write() -> None:
+            with control.writing() as writing:
+                writing.execute(insert(schema.manifest).values(RANGE))
+                event.listen(writing.engine, "commit", be_silent, once=True)
+
+        with pytest.raises(DBAPIError, match="idle-in-transaction timeout") as failed:
+            write()
+        assert not isinstance(failed.value, CommitLost)
         read_from(control)
 
 

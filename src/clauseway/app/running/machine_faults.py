@@ -109,8 +109,13 @@ _CANCELLED = _Fault(
 )
 _SILENT = _Fault(
     "the database server ended a transaction",
-    "Let it last longer for this role (ALTER ROLE … SET idle_in_transaction_session_timeout, "
-    "transaction_timeout), and repeat the command.",
+    "This process or its machine stood still in the middle of it, so nothing of it was written: "
+    "repeat the command.",
+)
+_TOO_SLOW = _Fault(
+    "the database server ended a transaction",
+    "Let it last longer for this role (ALTER ROLE … SET transaction_timeout), and repeat the "
+    "command.",
 )
 _IN_THE_WAY = _Fault(
     "another transaction is in the way",
@@ -137,7 +142,7 @@ _BY_SQLSTATE: Mapping[str, _Fault] = {
     "22P05": _ENCODING,
     "25006": _READ_ONLY,
     "25P03": _SILENT,
-    "25P04": _SILENT,
+    "25P04": _TOO_SLOW,
     "28": _AWAY,
     "3D": _AWAY,
     "3F": _NO_SCHEMA,

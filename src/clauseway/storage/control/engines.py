@@ -96,6 +96,8 @@ _LOCKS = 0x636C_6177
 _SERVED = 0x636C_6173
 # What a server says of a lock that was not free within `lock_timeout`.
 _NOT_FREE = "55P03"
+# What it says when it ends a transaction of a silent writer, which no commit has reached.
+_WAS_SILENT = "25P03"
 _OWN_SETTING = text(f"SELECT current_setting('{_OURS}', true)")
 _SESSION = text("SELECT pg_backend_pid()")
 _IS_COMMITTING = "clauseway_is_committing"
@@ -402,6 +404,8 @@ def _name_lost_commit(context: ExceptionContext) -> OperationalError | None:
     if connection is None or context.statement is not None or not context.is_disconnect:
         return None
     if not connection.info.pop(_IS_COMMITTING, False):
+        return None
+    if getattr(context.original_exception, "sqlstate", None) == _WAS_SILENT:
         return None
     return CommitLost(None, None, context.original_exception)
 
