@@ -323,6 +323,13 @@ def test_settling_as_known_then_uses_what_was_held_then(home: Path, book: str, t
     assert due(told(home, "statement", "--period", "2026-05")) == "0.20"
 
 
+def test_settling_as_known_before_the_home_held_an_agreement_is_refused(home: Path) -> None:
+    told(home, *MAY, *ACCEPTED)
+    why, remedy = refused(home, *MAY, "--known-at", "2026-04-30")
+    assert why.startswith("--known-at: this home held no agreement by 2026-04-30: its first, The OpenAI–Microsoft")
+    assert remedy.startswith(f"Name {today()} or a later day.")
+
+
 def test_an_own_book_may_be_called_as_the_shipped_one_is(home: Path, tmp_path: Path) -> None:
     own = written(tmp_path / "prices.csv", OWN.format("2.00"))
     assert due(told(home, *MAY, *ACCEPTED, "--prices", own)) == "0.40"

@@ -218,6 +218,22 @@ def basis_of(home: Home, known_at: KnownAt | None = None) -> Basis:
         )
 
 
+def refuse_before_agreement(home: Home, basis: Basis, known_at: KnownAt) -> None:
+    """Raise InvalidInput if the home has accepted an agreement, and had none at that instant: the
+    built-in one is nothing that this home ever settled under."""
+    accepted = [each for each in history(home) if each.kind == AGREEMENT and not each.is_withdrawal]
+    if basis.holds_agreement or not accepted:
+        return
+    first = accepted[0]
+    day = KnownAt(first.recorded_ns).day
+    raise InvalidInput.of(
+        what=f"this home held no agreement by {known_at.day}",
+        why=f"its first, {first.label}, was accepted on {day}",
+        where="--known-at",
+        remedy=f"Name {day} or a later day. What an earlier amendment makes due: --under AMENDMENT.",
+    )
+
+
 def history(home: Home) -> list[Acceptance]:
     """Return everything that was ever accepted or withdrawn in a home, in order."""
     with _control(home) as control:

@@ -21,6 +21,7 @@ from clauseway.app.books.basis import (
     first_use,
     reasons,
     record_first_use,
+    refuse_before_agreement,
 )
 from clauseway.app.books.carrying import CarriedSums, PriceNames, named
 from clauseway.app.books.day_charges import DayCharges, DaySettled
@@ -253,6 +254,7 @@ def settle_as_known(
         )
     days = month(period)
     basis = basis_of(home, known_at)
+    refuse_before_agreement(home, basis, known_at)
     prices, opened = basis.prices(known_at), basis.opened()
     seal(home)
     with as_known(home.control, home.lake, known_at.instant_ns, store_of(home)) as opened_past:
