@@ -52,6 +52,25 @@ def test_quarantine_listed_shown_corrected_and_dropped(home: Path) -> None:
     assert run("usage", "quarantine", "drop", "1", home=home).returncode == 3
 
 
+def test_usage_is_judged_by_the_agreement_that_the_home_settles_under(tmp_path: Path) -> None:
+    """Without a configuration and without --agreement, and a check that comes again says what is wrong now."""
+    home = tmp_path / "home"
+    run("agreement", "new", str(tmp_path / "ours"))
+    sold = '{{"specversion": "1.0", "type": "org.clauseway.usage.v1", "source": "/app", "id": "{0}", "time": \
+"2026-04-10T12:00:00Z", "data": {{"organisation": "acme", "seller": "vendor", "cloud": "vendor-cloud", \
+"product": "{0}", "units": {{"input_tokens": 1}}}}}}\n'
+    (tmp_path / "april.jsonl").write_text(sold.format("assistant") + sold.format("slip"))
+    arguments = ("usage", "import", str(tmp_path / "april.jsonl"))
+    assert run(*arguments, home=home).stdout.startswith("2 rows: 0 imported, 0 there before, 2 in quarantine")
+    flags = ("--agreement", str(tmp_path / "ours"), "--assume", "share", "--assume", "cap")
+    assert run("settle", "--period", "2026-04", *flags, home=home).returncode == 0
+    replayed = answer("usage", "quarantine", "replay", code=2, home=home)
+    assert replayed["replayed"] == [1]
+    [slip] = answer("usage", "quarantine", "list", home=home)
+    assert slip["flaws"] == replayed["still"]["2"]
+    assert [flaw["field"] for flaw in slip["flaws"]] == ["product"]
+
+
 def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     [one] = answer("usage", "show", "--by", "organisation", home=home)
     assert one == {"organisation": "acme", "served": 2, "failed": 0, "input_tokens": 1200, "cached_input_tokens": 200}

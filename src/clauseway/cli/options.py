@@ -72,6 +72,17 @@ AgreementFolders = Annotated[
         metavar="FOLDER",
     ),
 ]
+# Of commands about usage, which a settlement reads: what it settles under judges the usage too.
+HeldAgreementFolders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--agreement",
+        help="Folder of an agreement, or the name of one that ships; repeat it for several in force at "
+        "once; by default those of the configuration, else those that the home settles under, else "
+        "the built-in partnership.",
+        metavar="FOLDER",
+    ),
+]
 FactsFile = Annotated[
     Path | None, typer.Option("--facts", help="File with further facts (YAML list, or Markdown).")
 ]

@@ -56,6 +56,7 @@ from clauseway.storage.lake.quarantine import (
     end,
     held,
     hold,
+    judge,
 )
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.lake.staging import Placed, Repeat, Staging
@@ -504,7 +505,16 @@ def replay(
                 done.append(waiting.number)
             else:
                 still[waiting.number] = examined
+                _judge_again(lake, waiting, bounds)
     return Replayed(replayed=tuple(done), still=still)
+
+
+def _judge_again(lake: Lake, waiting: QuarantinedRow, bounds: Bounds) -> None:
+    """Keep why a row as it came is wrong now: products and parties may have been added since."""
+    flaws = examine(msgspec.json.decode(waiting.body), bounds)
+    if not isinstance(flaws, Used) and flaws != waiting.flaws:
+        with lake.control.writing() as connection:
+            judge(connection, waiting.number, flaws)
 
 
 def _replay_row(

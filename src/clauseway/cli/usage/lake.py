@@ -14,6 +14,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
+from clauseway.cli.held import named_or_held
 from clauseway.cli.output import progress_on_stderr
 from clauseway.cli.usage.accepted_loss import print_accepted
 from clauseway.storage.books.losses import NOTHING, SUMMED
@@ -334,7 +335,7 @@ def retain_command(
             metavar="NUMBER",
         ),
     ],
-    agreement: options.AgreementFolders = None,
+    agreement: options.HeldAgreementFolders = None,
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -348,7 +349,7 @@ def retain_command(
     Two years:
       clauseway lake retain --keep-days 730
     """
-    dropped = retain(home_at(home), options.opened(agreement, None, None, home), keep_days, today())
+    dropped = retain(home_at(home), named_or_held(agreement, home), keep_days, today())
     answer(
         as_json,
         {"dropped": dropped},

@@ -25,6 +25,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.held import named_or_held
 from clauseway.storage.lake.quarantine import QuarantinedRow
 from clauseway.values import InvalidInput, Problem, counted, parse_day
 
@@ -149,7 +150,7 @@ def import_(
     source: Annotated[
         str, typer.Option(help="Whose ids these are, instead of what the file says.")
     ] = "",
-    agreement: options.AgreementFolders = None,
+    agreement: options.HeldAgreementFolders = None,
     facts: options.FactsFile = None,
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
@@ -186,7 +187,7 @@ def import_(
 
     done = import_usage(
         home_at(home),
-        options.opened(agreement, facts, None, home),
+        named_or_held(agreement, home, facts),
         files,
         ImportSource(format=form, fields=_pairs(fields), source=source),
         report,
@@ -224,7 +225,7 @@ def expand_command(
             "--data", help="Windows of demand (Parquet); by default the sample that ships."
         ),
     ] = None,
-    agreement: options.AgreementFolders = None,
+    agreement: options.HeldAgreementFolders = None,
     home: options.HomeMade = None,
     as_json: options.AsJson = False,
 ) -> int:
@@ -245,7 +246,7 @@ def expand_command(
     out = Console(stderr=True, highlight=False)
     done = expand(
         home_at(home),
-        options.opened(agreement, None, None, home),
+        named_or_held(agreement, home),
         read_windows(data),
         days_between(parse_day(begin, "--from"), parse_day(last, "--until")),
         parse_scale(scale),
@@ -343,7 +344,7 @@ def show_row(
 def replay_command(
     numbers: Numbers = None,
     fields: Fields = None,
-    agreement: options.AgreementFolders = None,
+    agreement: options.HeldAgreementFolders = None,
     facts: options.FactsFile = None,
     home: options.HomeRead = None,
     as_json: options.AsJson = False,
@@ -364,7 +365,7 @@ def replay_command(
     """
     done = replay(
         home_at(home),
-        options.opened(agreement, facts, None, home),
+        named_or_held(agreement, home, facts),
         numbers or [],
         _pairs(fields, may_be_empty=True),
         _say_waiting(home),

@@ -93,6 +93,14 @@ def _row_of(flawed: Flawed, digest: str, quarantined_ns: int) -> dict[str, objec
     }
 
 
+def judge(connection: Connection, number: int, flaws: Sequence[Flaw]) -> None:
+    """Replace the reasons of an open row by those of its latest check."""
+    columns = schema.quarantine.c
+    is_open = (columns.sequence == number) & (columns.state == OPEN)
+    written = msgspec.json.encode(flaws).decode()
+    connection.execute(update(schema.quarantine).where(is_open).values(flaws=written))
+
+
 def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: int) -> None:
     """Set the final state of open rows."""
     columns = schema.quarantine.c
