@@ -20,7 +20,7 @@ from clauseway.exchange.focus.focus_columns import (
     broken_rules,
     columns_of,
 )
-from clauseway.ledger.charges import UsageCharge
+from clauseway.ledger.charges import UsageCharge, UsageCredit
 from clauseway.metering import Unit
 from clauseway.values import Interval
 
@@ -106,21 +106,30 @@ NAMES = [
         {
             "BillingAccountId": "Fabrikam",
             "BillingAccountName": "Fabrikam",
+            "BillingAccountType": "Organisation",
+            "BillingCurrency": "USD",
             "BillingPeriodStart": datetime(2026, 5, 1, tzinfo=UTC),
             "BillingPeriodEnd": datetime(2026, 6, 1, tzinfo=UTC),
             "SubAccountId": "chat",
             "SubAccountName": "chat",
+            "SubAccountType": "Project",
             "RegionId": "eastus2",
             "RegionName": "eastus2",
+            "ServiceCategory": "AI and Machine Learning",
+            "ServiceSubcategory": "Generative AI",
             "ServiceName": "gpt-5.4",
+            "SkuId": "gpt-5.4/input_tokens",
+            "SkuMeter": "Input tokens",
+            "ChargeFrequency": "Usage-Based",
             "ChargeDescription": "Input tokens of gpt-5.4 on azure, sold by microsoft",
             "SkuPriceDetails": '{"x_source": "a letter"}',
             "x_Requests": D(3),
         },
     ),
     (
-        {"project": "", "region": "", "organisation": "", "source": "Größe"},
+        {"project": "", "region": "", "organisation": "", "source": "Größe", "currency": "EUR"},
         {
+            "BillingCurrency": "EUR",
             "BillingAccountId": "microsoft",
             "BillingAccountType": "Seller",
             "SubAccountId": None,
@@ -139,6 +148,38 @@ NAMES = [
 def test_a_row_names_buyer_product_and_place(changed: dict[str, str], columns: dict[str, Value]) -> None:
     [found] = focus_rows([msgspec.structs.replace(charge(), **changed)], MAY, "microsoft", "openai", HOSTS)
     assert {name: found[name] for name in columns} == columns
+
+
+def test_a_credit_is_a_row_below_zero_without_price_and_quantity() -> None:
+    charged = charge()
+    taken_back = UsageCredit(
+        voucher="n1",
+        reason="",
+        day=charged.day,
+        organisation=charged.organisation,
+        project=charged.project,
+        seller=charged.seller,
+        cloud=charged.cloud,
+        product=charged.product,
+        amount=D("0.02"),
+    )
+    for version in VERSIONS:
+        [found] = focus_rows([taken_back], MAY, "microsoft", "openai", HOSTS, version)
+        sold = row(version=version)
+        about = {
+            *("BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodEnd"),
+            *("BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart", "HostProviderName", "InvoiceIssuerName"),
+            *("ProviderName", "PublisherName", "ServiceCategory", "ServiceName", "ServiceProviderName"),
+            *("ServiceSubcategory", "SubAccountId", "SubAccountName", "SubAccountType", "x_HostCloud"),
+        }
+        own = {
+            "ChargeCategory": "Credit",
+            "ChargeDescription": "n1: taken back (gpt-5.4 on azure, sold by microsoft)",
+            "ChargeFrequency": "One-Time",
+            **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), D("-0.02")),
+        }
+        expected = {name: own.get(name, sold[name] if name in about else None) for name in bill_columns(version)}
+        assert found == expected
 
 
 def test_what_a_third_party_sells_is_billed_at_nothing() -> None:

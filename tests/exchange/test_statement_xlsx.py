@@ -72,6 +72,21 @@ def test_a_row_says_all_of_its_line(may: Statement) -> None:
     }
 
 
+def test_a_row_says_which_month_it_changes_its_sources_and_by_when_it_is_due(may: Statement) -> None:
+    [first, *_] = may.lines
+    cited = (*first.citations, msgspec.structs.replace(first.citations[0], line=7, source="S9"))
+    changed = msgspec.structs.replace(first, corrects="2026-04", restates="2026-03", citations=cited)
+    [due] = [due for due in may.dues if due.term == first.term]
+    by_day = msgspec.structs.replace(due, due=date(2026, 7, 15))
+    # Another term between the same parties is due on another day.
+    other = msgspec.structs.replace(due, term="A9.other", due=date(2026, 8, 1))
+    [row] = statement_rows(msgspec.structs.replace(may, lines=(changed,), dues=(other, by_day)))
+    cells = dict(zip(COLUMNS, row, strict=True))
+    assert (cells["corrects"], cells["restates"], cells["due"]) == ("2026-04", "2026-03", date(2026, 7, 15))
+    assert cells["clauses"] == "A5.share-openai-microsoft A5.md:149; A5.share-openai-microsoft A5.md:7"
+    assert cells["sources"] == f"{first.citations[0].source}; S9"
+
+
 def test_amounts_stand_in_the_file_with_the_digits_of_the_statement(may: Statement) -> None:
     """Not as a reader's float shows them: as they are written."""
     base, amount = D("12345678901234567.891234567"), D("98765432109876543.21")
@@ -100,6 +115,7 @@ def test_the_totals_are_the_sum_of_the_lines_by_formulas(may: Statement) -> None
     for row, direction in enumerate(may.directions, start=2):
         assert (totals.cell(row, 1).value, totals.cell(row, 2).value) == (direction.payer, direction.payee)
         assert totals.cell(row, 4).value == f"=SUMIFS(Lines!$N:$N,Lines!$C:$C,A{row},Lines!$D:$D,B{row})"
+        assert totals.cell(row, 5).value == f"=ROUND(C{row}-D{row},2)"
         # What the formula adds up, by the columns that it names.
         added = sum(
             D(str(line[13].value))
@@ -132,8 +148,19 @@ def test_text_stays_text(may: Statement, name: str, kept: str) -> None:
 
 def test_figures_and_the_receipt_have_their_sheets(may: Statement) -> None:
     workbook = statement_xlsx(may)
-    assert {row[0] for row in sheet(workbook, "Assumptions")[1:]} == {figure.name for figure in may.assumptions}
-    assert ["receipt", may.receipt] in sheet(workbook, "Receipt")
+    heads, *figures = sheet(workbook, "Assumptions")
+    assert heads == ["figure", "value", "standing"]
+    assert [name for name, _, _ in figures] == [figure.name for figure in may.assumptions]
+    assert ["cap", "USD 38,000,000,000", "reported"] in figures
+    assert sheet(workbook, "Receipt") == [
+        ["name", "value"],
+        ["month", "2026-05"],
+        ["party", "all"],
+        ["known at", may.known_at],
+        ["currency", "USD"],
+        ["receipt", may.receipt],
+        ["statement", digest_of(may)],
+    ]
 
 
 def test_no_time_is_in_the_bytes(may: Statement) -> None:
