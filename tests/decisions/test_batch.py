@@ -156,6 +156,16 @@ def test_days_may_be_days_and_instants_instants(tmp_path: Path) -> None:
         assert answered.schema.field("as-of").type == as_of.type
 
 
+def test_a_time_of_day_without_a_zone_is_an_instant_and_no_day(tmp_path: Path) -> None:
+    """A question is about a day: noon is refused, and not taken for the day that it lies in."""
+    noon = datetime(2026, 4, 26, 12)
+    table = pa.table({**{name: [value] for name, value in ON_AWS.items()}, "as_of": pa.array([noon])})
+    pq.write_table(table, tmp_path / "q.parquet")
+    decide_file(OPENED, tmp_path / "q.parquet", tmp_path / "a.jsonl", {})
+    [answered] = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
+    assert (answered["outcome"], "2026-04-26T12:00:00" in answered["problem"]) == ("invalid", True)
+
+
 def test_flags_hold_for_what_a_row_leaves_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows: list[dict[str, Any]] = [
         {"party": "openai"},

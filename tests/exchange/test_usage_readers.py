@@ -88,6 +88,13 @@ def read_point(
         ({}, "duration_us", 1_500_000),
         ({}, "id", "a" * 32 + "/" + "b" * 16),
         ({}, "input_tokens", 7),
+        # each count is that of its unit, by its former name too
+        ({"gen_ai.usage.cache_read.input_tokens": 5}, "cached_input_tokens", 5),
+        ({"gen_ai.usage.cache_creation.input_tokens": 4}, "cache_write_tokens", 4),
+        ({"gen_ai.usage.reasoning.output_tokens": 2}, "reasoning_tokens", 2),
+        ({"gen_ai.usage.prompt_tokens": 9}, "input_tokens", 9),
+        ({"gen_ai.usage.completion_tokens": 8}, "output_tokens", 8),
+        ({"gen_ai.response.id": "resp_1"}, "upstream_id", "resp_1"),
     ],
 )
 def test_a_span(tmp_path: Path, given: Mapping[str, object], field: str, value: object) -> None:
@@ -149,6 +156,21 @@ def test_a_line_that_is_no_export_is_named(tmp_path: Path, line: str) -> None:
     assert reported.fields == {"export": json.loads(line)}
 
 
+# an export of which a part is not of its type | the field that is kept, why it is not read
+MALFORMED = [
+    ({"resourceSpans": 3}, {"resourceSpans": 3}, "resourceSpans is not a list"),
+    ({"resourceMetrics": [4]}, {"resourceMetrics": 4}, "an element of resourceMetrics is not an object"),
+    ({"resourceSpans": [{"scopeSpans": "x"}]}, {"scopeSpans": "x"}, "scopeSpans is not a list"),
+    ({"resourceSpans": [{"scopeSpans": [{"spans": [5]}]}]}, {"spans": 5}, "an element of spans is not an object"),
+]
+
+
+@pytest.mark.parametrize(("export", "kept", "why"), MALFORMED, ids=[why for _, _, why in MALFORMED])
+def test_a_part_of_another_type_is_kept_and_named(tmp_path: Path, export: object, kept: object, why: str) -> None:
+    reported = read_export(tmp_path / "export.json", export)
+    assert (reported.fields, reported.unreadable) == (kept, why)
+
+
 CUMULATIVE = "a cumulative point: export it with delta temporality"
 
 
@@ -169,6 +191,14 @@ def test_a_point_counts_only_as_a_delta(tmp_path: Path, temporality: object, unr
 
 def test_requests_are_counted_at_their_input_alone(tmp_path: Path) -> None:
     assert "requests" not in read_point(tmp_path, {"gen_ai.token.type": "output"}, {"sum": 900, "count": 30}).fields
+
+
+def test_points_of_two_models_and_of_two_types_are_two(tmp_path: Path) -> None:
+    kinds = [{"gen_ai.token.type": kind} for kind in ("input", "output")]
+    points = [kind | {"gen_ai.request.model": model} for kind in kinds for model in ("gpt-5.4", "gpt-5.5")]
+    read = [read_point(tmp_path, given, {"sum": 900}) for given in points]
+    assert len({point.fields["id"] for point in read}) == 4
+    assert {point.fields["aggregated"] for point in read} == {True}
 
 
 def test_points_of_two_intervals_are_two(tmp_path: Path) -> None:
@@ -383,6 +413,43 @@ def test_tokens_that_spans_count_are_not_counted_by_points_again(tmp_path: Path)
         counted, skipped = read_exports(tmp_path / "collected.jsonl", *exports)
         assert len(counted) == 4
         assert skipped == ["a point of tokens that spans count"]
+
+
+@pytest.mark.parametrize("kind", ["histogram", "exponentialHistogram", "sum"])
+def test_a_point_counts_in_each_kind_of_metric(tmp_path: Path, kind: str) -> None:
+    data = {"aggregationTemporality": 1, "dataPoints": [point_of("gpt-5.4", NOON_NS, NOON_NS + 1)]}
+    metrics = [{"name": "gen_ai.client.token.usage", kind: data}]
+    scopes = [{"scope": {"name": name}, "metrics": metrics} for name in ("openai_v2", "clauseway.gateway")]
+    export = {"resourceMetrics": [{"scopeMetrics": scopes}]}
+    counted, skipped = read_exports(tmp_path / "metrics.jsonl", export)
+    assert [row.fields["input_tokens"] for row in counted] == [7]
+    assert skipped == ["a request that a gateway of ours metered itself"]
+
+
+# when spans of the service and model end | the interval of a point | whether they count its tokens
+COUNTED = [
+    ((10, 90), (20, 30), True),  # between the first and the last
+    ((90, 10), (20, 30), True),
+    ((10, 90), (91, 120), False),
+    ((10, 90), (1, 9), False),
+    ((10, 90), (0, 10), True),  # a span ends at the end of the interval
+    ((10, 90), (None, 50), True),  # a point without a begin is of an instant
+    ((10, 90), (None, 95), False),
+]
+
+
+@pytest.mark.parametrize(("ends", "interval", "is_counted"), COUNTED)
+def test_spans_count_the_points_of_their_time(
+    tmp_path: Path, ends: tuple[int, int], interval: tuple[int | None, int], is_counted: bool
+) -> None:
+    called = {**USED, "gen_ai.request.model": "gpt-5.4"}
+    spans = [traced(str(number), "", called, NOON_NS + end) for number, end in enumerate(ends)]
+    begin, end = interval
+    point = point_of("gpt-5.4", NOON_NS + (begin or 0), NOON_NS + end)
+    if begin is None:
+        del point["startTimeUnixNano"]
+    _, skipped = read_exports(tmp_path / "both.jsonl", export_of("shop", spans, [point]))
+    assert skipped == ["a point of tokens that spans count"] * is_counted
 
 
 def test_a_span_that_sums_up_the_calls_below_it_is_not_counted(tmp_path: Path) -> None:
