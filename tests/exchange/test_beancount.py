@@ -5,6 +5,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from beancount import loader
 from beancount.core import data, realization
 from hypothesis import given, settings
@@ -59,6 +60,30 @@ def test_two_months_in_the_books_of_both() -> None:
         "Assets:Openai:Revenue-Share:Microsoft": Decimal("8.00"),
         "Income:Openai:Revenue-Share:Microsoft": Decimal("-8.00"),
     }
+
+
+def test_an_entry_says_what_it_is_of_and_each_posting_by_which_clauses() -> None:
+    """A backslash, quotes and two clauses come back as they were; an account has all its currencies."""
+    [first, *_] = accrual(1, date(2026, 5, 31), "openai", "microsoft", "5.00").postings
+    other = msgspec.structs.replace(CLAUSE, term="A5.cap", line=9, source=r"S3 \ 4")
+    legs = (
+        msgspec.structs.replace(first, citations=(CLAUSE, other)),
+        msgspec.structs.replace(first, amount=Decimal("-5.00"), citations=()),
+    )
+    dollars = Entry(id="accrual|1", reference="r", day=date(2026, 5, 31), narration=r"a \"b\" \n", postings=legs)
+    euros = tuple(msgspec.structs.replace(leg, currency="EUR") for leg in legs)
+    in_euro = msgspec.structs.replace(dollars, id="accrual|2", day=date(2026, 4, 26), postings=euros)
+    loaded, errors, options = loader.load_string(beancount_text([dollars, in_euro], 'The "journal"'))
+    assert (errors, options["title"]) == ([], 'The "journal"')
+    [opened] = [entry for entry in loaded if isinstance(entry, data.Open)]
+    assert (opened.date, sorted(opened.currencies)) == (date(2026, 4, 26), ["EUR", "USD"])
+    entries = [entry for entry in loaded if isinstance(entry, data.Transaction)]
+    assert [(entry.date, entry.meta["id"], entry.narration) for entry in entries] == [
+        (date(2026, 4, 26), "accrual|2", r"a \"b\" \n"),
+        (date(2026, 5, 31), "accrual|1", r"a \"b\" \n"),
+    ]
+    cited = r'A5 A5.share (A5.md:7; S2 "capped") · A5 A5.cap (A5.md:9; S3 \ 4)'
+    assert [posting.meta.get("clause") for entry in entries for posting in entry.postings] == [cited, None] * 2
 
 
 def test_an_empty_journal_is_a_file_too() -> None:

@@ -1,5 +1,6 @@
 """The journal as hledger reads it: a strict check passes, and its balances are ours."""
 
+import json
 import re
 import subprocess
 from collections.abc import Sequence
@@ -87,6 +88,20 @@ def test_each_currency_is_printed_with_its_decimal_places(hledger: list[str], tm
         ["1,234.567", "KWD"],
         ["5.00", "USD", account],
     ]
+
+
+def test_an_entry_says_what_it_is_of_and_each_posting_by_which_clauses(hledger: list[str], tmp_path: Path) -> None:
+    """As hledger reads them: a bar would divide a payee from a note, and a comma would end a tag."""
+    journal = tmp_path / "books.journal"
+    journal.write_text(hledger_text(ENTRIES[:2], "Books\nof May"))
+    printed = hledger_judge._run(hledger, journal, "print", "-O", "json")
+    entries = json.loads(printed.stdout)
+    assert [(entry["tdate"], entry["tdescription"], dict(entry["ttags"])["id"]) for entry in entries] == [
+        ("2026-04-26", "gpt-5.5 on aws", "accrual|1"),
+        ("2026-05-31", 'with "quotes", a / and lines, = 3 @ 4', "accrual|2"),
+    ]
+    clauses = {dict(posting["ptags"])["clause"] for entry in entries for posting in entry["tpostings"]}
+    assert clauses == {'A5 A5.share (A5.md:7; S2 · "capped"; S3)'}
 
 
 @pytest.mark.parametrize("party", ["openai", "microsoft"])
