@@ -211,6 +211,36 @@ def test_every_vendor_by_its_address_and_credential(tmp_path: Path, params: str,
     assert found == account
 
 
+# litellm_params of a model on Bedrock | the credential that is written, and each variable that it is read from
+BEDROCK = "{model: bedrock/us.openai.gpt-5.5, aws_region_name: us-west-2, "
+KEYS = "aws_access_key_id: {}, aws_secret_access_key: {}, aws_session_token: {}}}"
+CREDENTIALS = [
+    (
+        KEYS.format("os.environ/ID", "os.environ/SECRET", "os.environ/TOKEN"),
+        {"kind": "sigv4", "access_key_env": "ID", "secret_env": "SECRET", "session_token_env": "TOKEN"},
+    ),
+    (
+        KEYS.format("a", "b", "c"),
+        {
+            "kind": "sigv4",
+            "access_key_env": "AWS_ACCESS_KEY_ID",
+            "secret_env": "AWS_SECRET_ACCESS_KEY",
+            "session_token_env": "AWS_SESSION_TOKEN",
+        },
+    ),
+    ("api_key: os.environ/BEARER}", {"kind": "bearer", "secret_env": "BEARER"}),
+    ("aws_profile_name: ours}", {"kind": "aws", "settings": {"profile": "ours"}}),
+]
+
+
+@pytest.mark.parametrize(("params", "auth"), CREDENTIALS)
+def test_each_credential_of_bedrock_is_the_same_here(tmp_path: Path, params: str, auth: dict[str, Any]) -> None:
+    text = f"model_list: [{{model_name: ours, litellm_params: {BEDROCK}{params}}}]"
+    told, written = imported(tmp_path, text)
+    assert written["deployment"][0]["auth"] == auth
+    assert told["secrets"] == sorted(value for name, value in auth.items() if name.endswith("_env"))
+
+
 def test_stated_costs_are_a_price_book(tmp_path: Path) -> None:
     params = "{model: xai/grok-9, input_cost_per_token: 0.0000025, output_cost_per_token: 1.0e-5}"
     imported(tmp_path, f"model_list: [{{model_name: grok, litellm_params: {params}}}]")
@@ -356,6 +386,16 @@ def test_included_files_and_shared_credentials(tmp_path: Path, monkeypatch: pyte
         ("some_section", "nothing here reads it"),
     ]
     assert told["models"][0]["place"] == "models.yaml:2"
+
+
+def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
+    model = "model_list: [{model_name: gpt-5.5, litellm_params: {model: openai/gpt-5.5}}]\n"
+    write(tmp_path, f"include: [again.yaml, more.yaml]\n{model}", "more.yaml")
+    write(tmp_path, "include: [more.yaml]\n", "again.yaml")
+    told, _ = imported(tmp_path, "include: [more.yaml, again.yaml]\nenvironment_variables: {A_KEY: x}\n")
+    assert [model["asked_as"] for model in told["models"]] == ["gpt-5.5"]
+    [setting] = [setting for setting in told["settings"] if setting["key"].endswith("A_KEY")]
+    assert setting["says"] == "set A_KEY in the environment of the gateway, where something names it"
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
