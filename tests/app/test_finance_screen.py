@@ -75,6 +75,8 @@ def test_every_file_that_is_offered_can_be_taken_away(client: TestClient) -> Non
         file = client.get(address)
         assert file.status_code == 200, address
         assert file.headers["content-disposition"].startswith('attachment; filename="clauseway-')
+        # No browser takes a file for a page, or keeps it for the next reader.
+        assert (file.headers["x-content-type-options"], file.headers["cache-control"]) == ("nosniff", "no-store")
     stated = json.loads(client.get("/download/statement/2026-04/json").content)
     assert stated["directions"]
 
