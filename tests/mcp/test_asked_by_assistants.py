@@ -193,9 +193,12 @@ def test_usage_is_summed_as_the_command_sums_it(assistant: Assistant, home: Home
 def test_a_line_is_opened_by_the_name_that_the_statement_tells(assistant: Assistant, home: Home) -> None:
     told = assistant.ask("statement", {"period": "2026-05"}).structured_content
     line = told["lines"][0]["id"]
-    opened = assistant.ask("explain", {"line": line, "cent": 1})
-    same = answer("statement", "explain", line, "--cent", "1", "--home", str(home.root))
-    assert opened.structured_content == same
+    for asked, flags in (
+        ({"cent": 1}, ("--cent", "1")),
+        ({"request": settled_book.request(9)}, ("--request", settled_book.request(9))),
+    ):
+        opened = assistant.ask("explain", {"line": line, **asked})
+        assert opened.structured_content == answer("statement", "explain", line, *flags, "--home", str(home.root))
 
 
 def test_a_comparison_tells_sentences_and_on_request_every_combination(assistant: Assistant, home: Home) -> None:
@@ -206,6 +209,39 @@ def test_a_comparison_tells_sentences_and_on_request_every_combination(assistant
     assert "changed" not in told
     whole = assistant.ask("diff", {"amendments": ["A4", "A5"], "combinations": True}).structured_content
     assert whole["changed"] == compared["changed"]
+
+
+# two sides, as an assistant says them | as the command does
+SIDES: tuple[tuple[dict[str, Any], tuple[str, ...]], ...] = (
+    (
+        {"as_of": ["2030-12-31", "2031-01-01"], "known_at": ["2026-11-01"]},
+        ("--as-of", "2030-12-31", "--as-of", "2031-01-01", "--known-at", "2026-11-01"),
+    ),
+    (
+        {"as_of": ["2026-05-01"], "known_at": ["2026-04-26", "2026-04-28"], "readings": ["R1=or"]},
+        ("--as-of", "2026-05-01", "--known-at", "2026-04-26", "--known-at", "2026-04-28", "--reading", "R1=or"),
+    ),
+    (
+        {"as_of": ["2026-12-31", "2027-01-02"], "suppose": ["milestone=2027-01-01"], "known_at": [KNOWN]},
+        (
+            *("--as-of", "2026-12-31", "--as-of", "2027-01-02"),
+            *("--suppose", "milestone=2027-01-01", "--known-at", KNOWN),
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(("given", "said"), SIDES)
+def test_two_sides_are_compared_as_the_command_compares_them(
+    given: dict[str, Any], said: tuple[str, ...], assistant: Assistant, home: Home
+) -> None:
+    compared = answer("agreement", "diff", *said, "--home", str(home.root))
+    told = assistant.ask("diff", {**given, "combinations": True}).structured_content
+    assert told["changed"] == compared["changed"] != []
+    assert (told["before"], told["after"]) == (compared["before"], compared["after"])
+    assert [(change["sentence"], change["clause"], change["combinations"]) for change in told["changes"]] == [
+        (group["sentence"], group["place"], group["count"]) for group in compared["groups"]
+    ]
 
 
 def test_names_are_those_that_the_other_tools_take(assistant: Assistant) -> None:
