@@ -260,6 +260,7 @@ UNSERVED = [
     (f'[log]\nfile = "{"a" * 300}"\n', 2, f"log.file = '{'a' * 56}… is not a path"),
     ('[tls]\nupstream_ca = "a\\u0000b"\n', 2, "tls.upstream_ca = 'a\\x00b' is not a path"),
     ('[tls]\nupstream_ca = "/"\n', 2, "/ cannot be read"),
+    ('[journal]\ncopies = 1\nfollower = "10.0.0.7:1"\n', 1, "journal.secret_file is missing"),
     (
         '[journal]\ncopies = 1\nfollower = "10.0.0.7:1"\nsecret_file = "~nobody-here/s"\n',
         4,
@@ -329,6 +330,7 @@ UNCALLED = [
         9,
         "deployment[1].auth.secret_file = '~nobody-here/s' is not a path",
     ),
+    ('auth = {kind = "bearer"}', 9, "direct has no secret"),
     ('auth = {kind = "bearer", secret_env = "EMPTY"}', 9, "direct: EMPTY is empty"),
     ('auth = {kind = "bearer", secret_file = "empty"}', 9, "direct: empty is empty"),
 ]
@@ -498,6 +500,13 @@ def test_headers_of_a_collector_are_headers(
 def test_a_vector_store_and_its_projects_have_names(tmp_path: Path, stores: str) -> None:
     ((line, _),) = problems(tmp_path, f"{DEPLOYMENT}vector_stores = {{{stores}}}\n")
     assert line == 11
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "10.0.0.7:0", "http://10.0.0.7:8410", ":8410"])
+def test_a_follower_has_a_host_and_a_port(tmp_path: Path, address: str) -> None:
+    (tmp_path / "follower.secret").write_text("s" * 32)
+    text = f'[journal]\ncopies = 1\nfollower = "{address}"\nsecret_file = "follower.secret"\n{DEPLOYMENT}'
+    assert problems(tmp_path, text) == [(3, f"{address!r} is no address of a follower")]
 
 
 @pytest.mark.parametrize("host", ["169.254.169.254", "0xa9fea9fe", "[fd00:ec2::254]", "metadata.google.internal"])

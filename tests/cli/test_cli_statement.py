@@ -664,8 +664,11 @@ def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: 
     places[place]["remark"] = "microsoft has accepted it"
     beside.write_text(json.dumps(document))
     assert "unknown field `remark`" in run("statement", "verify", str(may), home=own.root).stderr
-    # A name that stands twice is unknown to no reader, and each may take another of its values.
+    # What another format means by the same words is not known here.
     places[place].pop("remark")
+    beside.write_text(json.dumps({**document, "format": "clauseway-signatures/2"}))
+    assert "its format is 'clauseway-signatures/2'" in run("statement", "verify", str(may), home=own.root).stderr
+    # A name that stands twice is unknown to no reader, and each may take another of its values.
     beside.write_text(json.dumps(document).replace('"line":', '"line": "none", "line":'))
     assert "`line` stands twice" in run("statement", "verify", str(may), home=own.root).stderr
 

@@ -263,8 +263,12 @@ def test_an_event_without_usage(tmp_path: Path, members: Mapping[str, object], s
 
 def test_a_line_that_is_no_event_is_kept_as_it_came(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    path.write_text("{no}\n[1]\n")
-    assert [row.fields for row in read_cloudevents(path)] == [{"event": "{no}\n"}, {"event": 1}]
+    deep = "[" * 20_000
+    path.write_text(f"{{no}}\n[1]\n{deep}\n")
+    rows = list(read_cloudevents(path))
+    # Of a long line only the beginning is kept.
+    assert [row.fields for row in rows] == [{"event": "{no}\n"}, {"event": 1}, {"event": deep[:500]}]
+    assert rows[2].unreadable == "not readable JSON: it is nested too deep"
 
 
 ROW = {
