@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from outside_judges import ANSWERS_NOTHING, CW, JUDGES, ODRL, odrl_graph
 from pyshacl import validate
 from rdflib import Graph, URIRef
-from rdflib.namespace import ODRL2, RDF, RDFS
+from rdflib.namespace import DCTERMS, ODRL2, RDF, RDFS
+from ruamel.yaml import YAML
 
 from clauseway import OpenAgreement, open_agreement
 from clauseway.app.agreements.exporting import cedar, extract
@@ -24,6 +25,7 @@ from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.agreements.cedar import CEDAR_SCHEMA
 from clauseway.exchange.agreements.extract import Extract
 from clauseway.exchange.agreements.odrl import odrl_document
+from clauseway.values import Citation
 from soak import examples
 
 SHAPES = Path(__file__).with_name("odrl_information_model.ttl")
@@ -141,46 +143,90 @@ ON_1_MAY = {
 RULES = {"grant", "share", "launch"}
 
 
-def places(taken: Extract) -> dict[str, tuple[str, int]]:
-    """Where each term and rule stands."""
+def cited_in(taken: Extract) -> dict[str, Citation]:
+    """Each term, rule and fact by its name: where it stands, what it says, and by which source."""
     terms = [state.term.citation for state in taken.force.states]
     rules = [taken.agreement.rules[name] for name in RULES]
-    return {citation.term: (citation.document, citation.line) for citation in (*terms, *rules)}
+    facts = [fact.citation for fact in taken.facts.facts]
+    return {citation.term: citation for citation in (*terms, *rules, *facts)}
 
 
-def test_every_cedar_policy_names_its_term_and_line() -> None:
+def test_every_cedar_policy_names_its_term_and_source() -> None:
+    """As Cedar's own parser reads the annotations."""
     taken = taken_on("2026-05-01")
     text, _ = cedar(taken)
-    found = re.findall(r'@term\("(.*)"\)\n.*\n@document\("(.*)"\)\n@line\("(\d+)"\)', text)
-    assert len(found) == len(re.findall(r"^(permit|forbid) ", text, re.MULTILINE))
-    assert all(places(taken)[term] == (document, int(line)) for term, document, line in found)
-    assert {term for term, _, _ in found} >= ON_1_MAY
+    policies = json.loads(cedarpy.policies_to_json_str(text))["staticPolicies"].values()
+    assert len(policies) == len(re.findall(r"^(permit|forbid) ", text, re.MULTILINE))
+    for policy in policies:
+        said = policy["annotations"]
+        cited = cited_in(taken)[said["term"]]
+        assert said == {
+            "id": said["id"],
+            "term": cited.term,
+            "amendment": cited.amendment,
+            "document": cited.document,
+            "line": str(cited.line),
+            "source": cited.source,
+        }
+        assert said["id"].partition("#")[0] == cited.term
+        assert f'// {cited.text}\n@id("{said["id"]}")' in text
+    assert {policy["annotations"]["term"] for policy in policies} >= ON_1_MAY
 
 
-def test_every_rego_rule_of_a_term_names_it_and_its_line() -> None:
+def test_every_rego_rule_of_a_term_or_fact_names_it_and_its_source() -> None:
+    """As OPA reads the comment above a rule: YAML."""
     taken = taken_on("2026-05-01")
-    said = AGREEMENT_FORMATS["rego"](taken)
-    found = re.findall(
-        r'# title: "(.*)"\n.*\n.*\n#   amendment: "(A\d)"\n#   document: "(.*)"\n.*\n#   line: (\d+)', said
-    )
-    assert {term for term, *_ in found} == ON_1_MAY
-    assert all(places(taken)[term] == (document, int(line)) for term, _, document, line in found)
+    blocks = re.findall(r"# METADATA\n((?:#.*\n)+)", AGREEMENT_FORMATS["rego"](taken))
+    terms = set()
+    for block in blocks:
+        said = YAML(typ="safe").load(re.sub("^# ", "", block, flags=re.MULTILINE))
+        cited = cited_in(taken)[said["title"]]
+        assert (said["description"], said["custom"]) == (
+            " ".join(cited.text.split()),
+            {
+                "amendment": cited.amendment,
+                "document": cited.document,
+                "source": cited.source,
+                "line": cited.line,
+            },
+        )
+        terms |= {cited.term} if cited.amendment else set()
+    assert terms >= ON_1_MAY
 
 
-def test_every_odrl_rule_names_its_term_and_line() -> None:
+def test_every_odrl_rule_and_fact_names_its_term_and_source() -> None:
     taken = taken_on("2026-05-01")
     graph = odrl_graph(taken)
-    found = {
-        (str(graph.value(rule, CW["term"])), str(graph.value(rule, CW.document)), int(str(graph.value(rule, CW.line))))
-        for rule in graph.subjects(ODRL.action, None)
-    }
+    members = (CW.amendment, CW.document, CW.line, DCTERMS.source, DCTERMS.description)
+    for rule, _, term in graph.triples((None, CW["term"], None)):
+        cited = cited_in(taken)[str(term)]
+        said = [str(graph.value(rule, member)) for member in members]
+        assert said == [cited.amendment, cited.document, str(cited.line), cited.source, cited.text]
+    rules = {str(graph.value(rule, CW["term"])) for rule in graph.subjects(ODRL.action, None)}
     # All that A3's licence carried is carried by A5's: ODRL has nothing to prohibit.
-    assert {term for term, _, _ in found} >= ON_1_MAY - {"A3.licence"}
-    known = {
-        **places(taken),
-        **{one.citation.term: (one.citation.document, one.citation.line) for one in taken.facts.facts},
-    }
-    assert all(known[term] == (document, line) for term, document, line in found)
+    assert rules >= ON_1_MAY - {"A3.licence"}
+
+
+def test_every_export_says_of_which_day_knowledge_and_readings_it_is() -> None:
+    """Else a file that lies about cannot be told from one of another day."""
+    opened = open_agreement()
+    taken = extract(opened, "2026-05-01", "2026-06-30", {"R1": "or"})
+    title, digest = opened.agreement.title, opened.agreement.text_digest
+    known, readings = "2026-06-30T23:59:59Z", ["R1=or", "R3=a4", "R5=new", "R6=listed"]
+    for text, comment, form in (
+        (cedar(taken)[0], "//", "as Cedar policies"),
+        (AGREEMENT_FORMATS["rego"](taken), "#", "as a Rego module"),
+    ):
+        assert text.splitlines()[:3] == [
+            f"{comment} {title}, {form}",
+            f"{comment} as of 2026-05-01, known at {known}, readings {', '.join(readings)}",
+            f"{comment} agreement {digest}",
+        ]
+    graph = odrl_graph(taken)
+    policy = graph.value(None, RDF.type, ODRL.Agreement)
+    said = {member: str(graph.value(policy, member)) for member in (CW.asOf, CW.knownAt, CW.agreement, DCTERMS.title)}
+    assert said == {CW.asOf: "2026-05-01", CW.knownAt: known, CW.agreement: digest, DCTERMS.title: title}
+    assert sorted(map(str, graph.objects(policy, CW.reading))) == readings
 
 
 def test_ship_first_as_cedar_reads_it() -> None:

@@ -105,6 +105,7 @@ def test_money_and_rates_are_shown_as_such(may: Statement) -> None:
         column = COLUMNS.index(name) + 1
         assert {book["Lines"].cell(row, column).number_format for row in range(2, 5)} == {shown}
     assert {book["Totals"].cell(2, column).number_format for column in (3, 4, 5)} == {"#,##0.00"}
+    assert book["Lines"].auto_filter.ref == book["Lines"].dimensions
     for page in book:
         assert (page["A1"].font.bold, page.freeze_panes) == (True, "A2")
 
