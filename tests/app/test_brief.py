@@ -543,6 +543,7 @@ def test_quick_answers_say_that_they_are_few() -> None:
     """Others' rights may change: a brief asks about a few."""
     opened = reading(documents(LETS) | {"A2.md": written("A2", "2026-07-01", ENDS)})
     told = markdown_of(brief(opened, "A2"))
+    assert "No fact is recorded of these days." in told
     assert "None of the few questions that a brief asks is answered otherwise, or rests on A2." in told
     assert "main rights" not in told
 
@@ -588,6 +589,10 @@ def test_a_brief_says_when_a_term_begins_and_how_long_a_product_leads() -> None:
     no = "id: A1.no\nkind: prohibition\nparties: [anyone]\nactions: [sell]\nproducts: [tool]"
     said = [said.text for said in brief(reading(documents(f"{first}\n\n{no}")), "A1").what_happened]
     assert [text for text in said if "cloud, from 2026-03-01." in text]
+    later = first.replace("A1.first", "A2.first").removesuffix("\nbegins: 2026-03-01")
+    opened = reading(documents("") | {"A2.md": written("A2", "2026-07-01", later)})
+    told = " ".join(said.text for said in brief(opened, "A2").why_it_matters)
+    assert "only if it shipped on north 30 days before. Without A2: permitted." in told
     assert "Nobody may sell tool on any cloud." in said or "Nobody may sell tool." in said
     never = "id: A2.no\nkind: prohibition\nparties: [maker, partner, rival]\nactions: [sell]\nproducts: [apps]"
     opened = reading(documents("") | {"A2.md": written("A2", "2026-07-01", never)})
@@ -662,6 +667,10 @@ NOT_BEGUN = [
     ("while: notice", "ends: [A1.lets]", "never begins", "1"),
     ("begins: 2026-09-01", "ends: [A1.lets]", "never begins", "1"),
     ("begins: 2026-09-01", "sets-end: [A1.lets]\nthrough: 2026-12-31", "is to last through 2026-12-31", "0"),
+    # In force on no day: it would begin on the day on which it ends.
+    ("begins: 2026-07-01", "ends: [A1.lets]", "never begins", "1"),
+    ("begins: 2026-06-30", "ends: [A1.lets]", "ends", "1"),
+    ("begins: 2026-07-01", "sets-end: [A1.lets]\nthrough: 2026-12-31", "now lasts through 2026-12-31", "0"),
     ("from: notice", "sets-end: [A1.lets]\nuntil: milestone", "is to last until the milestone", "0"),
     ("while-no: consent", "ends: [A1.lets]", "ends", "1"),
     ("while-no: consent", "sets-end: [A1.lets]\nthrough: 2026-12-31", "now lasts through 2026-12-31", "0"),

@@ -202,8 +202,8 @@ IN_WORDS = [
     ),
     (
         "kind: prohibition\nparties: [anyone]\nactions: [serve]\nproducts: [apps]\n"
-        "except: [{clouds: [own], actions: [serve]}, {products: [tool]}]",
-        "nobody may serve apps products, except serving on own, except tool",
+        "except: [{clouds: [own], actions: [serve], products: [app], segments: [state]}, {products: [tool]}]",
+        "nobody may serve apps products, except serving app on own for state customers, except tool",
     ),
     (
         "kind: exclusivity\nactions: [serve]\nproducts: [apps]\nonly: {clouds: [own, north]}",

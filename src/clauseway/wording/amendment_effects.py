@@ -1,6 +1,6 @@
 """The effects of an amendment, clause by clause: ends, moved days, beginnings, and prose."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -72,8 +72,8 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
         moved = [state for state in sets if state.term.id not in again]
         for kind in dict.fromkeys(state.term.kind for state in ended):
             of_kind = [state for state in ended if state.term.kind == kind]
-            # Terms that have begun end, the others never begin: a sentence for each.
-            for begun, alike in _by_begin(of_kind):
+            # Terms that began before the day end, the others never begin: a sentence for each.
+            for begun, alike in _by_begin(of_kind, lambda state: state.begin < state.as_of):
                 several = self.terms.are_several(alike)
                 ends = "end" if several else "ends"
                 # The same clause brings a term of this kind, which takes the place of the ended
@@ -83,7 +83,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
                 elif not begun:
                     ends = "never begin" if several else "never begins"
                 yield self._said(f"{self.terms.nouns(alike)} {ends}{under}", change.citation)
-        for begun, alike in _by_begin(moved):
+        for begun, alike in _by_begin(moved, lambda state: state.begin <= state.as_of):
             several = self.terms.are_several(alike)
             lasts = "now last" if several else "now lasts"
             if not begun:
@@ -224,9 +224,11 @@ def _only_under(readings: Mapping[str, str]) -> str:
     return f"only if {listed([f'{name}={option}' for name, option in sorted(readings.items())])}"
 
 
-def _by_begin(states: Iterable[TermState]) -> Iterator[tuple[bool, list[AnyTerm]]]:
+def _by_begin(
+    states: Iterable[TermState], has_begun: Callable[[TermState], bool]
+) -> Iterator[tuple[bool, list[AnyTerm]]]:
     """Yield the terms that have begun, with True, and then those that have not, with False."""
     terms_of = {True: list[AnyTerm](), False: list[AnyTerm]()}
     for state in states:
-        terms_of[state.begin <= state.as_of].append(state.term)
+        terms_of[has_begun(state)].append(state.term)
     yield from ((begun, terms) for begun, terms in terms_of.items() if terms)
