@@ -737,6 +737,11 @@ OPEN = """readings:
   R1: {says: It reads both ways., source: [T], options: [wide, narrow]}
 figures:
   rate: {says: The rate., value: 5 %, standing: placeholder, source: [T]}
+context:
+  before: {says: On the first day of A0., day: 2026-06-01, value: USD 1, source: [T]}
+  between: {says: After it., day: 2026-06-02, value: USD 20000, source: [T]}
+  same: {says: On the first day of A2., day: 2026-07-01, source: [T]}
+  after: {says: After it., day: 2026-07-02, source: [T]}
 rules:"""
 SECOND = """
 id: A2.ends
@@ -762,6 +767,18 @@ holder: rival
 actions: [serve]
 products: [apps]
 subject: deal
+
+id: A2.stake
+kind: stake
+holder: partner
+of: maker
+about: 27 %
+
+id: A2.commits
+kind: commitment
+party: maker
+to: partner
+about: USD 250 billion
 
 id: A2.narrow
 kind: permission
@@ -819,8 +836,10 @@ replaced. (A2 2, A2.md:14; T)
 - Partner may sell apps products on any cloud (only if R1=wide). (A2 2, A2.md:20; T)
 - Maker owes partner a revenue share on the sales of maker. (A2 2, A2.md:30; T)
 - Rival has a right of first refusal on serving apps products, offered as “deal”. (A2 2, A2.md:40; T)
-- Rival may contract for rooms on any cloud (only if R1=narrow). (A2 2, A2.md:50; T)
-- Nobody may contract for rooms. (A2 2, A2.md:60; T)
+- Partner holds a stake in maker: 27 %. (A2 2, A2.md:50; T)
+- Maker commits to partner: USD 250 billion. (A2 2, A2.md:59; T)
+- Rival may contract for rooms on any cloud (only if R1=narrow). (A2 2, A2.md:68; T)
+- Nobody may contract for rooms. (A2 2, A2.md:78; T)
 
 ## Why it matters
 
@@ -830,7 +849,7 @@ passed. Without A2: permitted. (A2 2, A2.md:40; T)
 permitted. (A2 2, A2.md:40; T)
 - Maker may serve and sell any new apps product on north only if it was first offered to rival and rival passed. \
 Without A2: permitted. (A2 2, A2.md:40; T)
-- Maker may no longer contract for rooms on any cloud. Without A2: permitted. (A2 2, A2.md:60; T)
+- Maker may no longer contract for rooms on any cloud. Without A2: permitted. (A2 2, A2.md:78; T)
 - Maker now owes partner a revenue share. Without A2: not due. (A2 2, A2.md:30; T)
 - Rival may sell tool on any cloud only if maker grants it. Without A2: permitted. (A2 2, A2.md:14; T)
 - Partner may now sell app and tool on south without condition. Without A2: conditional. (A2 2, A2.md:20; T)
@@ -845,7 +864,7 @@ grants it. Without A2: permitted. (A2 2, A2.md:14; T)
 |---|---|---|
 | announced | 2026-05-01 | A2, A2.md |
 | in effect from | 2026-07-01 | A2, A2.md |
-| terms that begin | 4 | A2, A2.md |
+| terms that begin | 6 | A2, A2.md |
 | terms that end | 2 | A2, A2.md |
 | answers that change | 70 | A2, A2.md |
 | of these, permitted → conditional | 36 | A2, A2.md |
@@ -855,6 +874,10 @@ grants it. Without A2: permitted. (A2 2, A2.md:14; T)
 | of these, conditional → permitted | 4 | A2, A2.md |
 | percentage, maker to partner | not disclosed; no value was reported, 5 % is a placeholder (`rate`) | A2 2, \
 A2.md:30; T |
+| partner's stake in maker | 27 % | A2 2, A2.md:50; T |
+| what maker commits to partner | USD 250 billion | A2 2, A2.md:59; T |
+| 2026-06-02: After it | USD 20000 | agreement.md:25; T |
+| 2026-07-01: On the first day of A2 | no effect on any answer | agreement.md:26; T |
 
 ## Quick answers
 
