@@ -13,6 +13,7 @@ from clauseway.agreement import builtin
 from clauseway.agreement.language.terms import KINDS
 from clauseway.catalog import Product, ProductClass
 from clauseway.decisions import AskedAgreement
+from clauseway.decisions.parts import NameLists
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, listed, sentence
 from clauseway.wording.shown_rights import rights_of_interest
@@ -127,6 +128,22 @@ def test_the_places_outside_all_regions_are_told_as_such() -> None:
     words = msgspec.structs.replace(WORDS, catalog=catalog)
     assert words.regions(["elsewhere"]) == " outside the named regions"
     assert words.regions(["eu", "elsewhere"]) == " in eu and outside the named regions"
+
+
+# The sellers, of whom none is the party itself · behind the cloud and the customers, before the region.
+SOLD_BY = [
+    (("",), " on AWS to enterprise customers in eu"),
+    (("microsoft",), " on AWS to enterprise customers, sold by Microsoft in eu"),
+    (("", "microsoft", "amazon"), " on AWS to enterprise customers, sold by itself or Amazon or Microsoft in eu"),
+]
+
+
+@pytest.mark.parametrize(("sellers", "told"), SOLD_BY)
+def test_where_for_whom_and_by_whom_something_is_sold(sellers: tuple[str, ...], told: str) -> None:
+    catalog = msgspec.structs.replace(BUILT_IN.catalog, regions={"eu": {}, "us": {}})
+    words = msgspec.structs.replace(WORDS, catalog=catalog)
+    names = NameLists(clouds=("aws",), segments=("enterprise",), sellers=sellers, regions=("eu",))
+    assert words.where(names) == told
 
 
 def subsets(names: Iterable[str]) -> Iterable[tuple[str, ...]]:
