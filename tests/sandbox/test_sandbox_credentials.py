@@ -87,11 +87,31 @@ def test_a_signature_holds_for_its_message_alone(message: bytes, at: int, bit: i
     assert not ISSUER_KEY.public.verifies(message, signature)
 
 
+def signed_by_issuer(*parts: object) -> str:
+    signed = ".".join(encode_segment(json.dumps(part).encode()) for part in parts)
+    return f"{signed}.{encode_segment(ISSUER_KEY.sign(signed.encode()))}"
+
+
 @pytest.mark.parametrize("algorithm", ["none", "HS256", None])
 def test_a_token_says_how_it_was_signed(algorithm: str | None) -> None:
     """However well it is signed: what names another algorithm is no token."""
-    parts = [encode_segment(json.dumps(part).encode()) for part in ({"alg": algorithm}, {"aud": "anybody"})]
-    signed = ".".join(parts)
-    token = f"{signed}.{encode_segment(ISSUER_KEY.sign(signed.encode()))}"
+    token = signed_by_issuer({"alg": algorithm}, {"aud": "anybody"})
     assert read_token(token, ISSUER_KEY.public) is None
     assert read_token(sign_token({"aud": "anybody"}, ISSUER_KEY, ""), ISSUER_KEY.public) == {"aud": "anybody"}
+
+
+HEAD, CLAIMS = {"alg": "RS256"}, {"aud": "anybody"}
+NO_TOKENS = {
+    "letters that are not base64url behind the signature": f"{signed_by_issuer(HEAD, CLAIMS)}!!!!",
+    "no signature": signed_by_issuer(HEAD, CLAIMS).rpartition(".")[0],
+    "a part too many": signed_by_issuer(HEAD, CLAIMS, CLAIMS),
+    "claims that are a list": signed_by_issuer(HEAD, [CLAIMS]),
+    "a head that is a list": signed_by_issuer([HEAD], CLAIMS),
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("token", NO_TOKENS.values(), ids=NO_TOKENS)
+def test_what_is_no_token_claims_nothing(token: str) -> None:
+    assert read_token(signed_by_issuer(HEAD, CLAIMS), ISSUER_KEY.public) == CLAIMS
+    assert read_token(token, ISSUER_KEY.public) is None
