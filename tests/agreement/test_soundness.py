@@ -137,6 +137,12 @@ FOUND = [
     ),
     ("two clouds", [SERVE_ON_OTHER], [SERVE_ON_OWN], "error conflict: A1.only and A2.only leave no way to serve chat"),
     (
+        "two clouds, for a shorter time under one reading",
+        [SERVE_ON_OTHER],
+        [SERVE_ON_OWN, "id: A2.shorter, sets-end: [A1.only], through: 2026-12-31, under: {R1: b}"],
+        "error conflict: A1.only and A2.only leave no way to serve chat",
+    ),
+    (
         "two sellers",
         [SALE_BY_MAKER],
         ["id: A2.sale, kind: exclusivity, actions: [sell], products: [voice], only: {parties: [buyer]}"],
