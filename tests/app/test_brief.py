@@ -471,6 +471,32 @@ def test_a_change_without_effect_is_told_as_such(key: str, change: str, told: st
     assert [said.text for said in brief(reading(texts), "A2").what_happened] == [told]
 
 
+EXCLUSIVITY = "xclusivity in selling apps products (A1.lets.exclusive)"
+# A change of a right, or of the exclusivity that it wrote, both through 2026-12-31 · what happened.
+OF_BOTH = [
+    ("ends: [A1.lets]", [f"{RIGHT} ends.", f"The e{EXCLUSIVITY} ends."]),
+    ("ends: [A1.lets.exclusive]", [f"The e{EXCLUSIVITY} ends."]),
+    ("sets-end: [A1.lets]\nthrough: 2027-06-30", [f"{RIGHT} and the e{EXCLUSIVITY} now last through 2027-06-30."]),
+    ("sets-end: [A1.lets.exclusive]\nthrough: 2026-10-31", [f"The e{EXCLUSIVITY} now lasts through 2026-10-31."]),
+]
+
+
+@pytest.mark.parametrize(("change", "told"), OF_BOTH)
+def test_a_change_of_an_exclusive_right_is_told_of_both(change: str, told: list[str]) -> None:
+    texts = documents(f"{LETS}\nthrough: 2026-12-31\nexclusive: true")
+    texts["A2.md"] = written("A2", "2026-07-01", f"id: A2.c\n{change}")
+    assert [said.text for said in brief(reading(texts), "A2").what_happened] == told
+
+
+def test_an_exclusivity_that_was_to_end_before_its_right_is_told_to_last_longer() -> None:
+    texts = documents(f"{LETS}\nthrough: 2026-12-31\nexclusive: true")
+    for name, effective, through in (("A2", "2026-07-01", "2026-10-31"), ("A3", "2026-08-01", "2027-06-30")):
+        change = f"id: {name}.c\nsets-end: [A1.lets.exclusive]\nthrough: {through}"
+        texts[f"{name}.md"] = written(name, effective, change)
+    told = [said.text for said in brief(reading(texts), "A3").what_happened]
+    assert told == [f"The e{EXCLUSIVITY} now lasts through 2027-06-30."]
+
+
 KEPT_TO_SHOP = "id: A1.only\nkind: exclusivity\nactions: [%s]\nproducts: [rights]\nonly: {licensees: [shop]}"
 
 
