@@ -9,7 +9,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.output import lines
 from clauseway.cli.held import held_agreements
 from clauseway.ledger.journal import ACCOUNT_NAMES
 from clauseway.values import amount_text, check_known
@@ -38,29 +38,25 @@ def command(
     """
     if account:
         check_known("--account", [account], ACCOUNT_NAMES, "no account in the books is called so")
-    lines = list(journal_of(home_at(home), party, period, account))
+    journal = list(journal_of(home_at(home), party, period, account))
     # The books may have a party of an earlier text; a name in neither is misspelt.
-    if not lines:
+    if not journal:
         check_party(party, held_agreements(home))
 
     def show() -> None:
-        out, before = console(), ""
-        for line in lines:
+        out, before = lines(), ""
+        for line in journal:
             if line.leg.entry != before:
-                out.print(
-                    f"{line.leg.day}  {line.leg.narration}",
-                    style="bold",
-                    soft_wrap=True,
-                )
+                out.line(f"{line.leg.day}  {line.leg.narration}", style="bold", whole=True)
                 before = line.leg.entry
             posting = line.leg.posting
             amounts = (
                 f"{amount_text(posting.amount, posting.currency):>18} {posting.currency}  "
                 f"balance {amount_text(line.balance, posting.currency):>18}"
             )
-            out.print(f"  {posting.account!s:<52}{amounts}", soft_wrap=True)
+            out.line(f"  {posting.account!s:<52}{amounts}", whole=True)
         if not before:
-            out.print("Nothing was posted.")
+            out.line("Nothing was posted.")
 
     answer(
         as_json,
@@ -75,7 +71,7 @@ def command(
                 "balance": line.balance,
                 "citations": line.leg.posting.citations,
             }
-            for line in lines
+            for line in journal
         ],
         show,
     )
