@@ -9,8 +9,8 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.output import lines
 from clauseway.cli.held import held_agreements
+from clauseway.cli.output import lines
 from clauseway.ledger.journal import ACCOUNT_NAMES
 from clauseway.values import amount_text, check_known
 
