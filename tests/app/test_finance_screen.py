@@ -200,6 +200,29 @@ def test_a_long_statement_is_shown_in_part_with_the_way_to_all_of_it(
     assert subtotals[0] == subtotals[1]
 
 
+def test_a_long_statement_is_paged_and_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line stands on one page, and the sums of the whole statement on all of them."""
+    address = "/statement/2026-05"
+
+    def parts_of(page: str, kind: str) -> list[str]:
+        return re.findall(rf'<div class="{kind}">.*?</div>', page, re.DOTALL)
+
+    whole = client.get(address).text
+    lines = parts_of(whole, "line")
+    assert "all sums are those of the whole statement" not in whole
+    monkeypatch.setattr(finance_page, "_PAGE_LINES", 1)
+    pages = [client.get(f"{address}?from={number}").text for number in range(1, len(lines) + 1)]
+    assert [parts_of(page, "line") for page in pages] == [[line] for line in lines]
+    for number, page in enumerate(pages, 1):
+        assert f"Lines {number} to {number} of {len(lines)}; all sums are those of the whole statement." in page
+        beside = {each for each in (number - 1, number + 1) if 1 <= each <= len(lines)}
+        assert set(map(int, re.findall(rf'href="{address}\?from=(\d+)"', page))) == beside
+        assert parts_of(page, "row total") == parts_of(whole, "row total")
+    for wrong in ("0", "x", str(len(lines) + 1)):
+        refused = client.get(f"{address}?from={wrong}")
+        assert (refused.status_code, "is not the number of a line" in refused.text) == (404, True)
+
+
 def test_totals_come_first_and_assumptions_in_words(client: TestClient) -> None:
     page = client.get("/finance").text
     statement = page[page.index('<article class="statement">') :]

@@ -441,5 +441,5 @@ class SamplePages:
         asked = (period, line, day)
         return DAY_REQUESTS if asked == (LINE.period, LINE.id, str(DAY_REQUESTS.day)) else None
 
-    async def statement(self, period: str) -> StatementContext | None:
+    async def statement(self, period: str, begin: str) -> StatementContext | None:
         return next((statement for statement in self.statements if statement.period == period), None)

@@ -195,7 +195,8 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     """A statement. `period` is a month, `2026-05`, and names its own page.
 
     `assumed` is one line for the foot of every printed page; `digest` the hash of the statement's
-    canonical bytes.
+    canonical bytes. Where only some lines of a long statement are shown, `said` tells which of how
+    many, `earlier` and `later` are the first numbers of the pages beside this one.
     """
 
     period: str
@@ -210,6 +211,9 @@ class StatementContext(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
     calendar: tuple[DueLine, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    said: str = ""
+    earlier: int | None = None
+    later: int | None = None
 
 
 class TracedLeg(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,8 +140,9 @@ class FinanceSource(Protocol):
         """Return a month's statement or ledger in a format; None if there is no such file."""
         ...
 
-    async def statement(self, period: str) -> StatementContext | None:
-        """Return the statement of a month (`2026-05`); None if the month is not settled."""
+    async def statement(self, period: str, begin: str) -> StatementContext | None:
+        """Return the statement of a month (`2026-05`), of a long one a page of its lines from number
+        `begin` on; None if the month is not settled."""
         ...
 
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
@@ -181,7 +182,8 @@ FINANCE_PAGES: Final[tuple[WebPage[FinanceSource], ...]] = (
         screen="/finance",
         also=AUDITORS_TOO,
         path="/statement/{period}",
-        ask=lambda source, given: source.statement(given["period"]),
+        query=("from",),
+        ask=lambda source, given: source.statement(given["period"], given["from"]),
         absent=Absence(
             "There is no statement for {period}",
             "No settlement of that month has been posted.",

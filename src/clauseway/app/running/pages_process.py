@@ -55,7 +55,7 @@ from clauseway.app.screens.clause_places import (
 from clauseway.app.screens.compare_page import compare_page, named_or_last
 from clauseway.app.screens.decision_page import decision_page
 from clauseway.app.screens.engineer_page import Searched, engineer_page
-from clauseway.app.screens.finance_page import file_of, finance_page
+from clauseway.app.screens.finance_page import file_of, finance_page, page_of_statement
 from clauseway.app.screens.forecast_page import Supposed, forecast_context
 from clauseway.app.screens.gateway_glances import GLANCE, Glance, together
 from clauseway.app.screens.lawyer_page import lawyer_page, text_page
@@ -292,8 +292,8 @@ class HomePages:
         """Return an alert for everything damaged or lost in the home."""
         return await self._read(open_alerts, self._home)
 
-    async def statement(self, period: str) -> StatementContext | None:
-        return await self._read(self._statement, period)
+    async def statement(self, period: str, begin: str) -> StatementContext | None:
+        return await self._read(self._statement, period, begin)
 
     async def line(self, period: str, line: str, request: str, records: str) -> LineContext | None:
         return await self._read(self._line, period, line, request, records)
@@ -428,11 +428,11 @@ class HomePages:
             forecast = self._forecast = (key, made)
         return forecast[1]
 
-    def _statement(self, period: str) -> StatementContext | None:
+    def _statement(self, period: str, begin: str) -> StatementContext | None:
         settlement = statement(self._home, period)
         if settlement is None:
             return None
-        shown = statement_context(settlement, self._names())
+        shown = page_of_statement(statement_context(settlement, self._names()), begin)
         return msgspec.structs.replace(
             statement_with_places(self._up_to_now(), shown),
             alerts=open_alerts(self._home, settlement.as_of),

@@ -32,7 +32,7 @@ from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account
-from clauseway.values import USD
+from clauseway.values import USD, InvalidInput, counted
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext, StatementContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -62,6 +62,8 @@ _PACKING = "clauseway.app.reports.packing"
 _LIBRARIES = {"pdf": "typst", "xlsx": "openpyxl"}
 # Lines that the screen shows of a section: more are not looked through by folding them open.
 _LINES_MAX = 200
+# Lines on a page of a statement, which are about a megabyte.
+_PAGE_LINES = 1000
 NEXT = {
     OPEN: SETTLE,
     SETTLED: "clauseway books close {period}",
@@ -122,6 +124,44 @@ def _in_part(statement: StatementContext) -> StatementContext:
         for section in statement.sections
     )
     return msgspec.structs.replace(statement, sections=sections)
+
+
+def page_of_statement(statement: StatementContext, begin: str) -> StatementContext:
+    """Return a long statement with a page of its lines from number `begin` on (empty: from the
+    first); a short one as it is. Raise InvalidInput: not the number of a line."""
+    count = sum(len(section.lines) for section in statement.sections)
+    first = _line_number(begin, count)
+    if count <= _PAGE_LINES and first == 1:
+        return statement
+    last = min(first + _PAGE_LINES - 1, count)
+    sections, before = [], 0
+    for section in statement.sections:
+        lines = section.lines[max(first - 1 - before, 0) : max(last - before, 0)]
+        # A section without lines says that nothing is due: it stands on the first page.
+        if lines or (not section.lines and first == 1):
+            sections.append(msgspec.structs.replace(section, lines=lines))
+        before += len(section.lines)
+    return msgspec.structs.replace(
+        statement,
+        sections=tuple(sections),
+        said=f"Lines {first:,} to {last:,} of {count:,}; all sums are those of the whole statement.",
+        earlier=max(1, first - _PAGE_LINES) if first > 1 else None,
+        later=last + 1 if last < count else None,
+    )
+
+
+def _line_number(text: str, count: int) -> int:
+    if not text:
+        return 1
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if 1 <= number <= count:
+        return number
+    raise InvalidInput.of(
+        what=f"{text!r} is not the number of a line",
+        why=f"the statement has {counted(count, 'line')}, numbered from 1",
+        where="from",
+        remedy="Write a whole number, as from=1.",
+    )
 
 
 def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]:
