@@ -2,10 +2,12 @@
 
 The tests' own environment holds every library of both, as locked. What each takes is read from its own list of files,
 so nothing is installed for this. It is counted as `du -sm` shows it after pip: files and folders in whole blocks, and
-the bytecode that pip compiles beside each module, which is compiled here in memory.
+the bytecode that pip compiles beside each module. Where Python has written that since, it is not compiled again.
 """
 
+import importlib.util
 import marshal
+import struct
 import tomllib
 import warnings
 from collections.abc import Iterable, Iterator
@@ -83,12 +85,27 @@ def bytes_on_disk(paths: Iterable[Path]) -> int:
 
 def bytecode_of(module: Path) -> int:
     """The bytes of a module's bytecode; 0 of one that this Python cannot compile, as pip leaves it."""
+    source = module.read_bytes()
+    if written := bytecode_written_of(module, source):
+        return written
     with warnings.catch_warnings(action="ignore"):
         try:
-            code = compile(module.read_bytes(), str(module), "exec", dont_inherit=True)
+            code = compile(source, str(module), "exec", dont_inherit=True)
         except (SyntaxError, ValueError):
             return 0
     return BYTECODE_HEAD + len(marshal.dumps(code))
+
+
+def bytecode_written_of(module: Path, source: bytes) -> int:
+    """The bytes of the bytecode that Python wrote of this very source; 0 where there is none."""
+    written = Path(importlib.util.cache_from_source(module))
+    try:
+        with written.open("rb") as bytecode:
+            head, size = bytecode.read(BYTECODE_HEAD), written.stat().st_size
+    except OSError:
+        return 0
+    of_source = struct.pack("<4xLL", int(module.stat().st_mtime) & 0xFFFFFFFF, len(source) & 0xFFFFFFFF)
+    return size if head == importlib.util.MAGIC_NUMBER + of_source else 0
 
 
 @pytest.mark.parametrize(("extra", "limit_mb"), LIMITS, ids=lambda each: str(each) or "no-extras")
