@@ -1595,6 +1595,25 @@ def test_no_case_is_excepted_from_what_a_right_writes() -> None:
     )
 
 
+def test_a_term_that_its_author_named_as_rights_name_theirs_is_like_any_other() -> None:
+    """Nothing but the name of A1.sale.exclusive is that of the exclusivity that a right writes; A1.sale is no such."""
+    sale = "id: A1.sale\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]"
+    only = "id: A1.sale.exclusive\nkind: exclusivity\nactions: [serve]\nproducts: [apps, app]\nonly: {clouds: [north]}"
+    own = "id: A2.own\nkind: permission\nparty: maker\nactions: [serve]\nproducts: [apps]\nclouds: [own]"
+    ends = "id: A3.ends\nends: [A1.sale]"
+    texts = hand.documents(f"{sale}\n\n{only}") | {"A2.md": hand.amendment("A2", "2026-06-01", own)}
+    opened = hand.reading(texts)
+    remarks = {one.kind: one for one in check_agreement(opened.agreement, opened.facts)}
+    assert remarks["within-class"].what == "A1.sale.exclusive names app beside apps, in which it lies"
+    assert remarks["contradicted-grant"].remedy == (
+        "End A1.sale.exclusive or A2.own in a change, write despite: [A1.sale.exclusive] under A2.own, or except the "
+        "case from A1.sale.exclusive."
+    )
+    texts["A3.md"] = hand.amendment("A3", "2026-07-01", ends)
+    after = hand.reading(texts)
+    assert decided(after, "serve maker app own", as_of="2026-08-01").outcome == "forbidden"
+
+
 def test_of_what_nobody_owns_a_share_is_due_all_the_same() -> None:
     share = "id: s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 10 %\nbase: {sellers: [maker]}"
     opened = at_hand(share, owned="id: own\nkind: ownership\nparty: maker\nproducts: [rooms, rights]")

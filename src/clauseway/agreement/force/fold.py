@@ -24,14 +24,12 @@ from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import EventHappened, FactRegister, Launch
 from clauseway.agreement.language.shares import RevenueShare
 from clauseway.agreement.language.terms import (
-    EXCLUSIVE_SUFFIX,
     MILESTONE,
     AnyTerm,
-    Licence,
-    Permission,
     Precedence,
     RevenueShareTerm,
     Term,
+    exclusivity_of,
 )
 from clauseway.values import FOREVER, Citation, KnownAt, through
 
@@ -383,10 +381,10 @@ def _changes(
 def _exclusive_rights(amendments: Iterable[Amendment]) -> dict[str, AnyTerm]:
     """Return the rights that are exclusive or sole, by the ids of the exclusivities they write."""
     return {
-        f"{term.id}{EXCLUSIVE_SUFFIX}": term
+        name: term
         for amendment in amendments
         for term in amendment.terms
-        if isinstance(term, Permission | Licence) and (term.exclusive or term.sole)
+        if (name := exclusivity_of(term))
     }
 
 

@@ -594,6 +594,13 @@ AnyTerm = (
     | Context
 )
 
+
+def exclusivity_of(term: AnyTerm) -> str:
+    """Return the id of the exclusivity that an exclusive or sole right writes; else nothing."""
+    is_exclusive = isinstance(term, Permission | Licence) and (term.exclusive or term.sole)
+    return f"{term.id}{EXCLUSIVE_SUFFIX}" if is_exclusive else ""
+
+
 # The kinds of which no answer cites a term that has ended.
 Uncited = Barring | Conditional | Inoperative
 

@@ -14,12 +14,12 @@ import msgspec
 from clauseway.agreement.language.actions import LICENSE, USE
 from clauseway.agreement.language.agreement import Amendment
 from clauseway.agreement.language.terms import (
-    EXCLUSIVE_SUFFIX,
     AnyTerm,
     Exclusivity,
     Licence,
     Only,
     Permission,
+    exclusivity_of,
 )
 
 # The keys that write an exclusivity.
@@ -31,13 +31,13 @@ def with_exclusivities(terms: Iterable[AnyTerm]) -> tuple[AnyTerm, ...]:
     written: list[AnyTerm] = []
     for term in terms:
         written.append(term)
-        if isinstance(term, Permission | Licence) and (term.exclusive or term.sole):
+        if isinstance(term, Permission | Licence) and exclusivity_of(term):
             written.append(_exclusivity(term))
     return tuple(written)
 
 
 def _exclusivity(term: Permission | Licence) -> Exclusivity:
-    id = f"{term.id}{EXCLUSIVE_SUFFIX}"
+    id = exclusivity_of(term)
     if isinstance(term, Licence):
         kept = {term.licensee, *([term.licensor] if term.sole else [])}
         actions, only = frozenset({LICENSE, USE}), Only(licensees=frozenset(kept))
@@ -72,11 +72,12 @@ def _exclusivity(term: Permission | Licence) -> Exclusivity:
 
 def with_changes_of_both(amendments: Sequence[Amendment]) -> list[Amendment]:
     """Return amendments whose changes of a right are changes of its exclusivity too."""
-    written = {term.id for amendment in amendments for term in amendment.terms}
+    written = {term.id: term for amendment in amendments for term in amendment.terms}
 
     def both(terms: Iterable[str]) -> tuple[str, ...]:
-        named = [name for term in terms for name in (term, f"{term}{EXCLUSIVE_SUFFIX}")]
-        return tuple(dict.fromkeys(name for name in named if name in written))
+        named = [written[name] for name in terms if name in written]
+        ids = [id for term in named for id in (term.id, exclusivity_of(term)) if id]
+        return tuple(dict.fromkeys(ids))
 
     return [
         msgspec.structs.replace(

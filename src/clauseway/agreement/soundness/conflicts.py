@@ -48,7 +48,7 @@ def conflicts(lives: Lives) -> Iterator[Remark]:
             f"one reserves it to {listed(earlier.only.names)}, "
             f"the other to {listed(later.only.names)}, "
             f"and both are in force {lives.meeting(together, earlier, later)}",
-            f"End one of them in a change, or {excepting(earlier.id, later.id)}.",
+            f"End one of them in a change, or {excepting(lives.of_rights, earlier.id, later.id)}.",
         )
 
 
@@ -243,6 +243,7 @@ def _taken_back(
         action, name = forbidden[0]
         share = "all" if whole else f"{action} of {name}{_limits(exclusivity)},"
         yield _contradiction(
+            lives,
             exclusivity,
             grant.term,
             f"{exclusivity.id} forbids {share} that {grant.term.id} grants",
@@ -298,6 +299,7 @@ def _licensed_past(
     reserved = [name for name in licensed if lives.is_in(name, exclusivity.products)]
     if reserved and licence.licensee not in exclusivity.only.licensees:
         yield _contradiction(
+            lives,
             exclusivity,
             licence,
             f"{exclusivity.id} forbids the licence of {reserved[0]} that {licence.id} grants",
@@ -309,8 +311,11 @@ def _licensed_past(
 
 
 def _contradiction(
-    exclusivity: Exclusivity, term: AnyTerm, problem: str, why: str, *, whole: bool
+    lives: Lives, exclusivity: Exclusivity, term: AnyTerm, problem: str, why: str, *, whole: bool
 ) -> Remark:
     severity = Severity.ERROR if whole else Severity.WARNING
-    remedy = f"End {exclusivity.id} or {term.id} in a change, or {excepting(exclusivity.id)}."
+    ways = [f"End {exclusivity.id} or {term.id} in a change"]
+    if isinstance(term, Permission):
+        ways.append(f"write despite: [{exclusivity.id}] under {term.id}")
+    remedy = f"{', '.join(ways)}, or {excepting(lives.of_rights, exclusivity.id)}."
     return remark(severity, "contradicted-grant", term.citation, problem, why, remedy)

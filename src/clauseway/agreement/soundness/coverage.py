@@ -28,7 +28,6 @@ from clauseway.agreement.soundness.lives import (
     WHERE,
     Lives,
     defined,
-    is_of_right,
     parties_forbidden,
 )
 from clauseway.agreement.soundness.remarks import (
@@ -203,7 +202,7 @@ def beside_its_class(lives: Lives) -> Iterator[Remark]:
     for _, term in lives.terms:
         # An exclusivity that a right writes has the right's own list.
         named = [use for use in uses(term) if use.noun == "product"]
-        for use in named if not is_of_right(term.id) else ():
+        for use in named if term.id not in lives.of_rights else ():
             scope = scope_named(term.id, use.key, use.number)
             for name in sorted(use.names):
                 if wider := sorted(lives.catalog.lineage(name) & {*use.names} - {name}):

@@ -51,7 +51,6 @@ from clauseway.agreement.soundness.lives import (
     Lives,
     PlaceNames,
     defined,
-    is_of_right,
     parties_forbidden,
     whatever_happens,
 )
@@ -89,7 +88,7 @@ def never_in_force(lives: Lives) -> Iterator[Remark]:
         if any(state.in_force for state in states) or (by_event and lives.may_begin_yet(term)):
             continue
         if any(state.in_force for of_point in by_point for state in of_point):
-            if states and not is_of_right(term.id):
+            if states and term.id not in lives.of_rights:
                 at = states[0].ended_by
                 yield remark(
                     Severity.NOTE,
@@ -261,7 +260,7 @@ def events_dropped(lives: Lives) -> Iterator[Remark]:
                 event = lives.written[name].until
                 # Only the first change of a term's end drops the event that the term names.
                 dropped = event in (*lives.agreement.events, MILESTONE) and change.until != event
-                first = name not in changed and not is_of_right(name)
+                first = name not in changed and name not in lives.of_rights
                 # If the event has ended the term, nothing goes on; `changes_nothing` says so.
                 if dropped and first and name not in _unaffected(lives, change):
                     yield remark(
@@ -386,7 +385,7 @@ def reach_nothing(lives: Lives) -> Iterator[Remark]:
 def reserves_nothing(lives: Lives) -> Iterator[Remark]:
     """Warn of an exclusivity that reserves acts to names outside its own scope."""
     for _, term in lives.terms:
-        if not isinstance(term, Exclusivity) or is_of_right(term.id):
+        if not isinstance(term, Exclusivity) or term.id in lives.of_rights:
             continue
         own: NAMES = getattr(term, term.only.part, frozenset())
         if own and own.isdisjoint(term.only.names):
@@ -407,7 +406,12 @@ def ends_by_event_in_vain(lives: Lives) -> Iterator[Remark]:
     for amendment in lives.agreement.amendments:
         for text in amendment.texts:
             event = lives.agreement.events.get(text.until)
-            if text.through is None or event is None or event.on is None or is_of_right(text.id):
+            if (
+                text.through is None
+                or event is None
+                or event.on is None
+                or text.id in lives.of_rights
+            ):
                 continue
             # The events that extend this one put its day off, and never bring it forward.
             if event.on > text.through:
@@ -497,7 +501,7 @@ def customers_of_no_segment(lives: Lives) -> Iterator[Remark]:
     """Warn of a scope for the customers of no named segment, which may be read as all customers."""
     for _, term in lives.terms:
         named = [use for use in uses(term) if use.noun == "segment"]
-        for use in named if not is_of_right(term.id) else ():
+        for use in named if term.id not in lives.of_rights else ():
             # An author who names the other segments in a scope beside it knows that it is not all.
             others = {segment for other in named if other.key == use.key for segment in other.names}
             left_out = lives.catalog.segments - others

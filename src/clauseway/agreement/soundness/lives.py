@@ -6,7 +6,7 @@ region).
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import date, timedelta
 from functools import cached_property
 from itertools import combinations, islice, product
@@ -32,6 +32,7 @@ from clauseway.agreement.language.terms import (
     Permission,
     Scope,
     Term,
+    exclusivity_of,
 )
 from clauseway.agreement.soundness.remarks import lasting
 from clauseway.agreement.text.mistakes import DEFINITIONS
@@ -381,6 +382,11 @@ class Lives:
         """Return the terms with the events that they wait for."""
         return {term.id: term for _, term in self.terms}
 
+    @cached_property
+    def of_rights(self) -> frozenset[str]:
+        """Return the ids of the exclusivities that rights write."""
+        return exclusivities_of_rights(self.written.values())
+
     def _changes(self, term: str) -> Iterator[Change]:
         for changes in self._changes_of.get(term, {}).values():
             yield from changes
@@ -411,17 +417,18 @@ class Lives:
         return changes
 
 
-def is_of_right(name: str) -> bool:
-    """Return whether a term is the exclusivity that a right wrote, by its name."""
-    return name.endswith(EXCLUSIVE_SUFFIX)
+def exclusivities_of_rights(terms: Iterable[AnyTerm]) -> frozenset[str]:
+    """Return the ids of the exclusivities that exclusive and sole rights write. Authors may give
+    terms such ids too."""
+    return frozenset(filter(None, map(exclusivity_of, terms)))
 
 
-def excepting(*names: str) -> str:
+def excepting(of_rights: Collection[str], *names: str) -> str:
     """Return how to except a case from one of these terms that forbid.
 
     An exclusivity that a right writes has no text of its own in which a case could be excepted.
     """
-    written = [name for name in names if not is_of_right(name)]
+    written = [name for name in names if name not in of_rights]
     if written:
         return f"except the case from {' or '.join(written)}"
     name, right = names[0], names[0].removesuffix(EXCLUSIVE_SUFFIX)

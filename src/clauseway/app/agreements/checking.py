@@ -16,7 +16,7 @@ from clauseway.agreement.language.terms import (
     Inoperative,
 )
 from clauseway.agreement.soundness.checking import remarks_on
-from clauseway.agreement.soundness.lives import Lives, excepting, is_of_right
+from clauseway.agreement.soundness.lives import Lives, excepting, exclusivities_of_rights
 from clauseway.agreement.soundness.remarks import Remark, Severity, lasting, listed, remark
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, open_agreement, unread, with_recorded
@@ -202,6 +202,7 @@ def empty_rights(
         remark.term: remark.severity for remark in checked if remark.kind == "contradicted-grant"
     }
     terms = agreement.terms_by_id
+    of_rights = exclusivities_of_rights(terms.values())
     for right in empty:
         term, at = terms[right.term], terms[right.term].citation
         # A right to license on bears the licences that it gave, though it can give no more of them.
@@ -229,7 +230,7 @@ def empty_rights(
             f"{term.id} grants {lost} that is not forbidden by {by}",
             "a term that forbids goes before one that grants, whatever their days, and on every "
             "day on which it is in force all of this is forbidden",
-            f"{against}, or end {by} in a change, or {excepting(*right.by)}.",
+            f"{against}, or end {by} in a change, or {excepting(of_rights, *right.by)}.",
         )
 
 
@@ -295,16 +296,16 @@ def nobody_left(
             f"{act.term} keeps out all others, and a term that forbids goes before a right "
             f"({lines}), as long as both are in force"
             + ("; a sale needs its host to serve" if hosted else ""),
-            _hosts_let_in(term, kept)
+            _hosts_let_in(lives, term, kept)
             if hosted and act.by == (act.term,)
-            else f"End {act.term} or {by} in a change, or {excepting(act.term, *act.by)}.",
+            else f"End {act.term} or {by} in a change, or {excepting(lives.of_rights, act.term, *act.by)}.",
         )
 
 
-def _hosts_let_in(term: Exclusivity, sellers: str) -> str:
+def _hosts_let_in(lives: Lives, term: Exclusivity, sellers: str) -> str:
     """Return how an exclusivity can let those serve who host what its own sellers sell."""
     let_in = f"except: [{{sellers: [{sellers}]}}]"
-    if is_of_right(term.id):
+    if term.id in lives.of_rights:
         return (
             f"End {term.id} in a change, or take exclusive: or sole: out and write an exclusivity "
             f"with {let_in}."
