@@ -98,7 +98,9 @@ def _next(reader: Iterator[Reported], path: Path, rows: int) -> list[Reported]:
     except MissingColumns as error:
         message, why = "it is not a FOCUS file", f"it has no {error}"
         remedy = (
-            f"Export usage with the columns of FOCUS {VERSIONS_READ}, or name another --format."
+            f"Export usage with the columns of FOCUS {VERSIONS_READ} (AWS: Data Exports; "
+            "Azure: Cost Management exports; Google Cloud: the FOCUS export to BigQuery), or name "
+            "another --format."
         )
         raise InvalidInput.of(
             what=message, why=why, where=str(path), line=1, remedy=remedy
