@@ -105,6 +105,11 @@ REFUSED = [
         ("--vendor", "openai", "--model", "gpt-9", "--without-agreement"),
         ["none of these vendors serves 'gpt-9'", "clauseway fact record product --product gpt-9"],
     ),
+    # Bedrock's own name of it has a date: nothing is told of files and keys that only an import has.
+    (
+        ("--vendor", "aws", "--model", "claude-sonnet-4.5", "--without-agreement"),
+        ["The vendor lists no price by this name. Write a [[deployment]] with"],
+    ),
     (
         ("--vendor", "openai", "--model", "gpt-5.5", "--without-agreement", "--agreement", "openai-microsoft"),
         ["Give one of both."],

@@ -16,6 +16,12 @@ from clauseway.app.drafting.vendors import COMPATIBLE
 from clauseway.exchange.litellm import LitellmFile, LitellmModel
 from clauseway.values import InvalidInput, Problem, refuse_any, suggestion
 
+_WITHOUT_PRICE = (
+    "The vendor lists no price by this name. Write a [[deployment]] with the vendor's own name of the "
+    "model into a configuration (`clauseway config example`), and its price into a book of yours "
+    "(`clauseway price check FILE`, `clauseway basis prices FILE --why …`)."
+)
+
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
     """The answers: vendors, models, and the agreements in force; None for no agreement at all."""
@@ -79,7 +85,9 @@ def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
         "config example` shows every setting, `clauseway config check` finds every mistake. What "
         "begins with YOUR- is yours to fill in."
     )
-    drafting = Drafting(options, read, head)
+    drafting = Drafting(
+        msgspec.structs.replace(options, remedy_without_price=_WITHOUT_PRICE), read, head
+    )
     if unserved := drafting.unserved():
         raise InvalidInput(
             *(

@@ -121,6 +121,10 @@ class ImportOptions(msgspec.Struct, frozen=True, kw_only=True):
     prices: PriceTable
     known_at: KnownAt
     environment: Mapping[str, str]
+    # Where models come from something else than a file, nothing can be written "there".
+    remedy_without_price: str = (
+        "Write input_cost_per_token and output_cost_per_token there and import again."
+    )
 
 
 class _PriceRow(msgspec.Struct, frozen=True):
@@ -344,7 +348,7 @@ class Drafting:
         product = base or account.model
         raise NotCarried(
             f"{product}: {_NEITHER}",
-            f"Say what it is, and import again: {RECORD_PRODUCT.format(product=product)}",
+            f"Say what it is, then give this command again: {RECORD_PRODUCT.format(product=product)}",
         )
 
     def _draft(self, served: _Served, meant: Meant) -> None:
@@ -454,7 +458,7 @@ class Drafting:
         if not any(wanted <= units | in_books for wanted in needed):
             raise NotCarried(
                 "it has no price, and what has no price is not sold",
-                "Write input_cost_per_token and output_cost_per_token there and import again.",
+                self._options.remedy_without_price,
             )
         for row in rows:
             self._rows.setdefault((row.product, row.cloud, row.unit, row.above), row)

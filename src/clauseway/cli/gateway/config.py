@@ -194,5 +194,5 @@ def litellm(
         )
     )
 
-    answer(as_json, imported, lambda: print_drafted(imported))
+    answer(as_json, imported, lambda: print_drafted(imported, is_imported=True))
     return 0

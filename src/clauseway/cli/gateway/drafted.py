@@ -23,7 +23,7 @@ def _print_settings(out: Console, title: str, settings: list[ImportedSetting]) -
         out.print(line, soft_wrap=True)
 
 
-def print_drafted(imported: ImportedConfiguration) -> None:
+def print_drafted(imported: ImportedConfiguration, *, is_imported: bool) -> None:
     out = console()
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in ("asked as", "product", "deployments", "standing"):
@@ -54,8 +54,13 @@ def print_drafted(imported: ImportedConfiguration) -> None:
     sellers = [command for command in imported.next if " key create " in command]
     if len(sellers) > 1:
         out.print(
-            "\nA customer's key buys from one seller: make one for each. For one key that buys "
-            "everything, remove the files below and import again with --seller PARTY.",
+            "\nA customer's key buys from one seller: make one for each."
+            + (
+                " For one key that buys everything, remove the files below and import again with "
+                "--seller PARTY."
+                if is_imported
+                else ""
+            ),
             soft_wrap=True,
         )
     out.print("\nWritten", style="bold")

@@ -84,7 +84,7 @@ def command(
             environment=os.environ,
         ),
     )
-    answer(as_json, begun, lambda: print_drafted(begun))
+    answer(as_json, begun, lambda: print_drafted(begun, is_imported=False))
     return 0
 
 
