@@ -1,12 +1,15 @@
 """The process at a glance: what the engineer's screen asks of the control socket, and is filled from."""
 
+import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 from gateway_rig import MESSAGES, MODEL, PRODUCT, REFUSAL, SECRET, Rig, status
+from shared_rig import shared_by
 
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
@@ -15,10 +18,16 @@ from clauseway.app.screens.engineer_page import REFUSED_AS
 from clauseway.app.screens.gateway_glances import GLANCE, Glance, percentile_ms, together
 from clauseway.app.screens.request_path import path_of
 from clauseway.gateway.plan import Epoch, Route, Unserved
+from clauseway.gateway.process.glance import glance, request_named
+from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import Candidate
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.errors import FORBIDDEN
+from clauseway.metering import Buyer, RequestId
 from clauseway.web.engineer import CandidateShown
 from clauseway.wording.names import Wording
+from selection_rig import deployment, plan
 
 WORDS = Wording.of(each_of(open_agreement()))
 CITED = citations_of(open_agreement())
@@ -177,3 +186,49 @@ def test_a_request_that_is_not_kept_is_nothing(rig: Rig, named: str) -> None:
 def test_where_nothing_ended_there_is_no_time() -> None:
     assert percentile_ms(Glance().buckets, 0.5) is None
     assert percentile_ms([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 99], 0.99) == 1.024
+
+
+def explained(duration_us: int, shared: Shared) -> None:
+    """A request that `d` answered is over."""
+    candidate = Candidate(shared.tables.targets[0], 1, b"", "d-1", "permitted")
+    buyer = Buyer("acme", "research", "key_1", "openai", "any")
+    for code in (200, 400):
+        explanation = RequestExplanation(
+            event_ns=1,
+            buyer=buyer,
+            operation="chat",
+            model="gpt-5.5",
+            skipped=(),
+            attempted=(),
+            status=code,
+            message="",
+            candidate=candidate,
+        )
+        shared.counts.finished(explanation, duration_us)
+        shared.explanations.keep(shared.next_number(), explanation)
+
+
+def test_it_tells_of_the_stretch_in_which_the_business_clock_stands(tmp_path: Path) -> None:
+    """From its first moment on, and of requests of every outcome; of those of another start nothing."""
+    refusals = [msgspec.structs.replace(REFUSAL, cloud=cloud) for cloud in ("aws", "oci")]
+    route = plan([deployment("d")]).epochs[0].routes["openai|gpt-5.5|any"]
+    epochs = tuple(
+        Epoch(begin_ns=begin_ns, routes={"market": msgspec.structs.replace(route, refusals=(refusal,))})
+        for begin_ns, refusal in zip((0, 100), refusals, strict=True)
+    )
+
+    async def clouds_ruled_out(at_ns: int) -> list[object]:
+        async with shared_by(plan([deployment("d")], epochs=epochs), tmp_path) as shared:
+            shared.clock = lambda: at_ns
+            explained(1000, shared)
+            seen = msgspec.convert(glance(shared), dict[str, Any])
+            (told_of,) = seen["deployments"]
+            assert (sum(seen["buckets"]), sum(told_of["buckets"])) == (2, 2)
+            assert seen["statuses"] == {"200": 1, "400": 1}
+            assert [view["status"] for view in seen["not_served"]] == [400]
+            assert request_named(shared, str(RequestId(shared.boot, 1)))["status"] == 200
+            assert request_named(shared, str(RequestId(shared.boot ^ 1, 1))) == {}
+            return [ruled_out["cloud"] for ruled_out in seen["ruled_out"]]
+
+    for at_ns, clouds in ((99, ["aws"]), (100, ["oci"])):
+        assert asyncio.run(clouds_ruled_out(at_ns)) == clouds

@@ -6,14 +6,17 @@ import io
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from shared_rig import shared_by
 
 from clauseway.gateway.plan.settings import Log
+from clauseway.gateway.process.ended_keys import EndedKeys
 from clauseway.gateway.process.logs import LogQueue
 from clauseway.gateway.process.reporting import Reporter
+from clauseway.gateway.process.server import ProcessOptions, Server
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.health import Health
 from clauseway.spool import Uncopied
@@ -227,3 +230,34 @@ def looks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[list[Line]
 @pytest.mark.parametrize("subject", CHANGES)
 def test_a_change_is_told_once(subject: str, looks: dict[str, list[list[Line]]]) -> None:
     assert looks[subject] == [expected for _, expected in CHANGES[subject]]
+
+
+# For how many seconds the home has not said that it reached its database, and whether other homes may write there: how
+# long it is away, and whether requests are refused. A busy machine says so some seconds late.
+SILENCES = [
+    (4.9, True, 0.0, False),
+    (5.0, True, 5.0, False),
+    (299.0, True, 299.0, False),
+    (300.0, True, 300.0, True),
+    (900.0, False, 0.0, False),
+]
+
+
+def test_a_home_that_is_silent_is_away_and_later_cut_off(tmp_path: Path) -> None:
+    async def looks() -> list[tuple[float, bool, float, bool]]:
+        seen = []
+        async with shared_by(plan([deployment("d")]), tmp_path) as shared:
+            assert shared.limits.database_away_s == 300.0
+            for silent_s, is_shared, _, _ in SILENCES:
+                options = ProcessOptions(plan=tmp_path / "plan", spool=tmp_path / "spool", shares_limits=is_shared)
+                server = Server(options)
+                server._shared = shared
+                # It begins at 0, and is looked at once.
+                clock = iter([0.0, silent_s])
+                server._ended_keys = EndedKeys(tmp_path / "revocations", clock.__next__)
+                shared.database_away_s, shared.is_cut_off = 0.0, False
+                server._look_at_database()
+                seen.append((silent_s, is_shared, shared.database_away_s, shared.is_cut_off))
+        return seen
+
+    assert asyncio.run(looks()) == SILENCES
