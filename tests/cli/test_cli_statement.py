@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from clauseway.app.reports.statements import statement_context
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import _which_requests
 from clauseway.values import InvalidInput
-from clauseway.web.contexts import StatementContext
+from clauseway.web.contexts import DueLine, StatementContext, StatementSection
 from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
 from database_connections import connections_made
@@ -196,6 +197,32 @@ def test_a_pdf_has_all_of_a_text_or_is_refused(text: str, missing: str) -> None:
     (problem,) = refused.value.problems
     assert missing in problem.why
     assert "HTML" in problem.remedy
+
+
+def test_the_pdf_and_the_page_say_the_days_of_a_section_and_of_each_payment() -> None:
+    due = DueLine(
+        label="OpenAI to Microsoft",
+        through=date(2026, 6, 30),
+        due=date(2026, 8, 14),
+        amount="1.86",
+        withheld="0.19",
+        paid="1.67",
+    )
+    section = StatementSection(
+        heading="openai pays microsoft",
+        payer="openai",
+        payee="microsoft",
+        begin=date(2026, 5, 4),
+        end=date(2026, 5, 18),
+        lines=(),
+        subtotal="1.86",
+    )
+    sample = msgspec.structs.replace(statement_saying("Statement"), calendar=(due,), sections=(section,))
+    [sheet] = pypdf.PdfReader(io.BytesIO(statement_pdf(sample))).pages
+    for text in (sheet.extract_text(), re.sub(r"<[^>]+>", " ", statement_html(sample))):
+        said = " ".join(text.split())
+        assert "14 August 2026 OpenAI to Microsoft, through 30 June 2026 1.86 0.19 1.67" in said
+        assert "4 to 17 May 2026" in said
 
 
 def statement_saying(text: str) -> StatementContext:

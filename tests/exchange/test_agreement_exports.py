@@ -207,6 +207,27 @@ def test_every_odrl_rule_and_fact_names_its_term_and_source() -> None:
     assert rules >= ON_1_MAY - {"A3.licence"}
 
 
+def test_odrl_has_each_fact_with_its_day_and_what_it_says() -> None:
+    supposed = (
+        "launch:new-model:azure:preview=2026-05-02",
+        "answer:new-model:cannot+declines=2026-04-29",
+        "answer:managed-agents:can+chooses=2026-05-01",
+    )
+    graph = odrl_graph(extract(open_agreement().supposing(supposed), "2026-05-03"))
+    [launch] = [node for node in graph.objects(None, CW.launch) if str(graph.value(node, CW.effective)) == "2026-05-02"]
+    assert (str(graph.value(launch, CW.stage)), str(graph.value(launch, CW.cloud)).rpartition(":")[2]) == (
+        "preview",
+        "azure",
+    )
+    answers = {
+        (str(graph.value(node, CW.says)), str(graph.value(node, CW.effective)))
+        for node in graph.objects(None, CW.answer)
+    }
+    assert answers == {("cannot+declines", "2026-04-29"), ("can+chooses", "2026-05-01")}
+    offered = extract(open_agreement().supposing(("offer:compute:passed=2025-03-01",)), "2025-03-02")
+    assert [str(subject) for subject in odrl_graph(offered).objects(None, CW.passed)] == ["compute"]
+
+
 def test_every_export_says_of_which_day_knowledge_and_readings_it_is() -> None:
     """Else a file that lies about cannot be told from one of another day."""
     opened = open_agreement()

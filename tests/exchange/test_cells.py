@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from clauseway.exchange.cells import CsvWriter, inert, plain
+from clauseway.exchange.cells import CsvRow, CsvWriter, csv_rows, inert, plain
 
 SOURCES = Path(__file__).parents[2] / "src" / "clauseway"
 
@@ -23,9 +23,11 @@ CELLS = [
     ("@SUM(A1)", "'@SUM(A1)"),
     ("\t=1", "'\t=1"),
     ("\r=1", "'\r=1"),
+    ("\n=1", "'\n=1"),
     ("\uff1d1", "'\uff1d1"),
     ("-12.50", "-12.50"),  # a number stays one
     ("1e-05", "1e-05"),
+    ("-1+cmd|' /C calc'!A0", "'-1+cmd|' /C calc'!A0"),  # what begins with one is none
     ("-", "'-"),
     ("'=1", "''=1"),
     ("'quoted'", "'quoted'"),
@@ -52,6 +54,17 @@ def test_no_cell_is_a_formula_and_every_text_comes_back(values: list[str | int])
         assert not re.match("[=+@\t\r\uff1d]", cell)
         assert not cell.startswith("-") or float(cell) <= 0
         assert plain(cell) == str(value)
+
+
+def test_a_row_has_its_first_and_its_last_line_and_why_it_is_none() -> None:
+    lines = ["a,b\n", '1,"x\n', 'y"\n', '2,"z"w\n', "'=3,4\n", '5,"open\n', "6,7\n"]
+    assert list(csv_rows(lines)) == [
+        CsvRow(1, 1, ["a", "b"]),
+        CsvRow(2, 3, ["1", "x\ny"]),
+        CsvRow(4, 4, [], "',' expected after '\"'"),
+        CsvRow(5, 5, ["=3", "4"]),
+        CsvRow(6, 7, [], "unexpected end of data"),
+    ]
 
 
 def test_there_is_one_writer() -> None:

@@ -131,6 +131,25 @@ def test_text_of_digits_stays_text(tmp_path: Path) -> None:
     assert reported.fields["project"] == "2026"
 
 
+# a count as an export writes it | as it is kept: what is no whole number is examined with the row, and stops no import
+COUNTS = [
+    ({"intValue": "7"}, 7),
+    ({"intValue": 7}, 7),
+    ({"intValue": "7.5"}, "7.5"),
+    ({"intValue": "seven"}, "seven"),
+    ({"intValue": "9" * 20}, "9" * 20),
+    ({"doubleValue": 7.0}, 7.0),
+    ({"stringValue": "7"}, "7"),
+    ({"arrayValue": {}}, None),
+]
+
+
+@pytest.mark.parametrize(("value", "kept"), COUNTS)
+def test_a_count_is_kept_as_it_is_written(tmp_path: Path, value: Mapping[str, object], kept: object) -> None:
+    given = {"attributes": [{"key": "gen_ai.usage.input_tokens", "value": value}]}
+    assert read_span(tmp_path, {}, given).fields["input_tokens"] == kept
+
+
 @pytest.mark.parametrize(
     ("members", "field", "value"),
     [
@@ -244,7 +263,9 @@ OURS = ("req_1", "2")
 )
 def test_whose_event_it_is(tmp_path: Path, members: Mapping[str, object], identity: tuple[object, object]) -> None:
     fields = read_event(tmp_path, **members).fields
-    assert fields["input_tokens"] == 7
+    sent = event(**members)
+    assert (fields["source"], fields["id"], fields["event_ns"]) == (sent["source"], sent["id"], sent["time"])
+    assert (fields["cloud"], fields["input_tokens"]) == ("azure", 7)
     assert (fields.get("request_id"), fields.get("attempt")) == identity
 
 
@@ -321,7 +342,14 @@ def test_an_event_says_what_is_known_and_nothing_else() -> None:
         "status": "complete",
         "units": {"input_tokens": 7, "output_tokens": 0},
     }
-    assert event["subject"] == "acme/shop"
+    assert {name: value for name, value in event.items() if name not in ("data", "time")} == {
+        "specversion": "1.0",
+        "id": "req_1/2",
+        "source": "/clauseway",
+        "type": "org.clauseway.usage.v1",
+        "subject": "acme/shop",
+        "datacontenttype": "application/json",
+    }
     assert "subject" not in written(organisation="", project="")
 
 

@@ -3,10 +3,12 @@
 from datetime import date, timedelta
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clauseway.values import Citation
 from clauseway.web.contexts import Timeline, TimelineMark, TimelineRow, TimelineStretch
 from clauseway.web.timeline import drawn_of
 
@@ -52,8 +54,17 @@ def test_a_cut_stretch_still_tells_its_own_days() -> None:
     assert bar.begin == date(2025, 11, 12)
 
 
+def test_a_bar_says_which_terms_decide_and_why() -> None:
+    cited = [Citation(term=term, amendment="A1", document="A1.md", line=1, source="S1", text="") for term in ("a", "b")]
+    said = msgspec.structs.replace(stretch(0, 9), why="It was agreed.", citations=tuple(cited))
+    (bar,) = drawn_of(strip(said), HUNDRED_DAYS[0]).rows[0].bars
+    assert (bar.said, bar.why) == ("permitted", "a: b: It was agreed.")
+    (bar,) = drawn_of(strip(msgspec.structs.replace(said, word="due")), HUNDRED_DAYS[0]).rows[0].bars
+    assert (bar.said, bar.outcome) == ("due", "permitted")
+
+
 def test_marks_too_near_each_other_step_down_a_line() -> None:
-    days = (0, 50, 55, 58, 80)
+    days = (0, 50, 55, 58, 80, -1, 100)  # the last two lie outside
     marks = tuple(
         TimelineMark(day=HUNDRED_DAYS[0] + timedelta(days=day), label=f"A{n}", text="") for n, day in enumerate(days)
     )
