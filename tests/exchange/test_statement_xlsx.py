@@ -135,6 +135,8 @@ TEXTS = [
     ("007", "007"),
     ("2026-05-01", "2026-05-01"),
     ("a\x00b\x1b", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}"),
+    pytest.param("a" * 32_767, "a" * 32_767, id="as long as a cell may be"),
+    pytest.param("a" * 32_768, "a" * 32_766 + "…", id="longer than a cell may be"),
 ]
 
 

@@ -30,6 +30,8 @@ _BOLD: Final = Font(bold=True)
 _AMOUNT: Final = "#,##0.00"
 _FORMATS: Final = {"base_usd": "#,##0.00########", "amount_usd": _AMOUNT, "rate": "0.00##%"}
 _WIDEST: Final = 60
+# The most that a cell may hold in Office Open XML; the library cuts a longer text without a sign.
+_CELL_CHARACTERS_MAX: Final = 32_767
 # Zip keeps the time of each part; this is the earliest that it can hold.
 _NO_TIME: Final = (1980, 1, 1, 0, 0, 0)
 _MADE: Final = datetime(1980, 1, 1, tzinfo=UTC).replace(tzinfo=None)
@@ -126,7 +128,10 @@ def _write(cell: Cell, value: object) -> None:
     elif isinstance(value, Formula | int | date):
         cell.value = value
     elif value not in ("", None):
-        cell.value = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+        text = ILLEGAL_CHARACTERS_RE.sub("\N{REPLACEMENT CHARACTER}", str(value))
+        if len(text) > _CELL_CHARACTERS_MAX:
+            text = text[: _CELL_CHARACTERS_MAX - 1] + "…"
+        cell.value = text
         cell.data_type = "s"  # else the library takes a text that begins with = for a formula
 
 
