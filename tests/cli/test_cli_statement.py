@@ -219,6 +219,7 @@ def test_the_pdf_and_the_page_say_the_days_of_a_section_and_of_each_payment() ->
     )
     sample = msgspec.structs.replace(statement_saying("Statement"), calendar=(due,), sections=(section,))
     [sheet] = pypdf.PdfReader(io.BytesIO(statement_pdf(sample))).pages
+    assert "May 2026 · amounts in USD" in sheet.extract_text()
     for text in (sheet.extract_text(), re.sub(r"<[^>]+>", " ", statement_html(sample))):
         said = " ".join(text.split())
         assert "14 August 2026 OpenAI to Microsoft, through 30 June 2026 1.86 0.19 1.67" in said

@@ -137,6 +137,9 @@ def test_a_share_is_due_or_not_due(tmp_path: Path, suffix: str, capsys: pytest.C
     assert [row["outcome"] for row in answers] == ["permitted", "forbidden", "invalid", "unstated", "permitted"]
     due = ["true", "false", "", "", ""] if suffix == ".csv" else [True, False, None, None, None]
     assert [row.get("due") for row in answers] == due
+    # Only a question that cannot be asked has a problem; in CSV an empty cell is none.
+    nothing = "" if suffix == ".csv" else None
+    assert [row.get("problem") == nothing for row in answers] == [True, True, False, True, True]
 
 
 ON_AWS = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "aws"}
