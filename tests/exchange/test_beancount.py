@@ -83,7 +83,7 @@ def test_an_entry_says_what_it_is_of_and_each_posting_by_which_clauses() -> None
         (date(2026, 5, 31), "accrual|1", r"a \"b\" \n"),
     ]
     cited = r'A5 A5.share (A5.md:7; S2 "capped") · A5 A5.cap (A5.md:9; S3 \ 4)'
-    assert [posting.meta.get("clause") for entry in entries for posting in entry.postings] == [cited, None] * 2
+    assert [(posting.meta or {}).get("clause") for entry in entries for posting in entry.postings] == [cited, None] * 2
 
 
 def test_an_empty_journal_is_a_file_too() -> None:
