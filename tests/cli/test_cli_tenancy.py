@@ -207,7 +207,6 @@ BARS = [
 
 @pytest.mark.parametrize(("amount", "spent", "leased", "shown"), BARS)
 def test_the_bar_of_a_budget(amount: str, spent: str, leased: str, shown: str) -> None:
-    figures = {"amount": Decimal(amount), "spent": Decimal(spent), "leased": Decimal(leased)}
     budget = ListedBudget(
         id="bud_0",
         whose="organisation acme",
@@ -216,8 +215,10 @@ def test_the_bar_of_a_budget(amount: str, spent: str, leased: str, shown: str) -
         begin="",
         end="",
         currency="USD",
-        left=figures["amount"] - figures["spent"] - figures["leased"],
-        **figures,
+        amount=Decimal(amount),
+        spent=Decimal(spent),
+        leased=Decimal(leased),
+        left=Decimal(amount) - Decimal(spent) - Decimal(leased),
     )
     assert bar(budget) == shown
 
