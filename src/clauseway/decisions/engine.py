@@ -168,14 +168,16 @@ def _needed_acts(case: Case, act: Act, owner: str | None) -> tuple[Act, ...]:
     if act.action == SERVE and act.seller == act.party:
         return msgspec.structs.replace(act, action=SELL), act
     if act.action == LICENSE and owner is not None and act.party != owner:
-        # A term that forbids the owner to license the party, or the party's licensee, also forbids
-        # the sublicence.
-        return act, _licensing_act(act, owner, act.party), _licensing_act(act, owner, act.to)
+        # A term that forbids the owner to license the party also forbids the sublicence. One that
+        # forbids to license the licensee (`only: {licensees: …}`) bears on the act itself, whoever
+        # licenses.
+        return act, _licensing_act(act, owner)
     return (act,)
 
 
-def _licensing_act(act: Act, owner: str, to: str) -> Act:
-    return msgspec.structs.replace(act, action=LICENSE, party=owner, to=to)
+def _licensing_act(act: Act, owner: str) -> Act:
+    """Return the owner's act of licensing the party."""
+    return msgspec.structs.replace(act, action=LICENSE, party=owner, to=act.party)
 
 
 def host_of(case: Case, act: Act, owner: str | None) -> str:
@@ -285,7 +287,7 @@ def _decide_use(case: Case, act: Act, owner: str) -> Finding:
     if licensed.lost and not cite_grants(case, act):
         return _forbidden_by_loss(case, licensed.lost, act)
     # Without a licence, the answer depends on whether the owner may license the party.
-    licensing = (_licensing_act(act, owner, act.party),)
+    licensing = (_licensing_act(act, owner),)
     if forbidding := cite_forbidding_terms(case, licensing, owner):
         return Finding(Outcome.FORBIDDEN, (*forbidding, case.cite_rule("grant")))
     conditions_of_both = find_conditions(case, [act, *licensing], act.party, grantor=owner)
