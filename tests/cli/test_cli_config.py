@@ -55,6 +55,17 @@ def test_a_file_that_is_checked_without_a_home_says_what_it_was_held_against(fil
     assert answer(*checking, home=tmp_path / "home")["home"] == str(tmp_path / "home")
 
 
+def test_several_projects_at_one_account_are_a_warning(file: Path, tmp_path: Path) -> None:
+    """Nobody makes skills and voices through the gateway, so it does not know whose they are."""
+    checking = ("config", "check", str(file), "--without-secrets")
+    for number, project in enumerate(("search", "search", "chat"), 1):
+        made = run("key", "create", "--organisation", "acme", "--project", project, "--seller", "openai", home=tmp_path)
+        assert made.returncode == 0, made.stderr
+        warnings = answer(*checking, home=tmp_path)["warnings"]
+        assert len(warnings) == (number == 3)
+    assert warnings[0].startswith("2 projects may name what lies on the account of direct: skills, voices")
+
+
 @pytest.mark.parametrize("tls", ['upstream_ca = "none.pem"', 'certificate = "none.pem"\nkey = "none.pem"'])
 def test_a_file_that_holds_no_certificate_does_not_pass(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str

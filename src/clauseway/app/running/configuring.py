@@ -14,12 +14,15 @@ from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.catalog import Catalog
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.transport.tls import toward_clients, toward_clouds
+from clauseway.wording.names import listed
 
 _MASKED = "(masked)"
 _SECRET = ("secret", "access_key")
 # Shown whole; of the lists only what the file says.
 _SECTIONS = ("gateway", "tls", "log", "telemetry", "journal")
 _ABOVE = ("unstated", "agreement")
+# The surfaces whose accounts hold skills, voices or templates that a body names by an identifier.
+_KEEPING = frozenset({"openai", "azure-v1", "azure-dated", "anthropic", "azure-messages"})
 # Said of what the file does not say.
 DEFAULT = "default"
 
@@ -62,7 +65,7 @@ def check_configuration(options: ServeOptions) -> CheckedConfiguration:
         products=tuple(dict.fromkeys(plan.models.values())),
         keys=len(plan.keys),
         home=str(options.home.root) if options.home.is_begun else "",
-        warnings=tuple(retired_here(plan, time_ns())),
+        warnings=(*retired_here(plan, time_ns()), *shared_accounts(plan)),
     )
 
 
@@ -81,6 +84,20 @@ def retired_here(plan: Plan, now_ns: int) -> Iterator[str]:
         messages = [gone.get((target.snapshot or name, target.surface), "") for name in asked]
         for message in dict.fromkeys(filter(None, messages)):
             yield f"{target.label.deployment} is asked last: {message}"
+
+
+def shared_accounts(plan: Plan) -> Iterator[str]:
+    """Yield a warning where keys of several projects reach accounts on which the operator may keep
+    what a request names: nothing of it is made through the gateway, whose index could tell its
+    project."""
+    projects = {(key.organisation, key.project) for key in plan.keys}
+    keeping = [target.label.deployment for target in plan.targets if target.surface in _KEEPING]
+    if len(projects) > 1 and keeping:
+        yield (
+            f"{len(projects):,} projects may name what lies on the account of "
+            f"{listed(list(dict.fromkeys(keeping)))}: skills, voices and templates (prompt). Keep there only "
+            "what all of them may use."
+        )
 
 
 def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
