@@ -92,7 +92,7 @@ DEARER = sold("04-02", "120.00")
 CREDIT = at("04-02", 1, "C1", "-40.00")
 
 
-OF_INPUTS = ("agreement", "price_book", "facts", "readings", "usage")
+OF_INPUTS = ("agreement", "price_book", "facts", "readings", "usage", "attempts")
 
 
 def april(*shares: RevenueShare, sales: tuple[RevenueLine, ...] = (SALES[0],), **known: object) -> Settlement:
@@ -272,6 +272,16 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
         "-20.00",
         ["reading cap; reading floor: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30"],
     ),
+    # An amendment that reaches back, and usage that came late for the same month.
+    (
+        april(usage="b", attempts=1),
+        april(FROM_10, agreement="c", usage="d", attempts=2),
+        "-20.00",
+        [
+            "amended agreement: in force on 2026-04-10 to 2026-04-30, not on 2026-04-01 to 2026-04-30",
+            "late usage in the month: 1 attempt more",
+        ],
+    ),
     (
         april(share("B1.share")),
         april(share("B1.share"), A1),
@@ -342,7 +352,7 @@ REASONS: list[tuple[Settlement, Settlement, str]] = [
         april(sales=(DEARER,), price_book="c"),
         "price book by bob (list); exchange rates by eve (ECB): +20 of base",
     ),
-    (april(), april(share(rate="25 %"), agreement="c"), "amended agreement by ann (signed)"),
+    (april(), april(share(rate="25 %"), agreement="c"), "agreement by ann (signed)"),
     (april(), april(share(rate="25 %"), readings={"cap": "b"}), "reading cap by ann (counsel)"),
     (
         april(BY_FIGURE, figures=RATE, assume=["rate"]),

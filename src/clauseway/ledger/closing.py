@@ -28,7 +28,7 @@ from clauseway.ledger.settlement import (
     ShareResult,
     StatementChange,
 )
-from clauseway.values import FOREVER, Citation, Interval, exact_sum
+from clauseway.values import FOREVER, Citation, Interval, counted, exact_sum
 
 _ZERO = Decimal(0)
 
@@ -395,7 +395,9 @@ class _Reasons(msgspec.Struct, frozen=True):
         """Return why the agreements differ; empty if they are the same."""
         if self.since.agreement == self.now.agreement:
             return ""
-        return _with_reason("amended agreement", self.because.get("agreement", ""))
+        reason = self.because.get("agreement", "")
+        # A reason reads on: changed by whom, when and why.
+        return _with_reason("agreement", reason) if reason else "amended agreement"
 
     def prices(self) -> str:
         """Return why price books or exchange rates differ; empty if they are the same."""
@@ -441,6 +443,7 @@ def _causes(
     moved = was[0] != is_[0] or not is_[0]
     if moved:
         causes.append(f"{_amended(closed, now, why)}: {_in_words(was[0], is_[0])}")
+        causes += _other_usage(closed, now)
     # The days are the same: a figure, a reading or the text gave the share another rate or cap.
     elif was != is_:
         causes += (
@@ -486,6 +489,21 @@ def _recounted(closed: Settlement, now: Settlement, why: _Reasons, counting: Seq
     # What was free of charge counts no request; a price may have changed that.
     reasons = filter(None, (why.agreement(), *why.readings(), why.prices(), *counting))
     return "; ".join(reasons) or "the base takes in other products"
+
+
+def _other_usage(closed: Settlement, now: Settlement) -> list[str]:
+    """Return how the usage of a period differs; nothing if it is the same.
+
+    Of a share with other days the part of late usage in a line cannot be told apart.
+    """
+    before, after = closed.inputs, now.inputs
+    if not before.usage or before.usage == after.usage:
+        return []
+    more = after.attempts - before.attempts
+    if not more:
+        return ["other usage in the month"]
+    attempts = counted(abs(more), "attempt")
+    return [f"late usage in the month: {attempts} {'more' if more > 0 else 'less'}"]
 
 
 def _lost(closed: Settlement, now: Settlement) -> str:
