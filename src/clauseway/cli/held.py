@@ -10,7 +10,6 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.home_control import kept_control
 from clauseway.app.opening.library import known_point
 from clauseway.app.opening.several import Opened
-from clauseway.cli import options
 from clauseway.pricing import PriceTable
 
 
@@ -22,16 +21,6 @@ def held_prices(home: Path | None, known_at: str | None = None) -> PriceTable:
 def held_agreements(home: Path | None) -> Opened:
     """Return the agreements that a home holds, with the facts recorded in it."""
     return basis_of(home_at(home)).opened()
-
-
-def named_or_held(
-    folders: list[Path] | None, home: Path | None, facts: Path | None = None
-) -> Opened:
-    """Return the agreements that the flags or the configuration name, else those that the home
-    settles under, else the built-in one, with the facts of the home and of the file."""
-    if options.agreements_for(folders, None, home):
-        return options.opened(folders, facts, None, home)
-    return options.supposing(held_agreements(home), facts, None)
 
 
 def by_one_connection(command: Callable[..., int]) -> Callable[..., int]:

@@ -14,9 +14,9 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
-from clauseway.cli.held import named_or_held
 from clauseway.cli.output import progress_on_stderr
 from clauseway.cli.usage.accepted_loss import print_accepted
+from clauseway.cli.usage.usage_agreements import named_or_held
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.lake.compaction import FILES_LEAST, FILES_LEAST_OVER
 from clauseway.values import counted

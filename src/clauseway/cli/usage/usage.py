@@ -25,7 +25,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
 from clauseway.cli.customers.tenancy import plain_table
-from clauseway.cli.held import named_or_held
+from clauseway.cli.usage.usage_agreements import named_or_held
 from clauseway.storage.lake.quarantine import QuarantinedRow
 from clauseway.values import InvalidInput, Problem, counted, parse_day
 
