@@ -652,7 +652,7 @@ def test_histograms_sum_what_the_spans_tell(exported: Collector) -> None:
         """The sum over the points with these attributes: microseconds, of durations."""
         points = metrics[f"gen_ai.{name}"]
         return sum(
-            point.sum
+            float(point.sum)
             for point in points
             if {key: attributes(point.attributes).get(f"gen_ai.{key.replace('_', '.')}") for key in wanted} == wanted
         )
