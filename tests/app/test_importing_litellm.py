@@ -355,6 +355,12 @@ REFUSED = [
     ("router_settings: {timeout: 3}\n", "no model_list"),
     ("include: [missing.yaml]\n", "the file cannot be read"),
     ("a: " + "[" * 2_000 + "]" * 2_000, "not valid YAML"),
+    # Each alias nests what stands before it: a thousand levels in as many lines.
+    pytest.param(
+        "x0: &x0 1\n" + "".join(f"x{n}: &x{n} [*x{n - 1}]\n" for n in range(1, 1_000)),
+        "not valid YAML",
+        id="nested by aliases",
+    ),
     ("a: &a [1]\nb: &b [*a, *a]\nc: &c [*b, *b]\nmodel_list: []\n", "no model_list"),
 ]
 

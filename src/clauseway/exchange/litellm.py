@@ -22,6 +22,7 @@ from clauseway.values import Problem, cause_of, refuse_any
 # A bound on included files.
 _FILES_MAX = 100
 _DEPTH_MAX = 32
+_TOO_DEEP = f"it nests more than {_DEPTH_MAX} levels deep"
 _FIX = "Give a config.yaml that `litellm --config` takes."
 # Sections that are reported key by key; any other top-level key is one setting.
 _SECTIONS = ("litellm_settings", "router_settings", "general_settings", "environment_variables")
@@ -105,7 +106,7 @@ class _Reading:
         except (YAMLError, RecursionError, ValueError) as error:
             self.problem(file, 0, "not valid YAML", str(error), _FIX)
         else:
-            if isinstance(content, CommentedMap) and _depth(content) <= _DEPTH_MAX:
+            if isinstance(content, CommentedMap):
                 return content
             problem = "not a table of settings" if content is not None else "it is empty"
             self.problem(file, 1, problem, "a configuration has keys such as model_list", _FIX)
@@ -199,7 +200,7 @@ class _BoundedComposer(Composer):
         opens = self.parser.check_event(CollectionStartEvent)
         self._depth += opens
         if self._depth > _DEPTH_MAX:
-            raise ValueError(f"it nests more than {_DEPTH_MAX} levels deep")
+            raise ValueError(_TOO_DEEP)
         node = super().compose_node(parent, index)
         self._depth -= opens
         return node
@@ -214,12 +215,16 @@ def _parsed(text: str) -> Any:
     reader = YAML(typ="rt")
     reader.Composer = _BoundedComposer
     try:
-        return reader.load(text)
+        content = reader.load(text)
     except TypeError as error:
         raise ValueError("a key is itself a table or a list") from error
     except IndexError as error:
         # The library takes `-__` for a number.
         raise ValueError("a number has no digits: put it in quotes if it is a name") from error
+    # The composer counts no level that an alias adds.
+    if _depth(content) > _DEPTH_MAX:
+        raise ValueError(_TOO_DEEP)
+    return content
 
 
 def _line(content: CommentedMap, key: Any) -> int:
@@ -232,16 +237,15 @@ def _line(content: CommentedMap, key: Any) -> int:
 
 def _depth(content: object) -> int:
     """Return the depth of nested tables and lists, up to one more than is allowed."""
-    depth, layer, seen = 0, [content], set[int]()
+    depth, layer = 0, [content]
     while layer := [value for value in layer if isinstance(value, dict | list)]:
         depth += 1
         if depth > _DEPTH_MAX:
             break
+        # Visit each value once in each layer: a few lines of YAML aliases can repeat a value endlessly.
+        distinct = {id(value): value for value in layer}
         inner: list[object] = []
-        for value in layer:
-            # Visit each value once: a few lines of YAML aliases can repeat a value endlessly.
-            if id(value) not in seen:
-                seen.add(id(value))
-                inner += value.values() if isinstance(value, dict) else value
+        for value in distinct.values():
+            inner += value.values() if isinstance(value, dict) else value
         layer = inner
     return depth
