@@ -1,5 +1,6 @@
 """The log of the books on the command line, and every command that stands on books that somebody edited."""
 
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -103,6 +104,7 @@ def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:
     assert (credit["why"], credit["subject"], credit["who"]) == ("outage", "c-1", acting())
     text = run("audit", "log", "--last", "3", "--home", str(book.root)).stdout
     assert len(text.splitlines()) == 4
+    assert len(re.findall(r"T\d\d:\d\d:\d\dZ ", text)) == 3, "an instant says that it is of UTC"
 
 
 def test_an_end_that_was_told_before_finds_a_log_that_was_written_anew(own: Home) -> None:

@@ -7,6 +7,7 @@ book charges 2.75 USD, the operator's own book 2.00: a share of 20 % is 0.55 or 
 import gzip
 import hashlib
 import json
+import re
 import shutil
 import sqlite3
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -141,7 +142,9 @@ def test_a_first_use_is_recorded_and_said_once(home: Path, book: str) -> None:
     again = run(*MAY, *ACCEPTED, "--prices", book, "--home", str(home))
     assert again.stderr == ""
     assert told(home, "basis", "history") == held
-    assert "USD 38,000,000,000" in run("basis", "--home", str(home)).stdout
+    shown = run("basis", "--home", str(home)).stdout
+    assert "USD 38,000,000,000" in shown
+    assert re.search(r"T\d\d:\d\d:\d\dZ ", shown), "an instant says that it is of UTC"
 
 
 def test_the_first_settlement_stands_on_the_agreement_that_the_gateway_serves_by(home: Path, tmp_path: Path) -> None:

@@ -304,6 +304,7 @@ def test_people_read_what_waits_as_a_table(by: As, book: Path, tmp_path: Path) -
     by(ANNA, CREDIT, refused=True)
     shown = run("person", "waiting", "--home", str(tmp_path / "home"), columns=200).stdout
     assert "credit n-1" in shown
+    assert re.search(r" \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", shown), "an instant says that it is of UTC"
     assert "amount=0.50" in shown
     assert run("person", "list", "--home", str(tmp_path / "home")).stdout.splitlines() == [
         "Nobody is named: every account may write everything.",

@@ -23,6 +23,11 @@ from clauseway.cli.table_widths import fit_columns
 _PADDING = re.compile(r" +$", re.MULTILINE)
 
 
+def in_seconds(instant: str) -> str:
+    """Return an instant of UTC to the second; empty if there is none."""
+    return f"{instant[:19]}Z" if instant else ""
+
+
 class _Unpadded(io.TextIOBase):
     """Standard output without the spaces that fill a table's last column."""
 

@@ -10,7 +10,7 @@ from clauseway.app.books.audit_log import list_log, restart_log, verify_books
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, print_indented
+from clauseway.cli.console import console, in_seconds, print_indented
 from clauseway.values import KnownAt, counted
 
 NOT_SO = 2
@@ -59,7 +59,8 @@ def log(
             if row.kind == "entry":
                 subject, why = _entry_text(subject, narration=why), ""
             done = f"{row.kind} {row.act}: {subject}"
-            table.add_row(str(row.sequence), str(KnownAt(row.recorded_ns))[:19], row.who, done, why)
+            when = in_seconds(str(KnownAt(row.recorded_ns)))
+            table.add_row(str(row.sequence), when, row.who, done, why)
         console().print(table if rows else "Nothing was recorded.")
 
     answer(as_json, rows, show)

@@ -32,7 +32,7 @@ from clauseway.app.opening.prices import slips_in
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
-from clauseway.cli.console import console
+from clauseway.cli.console import console, in_seconds
 from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.price import print_slips
 from clauseway.ledger.assumptions import in_thousands
@@ -337,7 +337,7 @@ def _print(shown: Sequence[Shown]) -> None:
             acceptance.kind,
             acceptance.name,
             in_thousands(acceptance.label) if acceptance.kind == ASSUMPTION else acceptance.label,
-            acceptance.at[:19],
+            in_seconds(acceptance.at),
             acceptance.who,
             acceptance.why,
         )

@@ -22,7 +22,7 @@ from clauseway.app.books.people import (
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, in_seconds
 from clauseway.cli.customers.tenancy import plain_table
 from clauseway.values import KnownAt
 
@@ -251,6 +251,6 @@ def _print_waiting(listed: Sequence[Waiting]) -> None:
     table = plain_table("number", "asked for by", "on", "what", "says")
     for each in listed:
         says = "  ".join(f"{name}={text}" for name, text in each.says.items())
-        day = str(KnownAt(each.asked_ns))[:19]
+        day = in_seconds(str(KnownAt(each.asked_ns)))
         table.add_row(str(each.number), each.asked_by, day, f"{each.kind} {each.subject}", says)
     console().print(table if listed else "Nothing waits.")
