@@ -1,5 +1,6 @@
 """Only a server has these: its own exclusion of ranges, its order of text, its address, machines that are not heard."""
 
+import select
 from contextlib import ExitStack, closing
 from datetime import date
 from pathlib import Path
@@ -215,7 +216,9 @@ def test_a_writer_that_was_silent_for_too_long_wrote_nothing_for_certain() -> No
 
         def be_silent(connection: Connection) -> None:
             connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 1")
-            assert engines.has_word_within(60, connection.connection.driver_connection)
+            closed = select.poll()
+            closed.register(connection.connection.driver_connection.fileno(), select.POLLRDHUP)  # type: ignore[union-attr]
+            assert closed.poll(60_000)
 
         def write() -> None:
             with control.writing() as writing:
