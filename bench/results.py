@@ -86,8 +86,9 @@ def ratio(name: str, goal: float | None, measured: Result, peer: str) -> list[Re
 
 
 def commit() -> str:
-    """The commit that was measured, marked where the tree was changed since, but for records and pages."""
-    sources = (":/", ":(top,exclude)*.json", ":(top,exclude)*.md")
+    """The commit that was measured, marked where the tree was changed since, but for records and the pages written
+    from them."""
+    sources = (":/", ":(top,exclude)bench/*.json", ":(top,exclude)docs")
     named = _git("rev-parse", "--short=12", "HEAD") or "unknown"
     changed = _git("diff", "--name-only", "HEAD", "--", *sources)
     return f"{named}-dirty" if changed else named
