@@ -1,11 +1,13 @@
 """Why nobody serves a sale, in one message: where only a deployment is missing first, then each clause once."""
 
+from collections.abc import Mapping
 from datetime import date
+from pathlib import Path
 
 import pytest
 from bench.price_tables import open_prices
 
-from clauseway.app.opening.configuration import read_configuration
+from clauseway.app.opening.configuration import Configuration, read_configuration
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import each_of
 from clauseway.app.running.planning import compile_plan
@@ -14,7 +16,7 @@ from clauseway.app.screens.engineer_page import grouped_refusals
 from clauseway.app.screens.gateway_glances import RefusalGlance
 from clauseway.gateway.plan import Key, Plan, Route
 from clauseway.gateway.routing.key_digests import digest
-from clauseway.values import KnownAt, start_of_day_ns
+from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 from clauseway.wording.names import Wording
 from deployments import deployment
 from selection_rig import HASH_KEY, SECRET, Bench
@@ -43,6 +45,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
     opened = open_agreement()
     path = tmp_path_factory.mktemp("plan") / "clauseway.toml"
     path.write_text(deployment("azure", cloud="azure") + deployment("aws", cloud="aws"))
+    configuration = read_configuration(path, opened.catalog)
+    return with_keys(configuration, path, {"openai": SECRET, "amazon": "sk-amazon"})
+
+
+def with_keys(configuration: Configuration, path: Path, secrets: Mapping[str, str]) -> Plan:
+    """The plan with a key for each seller."""
     keys = [
         Key(
             digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(),
@@ -52,11 +60,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
             seller=seller,
             segment="any",
         )
-        for seller, secret in (("openai", SECRET), ("amazon", "sk-amazon"))
+        for seller, secret in secrets.items()
     ]
-    configuration = read_configuration(path, opened.catalog)
     prices = open_prices(KNOWN_AT)
-    return compile_plan(opened, configuration, keys, HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
+    return compile_plan(open_agreement(), configuration, keys, HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
 
 
 def route(made: Plan, seller: str, day: str) -> Route:
@@ -69,6 +76,19 @@ def test_each_clause_is_said_once(made: Plan, day: str, seller: str, said: str) 
     told = route(made, seller, day).everywhere
     assert told == said
     assert len(told) < 500
+
+
+def test_keys_of_sellers_that_no_agreement_names_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "clauseway.toml"
+    path.write_text(deployment("azure", cloud="azure"))
+    configuration = read_configuration(path, open_agreement().catalog)
+    with pytest.raises(InvalidInput) as refused:
+        with_keys(configuration, path, {"openai": SECRET, "anthropic": "sk-anthropic", "mistral": "sk-mistral"})
+    assert [problem.what for problem in refused.value.problems] == [
+        "the key anthropic of acme buys from 'anthropic'",
+        "the key mistral of acme buys from 'mistral'",
+    ]
+    assert "clauseway key revoke anthropic" in refused.value.problems[0].remedy
 
 
 def test_where_a_deployment_is_missing_the_terms_that_permit_the_sale_are_named(made: Plan) -> None:

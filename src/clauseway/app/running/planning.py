@@ -65,7 +65,7 @@ from clauseway.gateway.plan import (
 from clauseway.gateway.plan.file import encode_plan
 from clauseway.metering import Deployment, Ruling, Unit
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
-from clauseway.values import USD, InvalidInput, KnownAt, refuse_any, start_of_day_ns
+from clauseway.values import USD, InvalidInput, KnownAt, Problem, refuse_any, start_of_day_ns
 from clauseway.wording.decided import (
     CloudRegion,
     refusal_sentence,
@@ -93,6 +93,7 @@ def compile_plan(
     book does not price. `spent` is what was spent toward each commitment, in picodollars, as far as
     it is known. Without `secrets`, those that stand elsewhere may be missing here.
     """
+    _check_sellers(keys, opened)
     if secrets:
         for deployment in configuration.deployment:
             resolve_auth(deployment, where)  # a secret that cannot be had is told here and now
@@ -116,6 +117,23 @@ def compile_plan(
         epochs=tuple(compiler.epochs(sellers, products)),
         rulings=tuple(compiler.rulings),
         keys=tuple(keys),
+    )
+
+
+def _check_sellers(keys: Sequence[Key], opened: Opened) -> None:
+    """Raise InvalidInput for each key that buys from a party which no agreement names any more."""
+    parties = opened.catalog.parties
+    refuse_any(
+        [
+            Problem(
+                what=f"the key {key.key_id} of {key.organisation} buys from {key.seller!r}",
+                why="no agreement that is served by names this party",
+                where="clauseway key list",
+                remedy=f"Revoke it: clauseway key revoke {key.key_id}. Or name the agreement again.",
+            )
+            for key in keys
+            if key.seller not in parties
+        ]
     )
 
 
