@@ -82,6 +82,7 @@ HAS_HEAD = "`clauseway audit verify` has --head."
 # a wrong command line · what is wrong · what to do
 WRONG_LINES = [
     (("settle",), "Missing option '--period'", "See clauseway settle --help."),
+    (("settle", "2026-05"), "Missing option '--period'", "Did you mean `clauseway settle --period 2026-05`?"),
     (("decide", "--zzz"), "No such option: --zzz", "See clauseway decide --help."),
     (("decide", "--reading"), "Option '--reading' requires an argument", "See clauseway decide --help."),
     (("price",), "Missing argument 'MODEL|check'", "See clauseway price --help."),

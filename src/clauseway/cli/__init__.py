@@ -206,7 +206,7 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
     """Print why the command line is wrong, and where a command is that was named without its group,
     or in another."""
     suggested = [f"Did you mean `clauseway {path}`?" for path in paths_like(given)]
-    suggested += _instead_of_flag(error, given)
+    suggested += [*_instead_of_flag(error, given), *_with_missing_flag(error, given)]
     if not as_json:
         error.show()
         for line in suggested:
@@ -233,6 +233,18 @@ def _instead_of_flag(error: Any, given: Sequence[str]) -> list[str]:
         value = _value_of(flag, given) or (argument.metavar or argument.name.upper())
         return [f"It takes no flag: `{context.command_path} {value}`."]
     return [f"`clauseway {beside}` has {flag}." for beside in beside_with(context, flag)]
+
+
+def _with_missing_flag(error: Any, given: Sequence[str]) -> list[str]:
+    """Return the command with the flag that it lacks, where its value was written without one."""
+    context, lacking = error.ctx, getattr(error, "param", None)
+    if lacking is None or not hasattr(error, "param_type") or lacking.param_type_name != "option":
+        return []
+    command = context.command_path.split()[-1]
+    words = given[given.index(command) + 1 :] if command in given else ()
+    if not words or words[0].startswith("-"):
+        return []
+    return [f"Did you mean `{context.command_path} {lacking.opts[0]} {words[0]}`?"]
 
 
 def _value_of(flag: str, given: Sequence[str]) -> str:

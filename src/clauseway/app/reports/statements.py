@@ -80,7 +80,8 @@ def statement_context(statement: Statement, named: Named = as_it_is) -> Statemen
 
 
 def _parts(statement: Statement, direction: Direction) -> str:
-    """Return the parts of a direction's amount, where it is more than the month's own share."""
+    """Return the parts of a direction's amount, where it is more than the month's own share, and
+    what would be due besides if every open dispute were rejected."""
     due = [
         due
         for due in statement.dues
@@ -103,6 +104,8 @@ def _parts(statement: Statement, direction: Direction) -> str:
             f"of it {cents(exact_sum(change.amount for change in direction.changes))} by this "
             f"restatement"
         )
+    if direction.disputed:
+        parts.append(f"{cents(direction.disputed)} in dispute besides")
     return ", ".join(filter(None, parts))
 
 
@@ -303,7 +306,7 @@ def _terms_of_payment(share: ShareResult) -> list[str]:
 def _changed_sections(
     statement: Statement, direction: Direction, named: Named
 ) -> list[StatementSection]:
-    """Return the late amounts of a closed period, and the disputed ones, each with its reason."""
+    """Return the late amounts of a closed period, each with its reason."""
     as_of = statement.as_of
     corrections = [
         _change(change, change_id(as_of, change, is_restated=False), named)
@@ -348,7 +351,6 @@ def _changed(
     lines: Sequence[LineShown],
     named: Named,
 ) -> StatementSection:
-    in_dispute = f" In dispute besides: {cents(direction.disputed)}." if direction.disputed else ""
     return StatementSection(
         heading=heading,
         payer=named(direction.payer),
@@ -357,8 +359,7 @@ def _changed(
         end=statement.as_of.end,
         lines=tuple(lines),
         subtotal=cents(exact_sum(change.amount for change in changed)),
-        note=f"Why: {dated('; '.join(dict.fromkeys(cause for change in changed for cause in change.causes)))}."
-        f"{in_dispute}",
+        note=f"Why: {dated('; '.join(dict.fromkeys(cause for change in changed for cause in change.causes)))}.",
     )
 
 
