@@ -66,6 +66,12 @@ def test_several_projects_at_one_account_are_a_warning(file: Path, tmp_path: Pat
     assert warnings[0].startswith("2 projects may name what lies on the account of direct: skills, voices")
 
 
+def test_bodies_for_which_the_machine_has_no_memory_are_a_warning(file: Path, tmp_path: Path) -> None:
+    file.write_text(DEPLOYMENT.replace("[gateway]\n", f"[gateway]\nbytes_in_flight = {1 << 40}\n"))
+    (warning,) = answer("config", "check", str(file), "--without-secrets", home=tmp_path)["warnings"]
+    assert warning.startswith("bodies under way may take 1,048,576 MB in each process, and this machine has ")
+
+
 @pytest.mark.parametrize("tls", ['upstream_ca = "none.pem"', 'certificate = "none.pem"\nkey = "none.pem"'])
 def test_a_file_that_holds_no_certificate_does_not_pass(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tls: str

@@ -1,6 +1,8 @@
 """The configuration examined: its problems, and the settings in force, with where each value comes
 from."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from time import time_ns
@@ -23,6 +25,11 @@ _SECTIONS = ("gateway", "tls", "log", "telemetry", "journal")
 _ABOVE = ("unstated", "agreement")
 # The surfaces whose accounts hold skills, voices or templates that a body names by an identifier.
 _KEEPING = frozenset({"openai", "azure-v1", "azure-dated", "anthropic", "azure-messages"})
+# The limit of a container's memory, by version 2 of cgroups and by version 1.
+_CONTAINER_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 # Said of what the file does not say.
 DEFAULT = "default"
 
@@ -65,7 +72,7 @@ def check_configuration(options: ServeOptions) -> CheckedConfiguration:
         products=tuple(dict.fromkeys(plan.models.values())),
         keys=len(plan.keys),
         home=str(options.home.root) if options.home.is_begun else "",
-        warnings=(*retired_here(plan, time_ns()), *shared_accounts(plan)),
+        warnings=(*retired_here(plan, time_ns()), *shared_accounts(plan), *_too_much_memory(plan)),
     )
 
 
@@ -98,6 +105,27 @@ def shared_accounts(plan: Plan) -> Iterator[str]:
             f"{listed(list(dict.fromkeys(keeping)))}: skills, voices and templates (prompt). Keep there only "
             "what all of them may use."
         )
+
+
+def _too_much_memory(plan: Plan) -> Iterator[str]:
+    """Yield a warning where bodies under way may take more than the memory of this machine, or of
+    the container in it."""
+    allowed, memory = plan.settings.limits.bytes_in_flight, _memory_bytes()
+    if allowed > memory:
+        yield (
+            f"bodies under way may take {allowed >> 20:,} MB in each process, and this machine has "
+            f"{memory >> 20:,} MB: before a client is refused, the kernel ends the process. Lower "
+            "[gateway] bytes_in_flight."
+        )
+
+
+def _memory_bytes() -> int:
+    """Return how much memory the machine has, or its container where that has less."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for path in _CONTAINER_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # another version of cgroups, or "max"
+            limits.append(int(path.read_text()))
+    return min(limits)
 
 
 def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
