@@ -203,7 +203,7 @@ def test_a_credit_of_a_closed_month(home: Home) -> None:
     assert settle(home, "2026-05") == may
     with pytest.raises(InvalidInput, match="'note-1' is taken"):
         note(home, "note-1", 5, "1.00")
-    with pytest.raises(InvalidInput, match="more than is left of that sale"):
+    with pytest.raises(InvalidInput, match="nothing is left of that sale"):
         note(home, "note-2", 5, "0.01")
     with pytest.raises(InvalidInput, match="no request"):
         note(home, "note-2", 999)

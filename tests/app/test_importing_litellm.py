@@ -397,7 +397,7 @@ def test_included_files_and_shared_credentials(tmp_path: Path, monkeypatch: pyte
 def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
     model = "model_list: [{model_name: gpt-5.5, litellm_params: {model: openai/gpt-5.5}}]\n"
     write(tmp_path, f"include: [again.yaml, more.yaml]\n{model}", "more.yaml")
-    write(tmp_path, "include: [more.yaml]\n", "again.yaml")
+    write(tmp_path, "include: [./more.yaml, config.yaml]\n", "again.yaml")
     told, _ = imported(tmp_path, "include: [more.yaml, again.yaml]\nenvironment_variables: {A_KEY: x}\n")
     assert [model["asked_as"] for model in told["models"]] == ["gpt-5.5"]
     [setting] = [setting for setting in told["settings"] if setting["key"].endswith("A_KEY")]

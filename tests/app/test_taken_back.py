@@ -60,11 +60,11 @@ MIXED = [
 @pytest.mark.parametrize(("first", "amount", "then", "left"), MIXED)
 def test_a_request_and_its_day_are_one_charge(home: Home, first: Sold, amount: str, then: Sold, left: str) -> None:
     take(home, "first", first, amount)
-    with pytest.raises(InvalidInput, match="more than is left"):
+    with pytest.raises(InvalidInput, match="is left of that sale"):
         take(home, "too-much", then, "0.20")
     if left:
         assert take(home, "then", then) == D(left)
-    with pytest.raises(InvalidInput, match="more than is left"):
+    with pytest.raises(InvalidInput, match="nothing is left of that sale"):
         take(home, "again", then)
 
 

@@ -102,7 +102,7 @@ def test_all_that_is_left_of_a_sale_is_taken_back(
 
 
 def test_nothing_left_is_nothing_to_take_back() -> None:
-    with pytest.raises(InvalidInput, match="more than is left"):
+    with pytest.raises(InvalidInput, match="nothing is left of that sale"):
         taken_back(
             [credit("C1", "10", "r1")],
             "NEW",

@@ -8,6 +8,7 @@ section is returned as a setting.
 """
 
 from collections.abc import Callable, Mapping
+from posixpath import dirname, join, normpath
 from typing import Any
 
 import msgspec
@@ -77,12 +78,14 @@ class _Reading:
     def read(self, name: str) -> None:
         """Read a file and everything that it includes."""
         self._waiting = [name]
+        folder = dirname(name)
         while self._waiting:
             file = self._waiting.pop(0)
-            # Files may include each other; each is read once.
-            if file in self._seen:
+            # Files may include each other, by whatever names; each is read once.
+            place = normpath(file if file == name else join(folder, file))
+            if place in self._seen:
                 continue
-            self._seen.add(file)
+            self._seen.add(place)
             if len(self._seen) > _FILES_MAX:
                 self.problem(file, 0, "too many included files", f"more than {_FILES_MAX}", _FIX)
                 return

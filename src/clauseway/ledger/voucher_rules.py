@@ -144,12 +144,19 @@ def taken_back(
             taken, left = charged - day_left, day_left
     amount = left if wanted is None else wanted
     if amount > left or left <= 0:
-        charged_text, taken_text = f"{charged.normalize():f}", f"{taken.normalize():f}"
-        raise refused(
-            f"{amount.normalize():f} USD is more than is left of that sale",
-            f"{charged_text} USD was charged, and {taken_text} of it was taken back before",
-            "Take back what is left.",
+        why = (
+            f"{charged.normalize():f} USD was charged, and {taken.normalize():f} of it was taken "
+            "back before"
         )
+        if left <= 0:
+            raise refused(
+                "nothing is left of that sale to take back",
+                why,
+                "Where a dispute took it back, that can be rejected: clauseway books dispute "
+                "resolve.",
+            )
+        problem = f"{amount.normalize():f} USD is more than is left of that sale"
+        raise refused(problem, why, "Take back what is left.")
     return msgspec.structs.replace(sale, amount=amount)
 
 
