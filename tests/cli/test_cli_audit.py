@@ -77,8 +77,8 @@ def test_books_that_nobody_edited_are_settled_on(own: Home) -> None:
     assert answer("audit", "verify", home=own.root)["problems"] == []
     # It says what it posted; the credit is in the first settlement.
     settle = ("settle", "--period", "2026-05", *ASSUMED, "--home", str(own.root))
-    assert run(*settle).stderr.startswith("1 entry posted. Settling 2026-05 again posts what has changed since")
-    assert run(*settle).stderr.startswith("No entry posted: the books held these amounts.")
+    assert "\n1 entry posted. Settling 2026-05 again posts what has changed since" in run(*settle).stdout
+    assert "\nNo entry posted: the books held these amounts." in run(*settle).stdout
     assert answer("audit", "verify", home=own.root)["problems"] == []
 
 

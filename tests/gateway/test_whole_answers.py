@@ -2,11 +2,11 @@
 
 import pytest
 
+from clauseway.gateway.wire.operations import OPERATIONS
 from clauseway.gateway.wire.whole_answers import (
     IS_ANSWER,
     REPORTED_ERROR,
     is_announced,
-    is_plain_answer,
     shows_its_end,
     used_nothing,
     without_names_in_failure,
@@ -91,7 +91,8 @@ PLAIN: list[tuple[str, bytes, bool]] = [
 
 @pytest.mark.parametrize(("operation", "body", "is_plain"), PLAIN)
 def test_an_answer_at_first_sight_is_one_by_its_members(operation: str, body: bytes, is_plain: bool) -> None:
-    assert is_plain_answer(operation, body) is is_plain
+    (asked,) = (each for each in OPERATIONS if each.name == operation)
+    assert asked.is_plain_answer(body) is is_plain
     assert IS_ANSWER[operation](body) or not is_plain
 
 

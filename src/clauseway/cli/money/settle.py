@@ -32,6 +32,7 @@ from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.basis import say_recorded
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
+from clauseway.cli.output import print_text
 from clauseway.ledger import Settlement, statement_of
 from clauseway.values import InvalidInput, Problem, counted
 from clauseway.wording.names import listed
@@ -221,6 +222,7 @@ def command(
     settle = partial(settle_month, at, opened, table, period, assume or [], readings)
     # Acceptances that the settlement records come after these.
     accepted = len(history(at))
+    posted: list[int] = []
     # Engines start before anything is posted.
     with ExitStack() as started:
         engine = started.enter_context(start(engine_name))
@@ -229,19 +231,20 @@ def command(
         settlement = settle(
             from_scratch=from_scratch,
             on_wait=partial(_say_locked, at),
-            on_posted=partial(_say_posted, period),
+            on_posted=posted.append,
             engine=engine,
         )
         say_recorded(history(at)[accepted:])
         _say_waiting(rows_waiting(at))
         _say_silent(silent_homes(at))
         _say_ahead(usage_ahead(at))
+        done = _what_posting_did(period, sum(posted))
         if not second_opinion:
-            _print(settlement, as_json)
+            _print(settlement, as_json, done)
             return 0
         print("Spark sums the same usage again; that takes a minute or more.", file=sys.stderr)
         verification = verify_statement(at, statement_of(settlement), judge)
-    return _print_both(settlement, verification, as_json)
+    return _print_both(settlement, verification, as_json, done)
 
 
 def _say_locked(home: Home) -> None:
@@ -249,38 +252,45 @@ def _say_locked(home: Home) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def _say_posted(period: str, entries: int) -> None:
-    """Report on standard error what the books hold now, and what settling again does."""
+def _what_posting_did(period: str, entries: int) -> str:
+    """Return what the books hold now, and what settling again does."""
     posted = (
         f"{counted(entries, 'entry', 'entries')} posted"
         if entries
         else "No entry posted: the books held these amounts"
     )
-    print(
+    return (
         f"{posted}. Settling {period} again posts what has changed since, until it is closed: "
-        f"clauseway books close {period}",
-        file=sys.stderr,
+        f"clauseway books close {period}"
     )
 
 
-def _print_both(settlement: Settlement, verification: StatementVerification, as_json: bool) -> int:
-    """Print a settlement, then how another engine judges it; return the exit code."""
+def _print_both(
+    settlement: Settlement, verification: StatementVerification, as_json: bool, done: str
+) -> int:
+    """Print a settlement and what posting it did, then how another engine judges it; return the exit
+    code."""
     statement = statement_of(settlement)
 
     def show() -> None:
         print_statement(console(), statement_context(statement))
+        print_text(done)
         print_verification(console(), verification, by="Spark")
 
     answer(as_json, {"statement": statement, "second_opinion": verification}, show)
     return 0 if verification.same else DIFFERS
 
 
-def _print(settlement: Settlement, as_json: bool) -> None:
-    answer(
-        as_json,
-        statement_of(settlement),
-        lambda: print_statement(console(), statement_context(statement_of(settlement))),
-    )
+def _print(settlement: Settlement, as_json: bool, done: str = "") -> None:
+    """Print a settlement, and what posting it did; nothing where it was not posted."""
+    statement = statement_of(settlement)
+
+    def show() -> None:
+        print_statement(console(), statement_context(statement))
+        if done:
+            print_text(done)
+
+    answer(as_json, statement, show)
 
 
 def _say_silent(homes: Sequence[OtherHome]) -> None:

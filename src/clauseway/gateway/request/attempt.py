@@ -49,7 +49,6 @@ from clauseway.gateway.wire.sse import BadStream
 from clauseway.gateway.wire.whole_answers import (
     announces_sound,
     is_announced,
-    is_plain_answer,
     shows_its_end,
     tells_error,
     used_nothing,
@@ -494,7 +493,7 @@ class Attempt(Receiver):
         self._report = operation.report_in(body, target.health.omissions)
         units = self._report.units
         # Most answers are told at first sight; any other body is examined, which is slower.
-        is_plain = bool(units) and is_plain_answer(operation.name, body)
+        is_plain = bool(units) and operation.is_plain_answer(body)
         if is_plain or operation.is_answer(body) or is_announced(operation.name, self.head, body):
             if operation.tells_failure and not is_plain:
                 body = without_names_in_failure(body, target.destination.account_names)

@@ -70,7 +70,7 @@ from clauseway.gateway.wire.splice import (
     json_body,
     same_body,
 )
-from clauseway.gateway.wire.whole_answers import IS_ANSWER, IsAnswer
+from clauseway.gateway.wire.whole_answers import ARRAYS, IS_ANSWER, REPORTED_ERROR, IsAnswer
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 
@@ -105,7 +105,8 @@ class Operation(NamedTuple):
     of a model, even a stored one, costs at most its tokens. `depends_on` are operations that a
     deployment needs besides. `shape_error(status, body, request_id)` writes an error as its clients
     read it; None: in OpenAI's shape. `may_name_parts`: its answer may name what a later request can use,
-    whether or not it is stored: a container in which tools ran, or what was said aloud.
+    whether or not it is stored: a container in which tools ran, or what was said aloud. `array` finds
+    what clients read of its answer, where that is an array; None elsewhere.
     """
 
     name: str
@@ -125,6 +126,16 @@ class Operation(NamedTuple):
     depends_on: tuple[str, ...] = ()
     shape_error: ShapeError | None = None
     may_name_parts: bool = False
+    array: re.Pattern[bytes] | None = None
+
+    def is_plain_answer(self, body: bytes) -> bool:
+        """Return whether a body that reports usage is an answer at first sight: it has the array
+        that clients read, and reports no error."""
+        return (
+            self.array is not None
+            and self.array.search(body) is not None
+            and REPORTED_ERROR.search(body) is None
+        )
 
     @property
     def metered(self) -> bool:
@@ -351,6 +362,7 @@ def _operation(
         report_in=report_in,
         stream=stream,
         is_answer=IS_ANSWER[name],
+        array=ARRAYS.get(name),
         state=state,
         input_token_bytes=input_token_bytes,
         output_token_bytes=output_token_bytes,

@@ -226,7 +226,7 @@ IS_ANSWER: Final[Mapping[str, IsAnswer]] = {
 }
 # Operation → its array, written in one of the ways that servers write it. In a text its quotes would
 # be escaped.
-_ARRAYS: Final[Mapping[str, re.Pattern[bytes]]] = {
+ARRAYS: Final[Mapping[str, re.Pattern[bytes]]] = {
     operation: re.compile(rb'"%b"\s*:\s*\[' % array)
     for operation, array in (
         ("chat", b"choices"),
@@ -242,15 +242,6 @@ _ARRAYS: Final[Mapping[str, re.Pattern[bytes]]] = {
         ("messages", b"content"),
     )
 }
-
-
-def is_plain_answer(operation: str, body: bytes) -> bool:
-    """Return whether a body that reports usage is an answer at first sight: it has the array that
-    clients read of the operation's answer, and reports no error."""
-    array = _ARRAYS.get(operation)
-    return (
-        array is not None and array.search(body) is not None and REPORTED_ERROR.search(body) is None
-    )
 
 
 def shows_its_end(operation: str, body: bytes) -> bool:
