@@ -120,6 +120,16 @@ class Bookkeeper:
             self._run(settle, ends_after_s=self._chance.uniform(0.0, 0.1))
         if len(self._settlements) == before and not self._refusals:
             self._run(settle)
+        if is_killed and self._refusals:
+            # The killed one had begun to seal. As the refusal says, its home seals that again.
+            self._refusals.clear()
+            self._stage.world.run(self._stage.world.now_ns + self._sealed_again_ns)
+            self._run(settle)
+
+    @property
+    def _sealed_again_ns(self) -> int:
+        """Return in how long every home that runs has sealed."""
+        return int(2 * max(home.terms.upkeep_every_s for home in self._homes) * SECOND)
 
     def _close(self, home: VirtualHome) -> None:
         try:

@@ -115,10 +115,12 @@ def unknown_problem(names: Sequence[str]) -> Problem:
     """Return the problem of files that may hold usage which the database lacks."""
     return Problem(
         what="the lake holds usage that the database does not know",
-        why=f"{len(names):,} of its files are on no list, as where the database was put back to an "
-        "earlier state or an import was killed; no statement has what is in them",
+        why=f"{len(names):,} of its files are on no list, as where a process was killed while it "
+        "sealed or imported, or the database was put back to an earlier state; no statement has what "
+        "is in them",
         where=names[-1],
-        remedy="`clauseway lake check` names them, and what to do.",
+        remedy="A home that is served and still has the journal seals it again within a minute. What "
+        "is named after that, `clauseway lake check` names too, and what to do.",
     )
 
 
