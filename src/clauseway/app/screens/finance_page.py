@@ -32,7 +32,7 @@ from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account
-from clauseway.values import USD, InvalidInput, counted
+from clauseway.values import USD, BadNumber, InvalidInput, counted, read_whole
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext, StatementContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -151,17 +151,15 @@ def page_of_statement(statement: StatementContext, begin: str) -> StatementConte
 
 
 def _line_number(text: str, count: int) -> int:
-    if not text:
-        return 1
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if 1 <= number <= count:
-        return number
-    raise InvalidInput.of(
-        what=f"{text!r} is not the number of a line",
-        why=f"the statement has {counted(count, 'line')}, numbered from 1",
-        where="from",
-        remedy="Write a whole number, as from=1.",
-    )
+    try:
+        return read_whole(text or "1", least=1, most=max(count, 1))
+    except BadNumber:
+        raise InvalidInput.of(
+            what=f"{text!r} is not the number of a line",
+            why=f"the statement has {counted(count, 'line')}, numbered from 1",
+            where="from",
+            remedy="Write a whole number, as from=1.",
+        ) from None
 
 
 def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]:

@@ -28,7 +28,7 @@ from clauseway.catalog import Catalog
 from clauseway.decisions import Question, Reason
 from clauseway.decisions.parts import BEHIND, BY_NAME, PARTS, Part
 from clauseway.decisions.searches.change import WouldChange
-from clauseway.values import Citation, InvalidInput, KnownAt, Problem
+from clauseway.values import BadNumber, Citation, InvalidInput, KnownAt, Problem, read_whole
 from clauseway.web.contexts import PlainSentence
 from clauseway.web.lawyer import (
     AnswerShown,
@@ -496,12 +496,12 @@ def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
 def _line_of(document: str, text: str, line: str) -> int:
     """Return the number of a line of a document. Raise InvalidInput."""
     last = len(text.splitlines())
-    number = int(line) if line.isascii() and line.isdigit() and len(line) < 10 else 0
-    if 1 <= number <= last:
-        return number
-    raise InvalidInput.of(
-        what=f"{line!r} is not the number of a line",
-        why=f"{document} has 1 to {last}",
-        where="line",
-        remedy="Leave it out to read the whole document.",
-    )
+    try:
+        return read_whole(line, least=1, most=last)
+    except BadNumber:
+        raise InvalidInput.of(
+            what=f"{line!r} is not the number of a line",
+            why=f"{document} has 1 to {last}",
+            where="line",
+            remedy="Leave it out to read the whole document.",
+        ) from None

@@ -11,7 +11,7 @@ from clauseway.app.reports.statements import Named, as_it_is
 from clauseway.ledger import Account
 from clauseway.ledger.settlement import described
 from clauseway.ledger.statement import StatementLine
-from clauseway.values import USD, InvalidInput, KnownAt, counted, parse_day
+from clauseway.values import USD, BadNumber, InvalidInput, KnownAt, counted, parse_day, read_whole
 from clauseway.web.contexts import (
     ClauseShown,
     DayRequestsContext,
@@ -132,12 +132,10 @@ def day_requests_page(
 
 def _number(text: str) -> int:
     """Return the number of a page's first request, at least 1. Raise InvalidInput."""
-    number = (
-        int(text or 1) if not text or (text.isascii() and text.isdigit() and len(text) < 10) else 0
-    )
-    if number:
-        return number
-    raise _not_a_number(text, "the requests of a day are numbered from 1")
+    try:
+        return read_whole(text or "1", least=1)
+    except BadNumber:
+        raise _not_a_number(text, "the requests of a day are numbered from 1") from None
 
 
 def _not_a_number(text: str, why: str) -> InvalidInput:
