@@ -28,7 +28,7 @@ def calls_in(work: Callable[[], object]) -> Counter[str]:
 def grows_with_its_length(
     work: Callable[[int], Callable[[], object]], length: int, cpu_ns: Callable[[], int] = process_time_ns
 ) -> bool:
-    """Whether what `work` makes for a length costs as much again for each further length of it.
+    """Whether the cost of what `work` makes grows with its length, and no faster.
 
     Work that goes through all from each place costs 64 times as much for eight times the length; work that goes
     through it once, eight times. `cpu_ns` says the time of the processor that was spent till now.

@@ -83,6 +83,12 @@ HAS_HEAD = "`clauseway audit verify` has --head."
 WRONG_LINES = [
     (("settle",), "Missing option '--period'", "See clauseway settle --help."),
     (("settle", "2026-05"), "Missing option '--period'", "Did you mean `clauseway settle --period 2026-05`?"),
+    # What stands without a flag is the command's own argument here.
+    (
+        ("books", "dispute", "resolve", "claim-1"),
+        "Missing option '--id'",
+        "See clauseway books dispute resolve --help.",
+    ),
     (("decide", "--zzz"), "No such option: --zzz", "See clauseway decide --help."),
     (("decide", "--reading"), "Option '--reading' requires an argument", "See clauseway decide --help."),
     (("price",), "Missing argument 'MODEL|check'", "See clauseway price --help."),

@@ -128,7 +128,7 @@ class Bookkeeper:
 
     @property
     def _sealed_again_ns(self) -> int:
-        """Return in how long every home that runs has sealed."""
+        """Return the time within which each home that runs seals."""
         return int(2 * max(home.terms.upkeep_every_s for home in self._homes) * SECOND)
 
     def _close(self, home: VirtualHome) -> None:

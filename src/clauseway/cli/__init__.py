@@ -236,9 +236,12 @@ def _instead_of_flag(error: Any, given: Sequence[str]) -> list[str]:
 
 
 def _with_missing_flag(error: Any, given: Sequence[str]) -> list[str]:
-    """Return the command with the flag that it lacks, where its value was written without one."""
+    """Return the command with the flag that it needs, where a value was written without one; of a
+    command that takes arguments, nothing."""
     context, lacking = error.ctx, getattr(error, "param", None)
-    if lacking is None or not hasattr(error, "param_type") or lacking.param_type_name != "option":
+    if lacking is None or not hasattr(error, "param_type"):
+        return []
+    if any(parameter.param_type_name == "argument" for parameter in context.command.params):
         return []
     command = context.command_path.split()[-1]
     words = given[given.index(command) + 1 :] if command in given else ()

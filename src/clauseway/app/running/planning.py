@@ -121,13 +121,13 @@ def compile_plan(
 
 
 def _check_sellers(keys: Sequence[Key], opened: Opened) -> None:
-    """Raise InvalidInput for each key that buys from a party which no agreement names any more."""
+    """Raise InvalidInput that names each key whose seller no agreement names any more."""
     parties = opened.catalog.parties
     refuse_any(
         [
             Problem(
                 what=f"the key {key.key_id} of {key.organisation} buys from {key.seller!r}",
-                why="no agreement that is served by names this party",
+                why="no agreement that the gateway serves by names this party",
                 where="clauseway key list",
                 remedy=f"Revoke it: clauseway key revoke {key.key_id}. Or name the agreement again.",
             )

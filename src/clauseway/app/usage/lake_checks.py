@@ -119,8 +119,8 @@ def unknown_problem(names: Sequence[str]) -> Problem:
         "sealed or imported, or the database was put back to an earlier state; no statement has what "
         "is in them",
         where=names[-1],
-        remedy="A home that is served and still has the journal seals it again within a minute. What "
-        "is named after that, `clauseway lake check` names too, and what to do.",
+        remedy="A home that is served and still has the journal seals it again within a minute; "
+        "`clauseway lake check` names what stays, and what to do.",
     )
 
 
