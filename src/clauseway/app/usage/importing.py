@@ -492,6 +492,7 @@ def replay(
     bounds, now_ns = bounds_of(opened), time.time_ns()
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
+    judged: dict[int, tuple[Flaw, ...]] = {}
     with _importing(home, on_wait), lake_locked(home), open_lake(home) as lake:
         waiting_rows = _still_open(lake, numbers)
         _check_cleared([name for name, value in corrections.items() if not value], waiting_rows)
@@ -505,16 +506,20 @@ def replay(
                 done.append(waiting.number)
             else:
                 still[waiting.number] = examined
-                _judge_again(lake, waiting, bounds)
+                judged |= _judged_anew(waiting, bounds)
+        if judged:
+            with lake.control.writing() as connection:
+                judge(connection, judged)
     return Replayed(replayed=tuple(done), still=still)
 
 
-def _judge_again(lake: Lake, waiting: QuarantinedRow, bounds: Bounds) -> None:
-    """Keep why a row as it came is wrong now: products and parties may have been added since."""
+def _judged_anew(waiting: QuarantinedRow, bounds: Bounds) -> dict[int, tuple[Flaw, ...]]:
+    """Return why a row as it came is wrong now, where the reasons kept are others: products and
+    parties may have been added since."""
     flaws = examine(msgspec.json.decode(waiting.body), bounds)
-    if not isinstance(flaws, Used) and flaws != waiting.flaws:
-        with lake.control.writing() as connection:
-            judge(connection, waiting.number, flaws)
+    if isinstance(flaws, Used) or flaws == waiting.flaws:
+        return {}
+    return {waiting.number: flaws}
 
 
 def _replay_row(

@@ -5,7 +5,7 @@ is held once.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -93,12 +93,13 @@ def _row_of(flawed: Flawed, digest: str, quarantined_ns: int) -> dict[str, objec
     }
 
 
-def judge(connection: Connection, number: int, flaws: Sequence[Flaw]) -> None:
-    """Replace the reasons of an open row by those of its latest check."""
+def judge(connection: Connection, judged: Mapping[int, Sequence[Flaw]]) -> None:
+    """Replace the reasons of open rows by those of their latest check, by the rows' numbers."""
     columns = schema.quarantine.c
-    is_open = (columns.sequence == number) & (columns.state == OPEN)
-    written = msgspec.json.encode(flaws).decode()
-    connection.execute(update(schema.quarantine).where(is_open).values(flaws=written))
+    for number, flaws in judged.items():
+        is_open = (columns.sequence == number) & (columns.state == OPEN)
+        written = msgspec.json.encode(flaws).decode()
+        connection.execute(update(schema.quarantine).where(is_open).values(flaws=written))
 
 
 def end(connection: Connection, numbers: Sequence[int], state: str, ended_ns: int) -> None:
