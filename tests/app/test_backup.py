@@ -44,7 +44,7 @@ from clauseway.storage import Control
 from clauseway.storage.control.copying import stand_alone
 from clauseway.storage.control.engines import engine_of, writer_of
 from clauseway.storage.control.versions import move
-from clauseway.storage.customers.leases import BudgetStanding, LeaseRequest, Leases, picodollars, usd
+from clauseway.storage.customers.leases import NOBODY, BudgetStanding, LeaseRequest, Leases, picodollars, usd
 from clauseway.storage.customers.tenants import BudgetRow, Tenants
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.values import InvalidInput
@@ -111,7 +111,9 @@ def test_a_backup_of_books_that_were_edited_says_so(home: Home, tmp_path: Path) 
     assert done.returncode == 2
     assert "rows of manifest were added or deleted" in done.stdout
     assert "Keep the backups before it" in done.stdout
-    assert restore(tmp_path / "backup", Home(tmp_path / "look")).moment, "it is a backup all the same"
+    restored = restore(tmp_path / "backup", Home(tmp_path / "look"))
+    assert restored.moment, "it is a backup all the same"
+    assert restored.problems, "and whoever restores it hears of it, too"
 
 
 def test_a_home_on_a_server_is_backed_up_into_a_file(home: Home, tmp_path: Path) -> None:
@@ -226,10 +228,58 @@ def test_beside_a_broken_off_restore_nothing_is_lost_that_it_did_not_write(saved
     assert not restore(saved, look).home.endswith("notes.md")
 
 
+def test_a_restore_moves_the_control_data_last(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it a folder is no home: whatever kills a restore, half a home is never served."""
+    look, moved, move_file = tmp_path / "look", list[str](), Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if target.parent == look:
+            moved.append(target.name)
+        return move_file(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    restore(saved, Home(look))
+    assert {"lake", "spool"} < set(moved)
+    assert moved[-1] == "control.db"
+
+
+def test_journals_are_copied_after_the_control_data_and_from_their_newest_segment_on(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So all that was acknowledged is in one of the two, and no journal has a hole, whatever is written meanwhile."""
+    journal = gateway(home, range(20, 25), boot=8, killed=True)
+    (journal / "0000000000000000.seg.damaged").write_bytes(b"what could not be read")
+    sqlite3.connect(journal / INDEX_FILE).close()
+    copied = list[str]()
+
+    def noting(copy: Callable[[Path, Path], object]) -> Callable[[Path, Path], object]:
+        def note(source: Path, target: Path) -> object:
+            copied.append(target.name)
+            return copy(source, target)
+
+        return note
+
+    for name in ("copy_hashed", "snapshot", "snapshot_of_file"):
+        monkeypatch.setattr(backing_up, name, noting(getattr(backing_up, name)))
+    back_up(home, tmp_path / "backup")
+    segments = sorted((path.name for path in journal.glob("*.seg*")), reverse=True)
+    assert len(segments) == 3
+    assert [name for name in copied if ".seg" in name or name.endswith(".db")] == ["control.db", *segments, "issued.db"]
+
+
+def test_a_journal_and_its_copy_in_another_folder_are_both_restored(home: Home, tmp_path: Path) -> None:
+    shutil.copytree(home.spools / "gateway", home.spools / "gateway-of-yesterday")
+    back_up(home, tmp_path / "backup")
+    look = Home(tmp_path / "look")
+    assert restore(tmp_path / "backup", look).journals == len(list(look.spools.glob("restored-*"))) == 2
+
+
 def test_a_backup_never_changes_a_folder(home: Home, tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
-    with pytest.raises(InvalidInput, match="there is something already"):
-        back_up(home, tmp_path / "there")
+    (tmp_path / "link").symlink_to("a disk that is not mounted")
+    for name in ("there", "link"):
+        with pytest.raises(InvalidInput, match="there is something already"):
+            back_up(home, tmp_path / name)
     with pytest.raises(InvalidInput, match="there is no folder for it"):
         back_up(home, tmp_path / "not mounted" / "backup")
     assert list((tmp_path / "there").iterdir()) == []
@@ -240,7 +290,11 @@ def test_a_folder_that_takes_none_is_not_said_to_be_written_by_another(home: Hom
         back_up(home, Path("/proc/saved"))
 
 
-def test_a_home_that_holds_anything_is_not_restored_into(saved: Path, home: Home) -> None:
+@pytest.mark.parametrize("is_restored", [False, True], ids=["a home", "a home whose restore only left its folder"])
+def test_a_home_that_holds_anything_is_not_restored_into(saved: Path, home: Home, is_restored: bool) -> None:
+    """Killed at its very end, a restore has moved all, and the home may have been served since."""
+    if is_restored:
+        (home.root / ".restore-part").mkdir()
     before = home.embedded_control.read_bytes()
     with pytest.raises(InvalidInput, match="the home is not empty"):
         restore(saved, home)
@@ -358,9 +412,11 @@ def test_a_damaged_database_is_refused_though_its_digest_fits(
 def test_agreements_of_the_home_come_back_under_their_names(home: Home, tmp_path: Path) -> None:
     run("agreement", "new", "ours", cwd=home.root)
     home.configuration.write_text('agreement = ["ours"]\n')
+    (home.root / "party-keys.json").write_text("{}")
     assert back_up(home, tmp_path / "backup").left == ()
     look = Home(tmp_path / "look")
     restore(tmp_path / "backup", look)
+    assert (look.root / "party-keys.json").read_text() == "{}"
     written = {path.name: path.read_bytes() for path in (home.root / "ours").iterdir()}
     assert {path.name: path.read_bytes() for path in (look.root / "ours").iterdir()} == written
     assert len(written) > 1
@@ -415,12 +471,17 @@ def test_a_backup_of_an_earlier_program_is_brought_up(saved: Path, home: Home, t
     assert settled(look) == settled(home)
 
 
-def test_a_lake_that_is_damaged_is_not_backed_up(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["changed", "missing"])
+def test_a_lake_that_is_damaged_is_not_backed_up(home: Home, tmp_path: Path, how: str) -> None:
     path = _file("lake/usage/*/*.parquet")(home.root)
-    flip(path, path.stat().st_size // 2)
+    if how == "changed":
+        flip(path, path.stat().st_size // 2)
+    else:
+        path.unlink()
     with pytest.raises(LakeDamaged) as refused:
         back_up(home, tmp_path / "backup")
     assert path.name in str(refused.value)
+    assert {problem.what for problem in refused.value.problems} == {f"a file of the lake is {how}"}
     assert [found.name for found in tmp_path.iterdir()] == ["home"]
 
 
@@ -516,6 +577,30 @@ def test_a_home_that_takes_over_spends_nothing_twice(
     assert usd(standing(second).spent) == spent
 
 
+def test_pending_batches_keep_their_holds_and_every_other_budget_is_held(home: Home, tmp_path: Path) -> None:
+    """The restored home meters the batches. A budget of which nothing is left hides none behind it."""
+    with_a_slice(home, NOBODY)
+    with closing(Control.open(home.control)) as control:
+        for number, amount in ((0, 0), (2, 50), (3, 70)):
+            row = BudgetRow(
+                id=f"bud_{number}",
+                organisation=f"buyer {number}",
+                period="total",
+                amount=Decimal(amount),
+                currency="USD",
+                created_ns=number,
+            )
+            Tenants(control).set_budget(row)
+    back_up(home, tmp_path / "backup")
+    second = Home(tmp_path / "second")
+    restored = restore(tmp_path / "backup", second, GONE)
+    assert restored.leases == 0
+    assert {held.budget: held.amount for held in restored.held} == {BUDGET: 400, "bud_2": 50, "bud_3": 70}
+    with closing(Control.open(second.control)) as control:
+        batch = next(each for each in Leases(control).standings(time.time_ns()) if each.budget.id == BUDGET)
+    assert [usd(amount) for amount in (batch.spent, batch.leased, batch.left)] == [500, 500, 0]
+
+
 def test_a_home_that_was_restored_to_be_read_is_not_served(home: Home, tmp_path: Path) -> None:
     with_a_slice(home, os.getpid())
     back_up(home, tmp_path / "backup")
@@ -550,6 +635,7 @@ def test_what_came_after_the_backup_is_a_loss_until_somebody_accepts_it(home: Ho
     made = back_up(home, tmp_path / "backup")
     second = Home(tmp_path / "second")
     restored = restore(tmp_path / "backup", second, GONE)
+    assert json.loads((second.root / "restored.json").read_text())["takes_over"]
     assert restored.losses == 1
     (open_one,) = blocking_damages(second)
     assert made.moment in str(open_one.problem)

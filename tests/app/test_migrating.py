@@ -27,7 +27,7 @@ from clauseway.app.customers.keys import list_keys
 from clauseway.app.customers.leasing import answer
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.locks import LOCK_NAMES, SERVED, locked
+from clauseway.app.opening.locks import LOCK_NAMES, SERVED, locked, locked_here
 from clauseway.app.usage.sealing import open_lake
 from clauseway.cli import run
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LeaseCall
@@ -140,6 +140,17 @@ def test_a_move_that_was_broken_off_is_repeated(
     assert verify_books(home).problems == ()
 
 
+def test_after_a_move_that_was_broken_off_the_home_may_be_moved_elsewhere(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The home names the place to which it was moved at last, and not the one noted before."""
+    broken_off(home, new_database(), "_switch", monkeypatch)
+    address = new_database()
+    move(home, address)
+    assert home.control == address
+    assert verify_books(home).problems == ()
+
+
 def test_a_move_back_that_was_broken_off_is_repeated(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     move(home, new_database())
     for step in ("check", "_switch"):
@@ -161,6 +172,8 @@ def test_a_home_that_is_in_use_is_not_moved(home: Home) -> None:
         with locked(home, name), pytest.raises(InvalidInput) as refused:
             move(home, new_database())
         assert "the home is in use" in str(refused.value)
+    with locked_here(home, SERVED), pytest.raises(InvalidInput, match="the home is in use"):
+        move(home, new_database())
     assert isinstance(home.control, Path)
 
 
@@ -275,6 +288,18 @@ def test_who_opened_the_control_data_before_a_move_writes_nothing_there_after(ho
         assert kept.facts() == []
     with closing(Control.open(home.control)) as present:
         assert record(present) == 1
+
+
+def test_who_opened_the_new_place_before_a_move_goes_on_after_the_rows_that_came(home: Home) -> None:
+    """A server gives numbers by itself: those of the rows that were copied would be given again."""
+    address = new_database()
+    with closing(Control.open(home.control)) as control:
+        assert [record(control) for _ in range(2)] == [1, 2]
+    with closing(Control.begin(address)) as opened_before:
+        with opened_before.unchained():
+            pass
+        migrate(home, address)
+        assert record(opened_before) == 3
 
 
 def add_allowances(control: Control) -> None:

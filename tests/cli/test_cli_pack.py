@@ -214,6 +214,22 @@ def test_another_amount_is_told_line_by_line(packs: Path, tmp_path: Path) -> Non
     assert {verdict for verdict, _ in told.values()} == {"the same"}
 
 
+def test_a_statement_in_other_bytes_is_not_the_same(packs: Path, tmp_path: Path) -> None:
+    """Signatures cover bytes; a name that stands twice, for example, reads otherwise in another program."""
+    change = edit("statement.json", '"receipt": ', '"receipt":  ')
+    forged = rewritten(packs / "april.pack", tmp_path / "a.pack", change)
+    done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)["repeated"]
+    assert {line["verdict"] for line in done["lines"]} == {"the same"}
+    assert done["remarks"] == ["The statement was written in other bytes."]
+
+
+def test_lines_that_do_not_add_up_are_named_without_any_usage(packs: Path, tmp_path: Path) -> None:
+    change = edit("statement.json", '"amount": "0.14"', '"amount": "0.15"')
+    forged = rewritten(packs / "sums.pack", tmp_path / "s.pack", change)
+    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2)
+    assert "The lines do NOT add up to what is owed" in " ".join(told.split())
+
+
 def test_other_usage_cannot_pass_for_what_was_settled(packs: Path, tmp_path: Path) -> None:
     forged = rewritten(packs / "april.pack", tmp_path / "a.pack", dearer)
     done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)
@@ -365,6 +381,23 @@ def used(column: str, value: object) -> Callable[[dict[str, bytes]], None]:
     return change
 
 
+def other_table(change: Callable[[pa.Table], pa.Table]) -> Callable[[dict[str, bytes]], None]:
+    """Put another table in the place of the attempts."""
+
+    def write(parts: dict[str, bytes]) -> None:
+        written = io.BytesIO()
+        pq.write_table(change(pq.read_table(io.BytesIO(parts["usage.parquet"]))), written, row_group_size=1)
+        parts["usage.parquet"] = written.getvalue()
+
+    return write
+
+
+def row_twice(parts: dict[str, bytes]) -> None:
+    books = json.loads(parts["books.json"])
+    books["vouchers"] *= 2
+    parts["books.json"] = packed(books)
+
+
 def changed(table: str, **columns: object) -> Callable[[dict[str, bytes]], None]:
     """Put other values into the first row of a table."""
 
@@ -451,6 +484,41 @@ HOSTILE = {
         edit("statement.json", '"receipt": "', '"receipt": "f'),
         "is not the one that its manifest names",
     ),
+    "another month": (
+        edit("manifest.json", '"period":"2026-05"', '"period":"2026-04"'),
+        "is not the one that its manifest names",
+    ),
+    "another format": (
+        edit("manifest.json", "clauseway-pack/1", "clauseway-pack/9"),
+        "its format is 'clauseway-pack/9'",
+    ),
+    "a settlement under another receipt": (
+        changed("settlements", receipt="r"),
+        "books.json: a row of settlements is not what its columns say: receipt",
+    ),
+    "a settlement of two months": (
+        changed("settlements", end_day="2026-06-01"),
+        "books.json: a row of settlements is not what its columns say: end_day",
+    ),
+    "a credit of another kind": (
+        changed("vouchers", kind="dispute"),
+        "books.json: a row of vouchers is not what its columns say: kind",
+    ),
+    "a credit of another day": (
+        changed("vouchers", day="2026-05-31"),
+        "books.json: a row of vouchers is not what its columns say: day",
+    ),
+    "a row twice": (row_twice, "books.json: rows of vouchers do not fit each other"),
+    "usage with a column more": (
+        other_table(lambda usage: usage.append_column("note", usage["region"])),
+        "usage.parquet has other columns than usage has",
+    ),
+    "usage in another order": (
+        other_table(lambda usage: usage.take(list(range(len(usage)))[::-1])),
+        "usage.parquet is not in the order of its days",
+    ),
+    "a name of any length": (used("organisation", "x" * 5_000), "usage.parquet has a text of 5,000 bytes"),
+    "a count below zero": (used("output_tokens", -1), "usage.parquet has counts that cannot be true"),
 }
 
 
@@ -567,6 +635,19 @@ def test_a_pack_larger_than_32_bits_can_say_is_laid_out_as_it_is_written(
 def test_a_month_that_is_not_settled_cannot_be_packed(ours: Path, tmp_path: Path) -> None:
     assert "is not settled" in did(ours, "statement", "pack", "2026-06", code=3)
     assert "is not a month" in did(ours, "statement", "pack", "June", code=3)
+
+
+def test_only_a_statement_that_was_settled_here_is_packed(ours: Path, tmp_path: Path) -> None:
+    """And only with its own month, on the usage that it was settled on."""
+    may, pack = str(tmp_path / "may.json"), ("statement", "pack", "--out", str(tmp_path / "a.pack"), "--file")
+    did(ours, "statement", "--period", "2026-05", "--out", may)
+    assert "it is not one of 2026-04 as JSON" in did(ours, *pack, may, "2026-04", code=3)
+    theirs = settled_book.make(tmp_path / "theirs").root
+    assert "no settlement with its receipt is recorded" in did(theirs, *pack, may, "2026-05", code=3)
+    with closing(sqlite3.connect(theirs / "control.db")) as connection, connection:
+        connection.execute("DELETE FROM lake_files")
+    assert "The usage that was settled is not in this lake" in did(theirs, *pack[:-1], "2026-05", code=3)
+    assert not (tmp_path / "a.pack").exists()
 
 
 # Signing
