@@ -56,6 +56,9 @@ def test_each_month_says_how_far_it_has_come_and_what_comes_next(client: TestCli
     for period in ("2026-04", "2026-05"):
         close_month(home, period, date(2026, 7, 1))
     assert months(client) == {"2026-05": "closed", "2026-04": "closed"}
+    # Microsoft owes nothing for May, so there is no invoice to write.
+    command = "clauseway books invoice --period 2026-05 --payer openai --payee microsoft"
+    assert f"Next: <code>{command}</code>" in client.get("/finance").text
     claims = [
         invoice(home, "2026-04", payer, payee, date(2026, 7, 1))
         for payer, payee in (("openai", "microsoft"), ("microsoft", "openai"))
@@ -90,8 +93,10 @@ def test_a_file_that_is_none_is_not_found(client: TestClient, address: str) -> N
 
 def test_balances_are_in_the_words_of_people(client: TestClient) -> None:
     page = client.get("/finance").text
-    assert '<th scope="row">OpenAI</th>' in page
-    assert "payable" in page
+    row = r'<th scope="row">(\w+)</th><td data-label="Account">([^<]*)</td>.*?data-label="(Debit|Credit)"'
+    sides = set(re.findall(row, page))
+    assert ("OpenAI", "payable: revenue share", "Credit") in sides
+    assert ("Microsoft", "receivable: revenue share", "Debit") in sides
 
 
 @pytest.mark.parametrize("address", ["/finance", "/statement/2026-05"])
@@ -156,6 +161,7 @@ BY_ATTENTION = [
     ("open open open open open open", "01 02 03 04 05 06"),
     ("paid paid paid paid settled open", "05 06 04 03 02 01"),  # June is not over
     ("settled open closed", "01 02 03"),
+    ("open settled closed", "01 03 02"),  # January has to be settled and closed before February
 ]
 
 
@@ -166,6 +172,12 @@ def test_months_come_in_the_order_in_which_they_need_attention(states: str, show
     assert " ".join(month.period[5:] for month in ordered) == shown
 
 
+def test_a_month_is_due_from_the_day_after_its_last() -> None:
+    may, invoiced = MonthState(period="2026-05", state="open"), MonthState(period="2026-04", state="invoiced")
+    for today, first in ((date(2026, 5, 31), invoiced), (date(2026, 6, 1), may)):
+        assert finance_page._by_attention((invoiced, may), today)[0] == first
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -173,6 +185,8 @@ def test_months_come_in_the_order_in_which_they_need_attention(states: str, show
         ("USD 1250000000", "USD 1.25 billion"),
         ("USD 1234567000", "USD 1,234,567,000"),
         ("USD 3000000", "USD 3 million"),
+        ("USD 1000000", "USD 1 million"),
+        ("USD ²", "USD ²"),
         ("USD 900", "USD 900"),
         ("20 %", "20 %"),
         ("from-a5", "from-a5"),

@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+from datetime import datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,11 @@ def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
         "budget set --organisation acme --project search --cloud aws --amount 1_200.50 --period day"
     )
     assert (budget["whose"], budget["amount"], budget["left"]) == ("project acme/search on aws", "1200.50", "1200.50")
+    begin, end = (datetime.fromisoformat(budget[bound]) for bound in ("begin", "end"))
+    assert (begin.time(), end - begin) == (time(0), timedelta(days=1))
+    fraction = clauseway.json("budget set --organisation acme --amount 0.0125")
+    assert (fraction["amount"], fraction["left"]) == ("0.0125", "0.0125")
+    clauseway(f"budget remove {fraction['id']}")
     shown = clauseway("budget list")
     assert "1,200.50" in shown
     assert "░" * 12 in shown
@@ -73,6 +79,7 @@ def test_from_an_organisation_to_its_budget(clauseway: Commands) -> None:
 # The command that sets something · what is set first, and by whoever comes second · what the second is told
 SET_TWICE = [
     ("budget set --organisation acme", "--amount 100", "--amount 50", "100.00 USD"),
+    ("budget set --organisation acme", "--amount 0.0125", "--amount 50", "0.0125 USD"),
     ("limit set --organisation acme", "--requests 60 --tokens 9_000", "--requests 60", "60 requests and 9,000 tokens"),
     ("limit set --organisation acme", "--tokens 9_000", "--requests 60", "9,000 tokens"),
     ("organisation set acme", "--cloud azure", "--strategy cheapest", "primary-first · clouds azure"),
@@ -275,6 +282,7 @@ BAD = [
     ("limit set --organisation acme --project nothing --requests 1", ["there is no project acme/nothing"]),
     (f"limit set --key {NO_KEY} --requests 1", ["no active key has that id"]),
     ("limit set --key KEY --organisation other --requests 1", ["it is of acme/search"]),
+    ("limit set --key KEY --project chat --requests 1", ["it is of acme/search"]),
     ("limit remove lim_0", ["there is no limit 'lim_0'"]),
     ("budget set --organisation acme --amount lots --period week", ["'lots' is not an amount", "'week'"]),
     ("budget set --organisation acme --amount -1", ["'-1' is not an amount"]),
