@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from starlette.testclient import TestClient
 import settled_book
 from clauseway.agreement import Launch
 from clauseway.app.agreements.explaining import explain
+from clauseway.app.books.audit_log import restart_log
 from clauseway.app.books.party_keys import create_key
 from clauseway.app.books.trusted_keys import trusted_keys, withdraw_key
 from clauseway.app.opening.home import Home
@@ -33,7 +35,7 @@ from clauseway.app.reports.handed_statements import (
 )
 from clauseway.app.reports.signing import sign
 from clauseway.app.running.pages_process import HomePages
-from clauseway.app.screens.auditor_page import auditor_page, statement_check
+from clauseway.app.screens.auditor_page import auditor_page, check_page, statement_check
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.storage.control.actor import acting
@@ -351,6 +353,17 @@ def test_books_that_were_edited_are_told_to_be(client: TestClient, home: Home, t
         books.execute("UPDATE settlements SET receipt = receipt || 'x' WHERE sequence = 2")
     page = client.get("/auditor/check/books").text
     assert "not as they were written" in page
+
+
+def test_books_whose_log_was_begun_again_say_what_was_broken_before(tmp_path: Path) -> None:
+    home = settled_book.make(tmp_path / "home")
+    with closing(sqlite3.connect(home.embedded_control)) as books, books:
+        books.execute("DELETE FROM audit_log WHERE sequence = 2")
+    restart_log(home, "a bad disk")
+    shown = check_page(home, open_agreements([]), "books")
+    assert shown is not None
+    assert (shown.holds, shown.said) == (False, "not as they were written")
+    assert any("log row 2 is missing" in remark for remark in shown.remarks)
 
 
 def test_the_log_is_folded_by_day_the_latest_open(client: TestClient) -> None:

@@ -5,20 +5,25 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import date
+from decimal import Decimal as D
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from starlette.testclient import TestClient
 
 import settled_book
 from clauseway.app.books.bookkeeping import invoice, pay
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.month_states import MonthState
+from clauseway.app.books.month_states import MonthOwed, MonthState
+from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import open_agreements
+from clauseway.app.reports.statements import statement_context
 from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import finance_page
-from clauseway.app.screens.finance_page import NEXT, round_in_words
+from clauseway.app.screens.finance_page import NEXT, page_of_statement, round_in_words
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web.pages import create_app
 from in_process import run
@@ -214,6 +219,22 @@ def test_a_long_statement_is_shown_in_part_with_the_way_to_all_of_it(
     assert subtotals[0] == subtotals[1]
 
 
+# What a party owes another for a month | what is said of it
+CLAIMED = [
+    ({"invoices": (), "unclaimed": D("4.00")}, ""),
+    ({"invoices": ("i-1",), "unpaid": ((D("4.00"), "USD"),)}, "invoice i-1: 4.00 USD open"),
+    ({"invoices": ("i-1", "i-2"), "unpaid": ((D(0), "USD"), (D("3.70"), "EUR"))}, "invoice i-1, i-2: 3.70 EUR open"),
+    ({"invoices": ("i-1",), "unpaid": ((D(0), "USD"),)}, "invoice i-1: paid"),
+    ({"invoices": ("i-1",), "unclaimed": D("1.50")}, "invoice i-1: paid · 1.50 USD not invoiced yet"),
+]
+
+
+@pytest.mark.parametrize(("state", "said"), CLAIMED)
+def test_what_is_claimed_paid_and_not_invoiced_yet(state: dict[str, Any], said: str) -> None:
+    owed = {"payer": "openai", "payee": "microsoft", "amount": D("4.00"), "unclaimed": D(0), "unpaid": ()} | state
+    assert finance_page._claimed(MonthOwed(**owed)) == said
+
+
 def test_a_long_statement_is_paged_and_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each line stands on one page, and the sums of the whole statement on all of them."""
     address = "/statement/2026-05"
@@ -235,6 +256,16 @@ def test_a_long_statement_is_paged_and_says_so(client: TestClient, monkeypatch: 
     for wrong in ("0", "x", str(len(lines) + 1)):
         refused = client.get(f"{address}?from={wrong}")
         assert (refused.status_code, "is not the number of a line" in refused.text) == (404, True)
+
+
+def test_a_section_without_lines_stands_on_the_first_page(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = statement(home, "2026-05")
+    assert stated is not None
+    shown = statement_context(stated, str)
+    empty = msgspec.structs.replace(shown.sections[0], lines=())
+    shown = msgspec.structs.replace(shown, sections=(empty, *shown.sections))
+    monkeypatch.setattr(finance_page, "_PAGE_LINES", 1)
+    assert [empty in page_of_statement(shown, begin).sections for begin in ("1", "2")] == [True, False]
 
 
 def test_totals_come_first_and_assumptions_in_words(client: TestClient) -> None:

@@ -198,8 +198,28 @@ def test_a_key_that_is_over_gets_no_other_secret(home: Home, monkeypatch: pytest
             rotate_key(home, made.key_id, 24)
     rotate_key(home, made.key_id, 24)
     revoke_key(home, made.key_id)
+    assert [(key.state, key.former_until) for key in list_keys(home, with_revoked=True)] == [("revoked", "")]
     with pytest.raises(InvalidInput, match="no active key"):
         rotate_key(home, made.key_id, 24)
+
+
+# The hours from the begin of 31 December 2099 on → how a key is listed that expires with that day, and until when its
+# former secret is accepted, which was given 36 hours: it ends with its key at the latest.
+LISTED = [(0, ("active", "2100-01-01T00:00:00Z")), (24, ("expired", ""))]
+
+
+@pytest.mark.parametrize(("hours", "listed"), LISTED)
+def test_a_key_is_listed_as_expired_from_the_day_on(
+    home: Home, monkeypatch: pytest.MonkeyPatch, hours: int, listed: tuple[str, str]
+) -> None:
+    begin_ns = start_of_day_ns(date(2099, 12, 31))
+    monkeypatch.setattr(time, "time_ns", lambda: begin_ns)
+    made = create_key(
+        home, CATALOG, organisation="acme", project="p", seller="openai", segment="any", expires=date(2100, 1, 1)
+    )
+    rotate_key(home, made.key_id, 36)
+    monkeypatch.setattr(time, "time_ns", lambda: begin_ns + hours * HOUR_NS)
+    assert [(key.state, key.former_until) for key in list_keys(home)] == [listed]
 
 
 def test_a_key_that_is_revoked_meanwhile_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,6 +264,8 @@ def _made(key: ApiKey, secret: str) -> NewKey:
 def _listed(key: ApiKey, former_until_ns: int, now_ns: int) -> ListedKey:
     expired = 0 < key.expires_ns <= now_ns
     is_active = not expired and not key.revoked_ns
+    # A former secret ends with its key at the latest.
+    former_until_ns = min(former_until_ns, key.expires_ns or former_until_ns)
     return ListedKey(
         key_id=key.key_id,
         organisation=key.organisation,
