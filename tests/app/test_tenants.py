@@ -220,6 +220,7 @@ def test_a_key_is_listed_as_expired_from_the_day_on(
     rotate_key(home, made.key_id, 36)
     monkeypatch.setattr(time, "time_ns", lambda: begin_ns + hours * HOUR_NS)
     assert [(key.state, key.former_until) for key in list_keys(home)] == [listed]
+    assert revoke_key(home, made.key_id).state == "revoked"
 
 
 def test_a_key_that_is_revoked_meanwhile_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def create_key(
     It is no longer accepted from the day `expires` on (UTC). Raise InvalidInput for an unknown
     seller, segment or role, for a name that is none and for a day that is over.
     """
-    _check(catalog, organisation, seller, segment, role, expires)
+    _check(catalog, seller, segment, role, expires)
     check_buyer_names(home, organisation, project)
     secret = _new_secret()
     key = ApiKey(
@@ -309,9 +309,7 @@ def _expired(key: ApiKey) -> InvalidInput:
     )
 
 
-def _check(
-    catalog: Catalog, organisation: str, seller: str, segment: str, role: str, expires: date | None
-) -> None:
+def _check(catalog: Catalog, seller: str, segment: str, role: str, expires: date | None) -> None:
     named: list[tuple[str, str, str, Iterable[str]]] = [
         ("--seller", seller, UNNAMED, catalog.parties),
         ("--segment", segment, UNNAMED, catalog.segments),
@@ -327,15 +325,6 @@ def _check(
         for flag, value, why, names in named
         if value not in names
     ]
-    if not organisation.strip():
-        problems.append(
-            Problem(
-                what="it is empty",
-                why="usage is metered for somebody",
-                where="--organisation",
-                remedy="Name who buys.",
-            )
-        )
     if expires is not None and expires > LAST_DAY:
         problems.append(
             Problem(
