@@ -110,6 +110,12 @@ def test_what_is_left_of_a_budget(amount: str, spent: str, leased: str, left: st
     assert (shown.left, shown.percent, shown.held_percent) == (left, percent, held)
 
 
+def test_an_error_is_what_a_server_answers_from_500_on() -> None:
+    glance = Glance(statuses={"200": 6, "404": 1, "499": 1, "500": 1, "503": 1})
+    tiles = engineers._strip(glance, RequestRate(), Spend(Decimal(0), unpriced=0), [])
+    assert [(tile.value, tile.note) for tile in tiles if tile.label == "errors"] == [("20.00%", "2 of 10")]
+
+
 @pytest.mark.parametrize(("is_long", "ids"), [(False, "r4 r3 r2 r1"), (True, "r4 r3 r2")])
 def test_of_a_file_of_refusals_whole_lines_are_read_and_each_request_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool, ids: str

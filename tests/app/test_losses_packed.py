@@ -1,12 +1,15 @@
 """A pack carries what was lost and accepted: a stranger gets the same bytes, and reads who accepted what."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from journals import flip, frames, gateway, home_at, segment, today
 
+from clauseway.app.books.audit_log import restart_log
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.losses import write_off
 from clauseway.app.usage.sealing import seal
@@ -52,6 +55,21 @@ def test_a_stranger_gets_the_same_bytes_and_the_accepted_estimate(
     assert verified["repeated"]["same"], verified
     text = " ".join(run("statement", "verify", packed, home=tmp_path / "nowhere").stdout.split())
     assert "lost-usage-1" in text
+
+
+def test_a_stranger_reads_that_the_books_were_broken(tmp_path: Path) -> None:
+    home, month, packed = home_at(tmp_path / "home"), f"{today():%Y-%m}", str(tmp_path / "m.pack")
+    gateway(home)
+    seal(home)
+    with closing(sqlite3.connect(home.embedded_control)) as books, books:
+        books.execute("DELETE FROM audit_log WHERE sequence = 2")
+    restart_log(home, "a bad disk")
+    answer("settle", "--period", month, *assumed(), "--prices", str(home.root / "book.csv"), home=home.root)
+    answer("statement", "pack", month, "--out", packed, home=home.root)
+    verified = answer("statement", "verify", packed, home=tmp_path / "nowhere")["repeated"]
+    assert verified["same"]
+    [broken] = verified["estimates"]
+    assert broken["text"].startswith("The log of the books was broken (log row 2 is missing; ")
 
 
 def test_no_estimate_has_more_tokens_than_a_request_can_have(tmp_path: Path) -> None:

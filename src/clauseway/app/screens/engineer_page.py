@@ -120,7 +120,7 @@ def engineer_page(
     now = glance or Glance()
     budgets = [_budget(words, budget) for budget in list_budgets(home)]
     budgets.sort(key=lambda budget: -budget.percent)
-    keys = [key for key in list_keys(home) if key.expires and key.state != "revoked"]
+    keys = [key for key in list_keys(home) if key.expires]
     keys.sort(key=_expiry)
     return EngineerContext(
         title=title_of(opened),
