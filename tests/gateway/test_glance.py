@@ -148,7 +148,10 @@ def test_several_workers_are_one(rig: Rig) -> None:
     assert both.statuses == {status: 2 * count for status, count in glance.statuses.items()}
     [deployment] = both.deployments
     assert deployment.requests == 2
-    assert len(both.latest) == 4
+    times = [int(view["event_ns"]) for view in both.latest]
+    assert times == sorted(times, reverse=True)
+    assert len(times) == 4
+    assert both.ruled_out == glance.ruled_out != ()
 
 
 def test_a_request_is_followed_to_its_end(rig: Rig) -> None:
@@ -186,6 +189,7 @@ def test_a_request_that_is_not_kept_is_nothing(rig: Rig, named: str) -> None:
 def test_where_nothing_ended_there_is_no_time() -> None:
     assert percentile_ms(Glance().buckets, 0.5) is None
     assert percentile_ms([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 99], 0.99) == 1.024
+    assert percentile_ms([0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1], 0.5) == 0.008
 
 
 def explained(duration_us: int, shared: Shared) -> None:

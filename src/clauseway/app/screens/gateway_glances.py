@@ -57,7 +57,6 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     statuses: Mapping[str, int] = {}
     buckets: tuple[int, ...] = ()
-    open: int = 0
     refusals: Mapping[str, int] = {}
     deployments: tuple[DeploymentGlance, ...] = ()
     ruled_out: tuple[RefusalGlance, ...] = ()
@@ -78,7 +77,6 @@ def together(glances: Sequence[Glance]) -> Glance:
         requests=sum(glance.requests for glance in glances),
         statuses=_summed(glance.statuses for glance in glances),
         buckets=_added(glance.buckets for glance in glances),
-        open=sum(glance.open for glance in glances),
         refusals=_summed(glance.refusals for glance in glances),
         deployments=tuple(map(_one_deployment, named.values())),
         ruled_out=glances[0].ruled_out,
