@@ -41,6 +41,7 @@ from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.metering import RequestId, Status
 from clauseway.storage import Control
+from clauseway.storage.books.losses import Losses
 from clauseway.storage.control.copying import stand_alone
 from clauseway.storage.control.engines import engine_of, writer_of
 from clauseway.storage.control.versions import move
@@ -615,6 +616,36 @@ def test_a_home_that_was_restored_to_be_read_is_not_served(home: Home, tmp_path:
     ]
     (look.root / "restored.json").write_text("{")
     assert run("serve", "--home", str(look.root)).returncode == 3, "a note that cannot be read forbids it, too"
+
+
+def test_a_restored_journal_is_the_new_homes_and_at_its_end(home: Home, tmp_path: Path) -> None:
+    back_up(home, tmp_path / "backup")
+    look = Home(tmp_path / "look")
+    restore(tmp_path / "backup", look)
+    with closing(Control.open(look.control)) as control:
+        [registered] = Losses(control).spools()
+    assert registered.home == look.identity()
+    places = spool.positions(look.spools / registered.place)
+    assert [place.closed for place in places] == [True]
+
+
+# Which gateways were stopped before the backup, and which were killed → the journals after whose end usage is lost
+LIVES = [({"gateway": False}, {"gateway"}), ({"gateway": False, "gateway-1": True}, {"gateway-1"})]
+
+
+@pytest.mark.parametrize(("killed_by_name", "lost"), LIVES)
+def test_what_may_have_come_after_the_backup_is_a_loss_of_those_that_may_have_written_it(
+    killed_by_name: dict[str, bool], lost: set[str], tmp_path: Path
+) -> None:
+    home, identities = settled_book.make(tmp_path / "home"), dict[str, str]()
+    for name, is_killed in killed_by_name.items():
+        identities[spool.identify(gateway(home, name=name, killed=is_killed)).hex()] = name
+    seal(home)
+    back_up(home, tmp_path / "backup")
+    second = Home(tmp_path / "second")
+    restore(tmp_path / "backup", second, GONE)
+    with closing(Control.open(second.control)) as control:
+        assert {identities[loss.spool] for loss in Losses(control).all()} == lost
 
 
 def test_no_gateway_continues_a_restored_journal(home: Home, tmp_path: Path) -> None:

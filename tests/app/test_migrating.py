@@ -177,6 +177,25 @@ def test_a_home_that_is_in_use_is_not_moved(home: Home) -> None:
     assert isinstance(home.control, Path)
 
 
+def test_a_copy_that_is_not_the_same_is_not_kept(home: Home) -> None:
+    """Every row is read again on both sides; here the server keeps another text than it was given."""
+    address = new_database()
+    with closing(Control.open(home.control)) as control:
+        record(control)
+    Control.begin(address).close()
+    with psycopg.connect(address) as connection:
+        connection.execute(
+            "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN NEW.source := left(NEW.source, 3); RETURN NEW; END $$"
+        )
+        connection.execute("CREATE TRIGGER cut BEFORE INSERT ON facts FOR EACH ROW EXECUTE FUNCTION cut()")
+    with pytest.raises(InvalidInput, match=r"these tables differ: facts \(1 and 1 rows\)"):
+        move(home, address)
+    assert isinstance(home.control, Path)
+    with psycopg.connect(address) as connection:
+        assert connection.execute("SELECT count(*) FROM facts").fetchone() == (0,)
+
+
 def test_an_edited_book_is_not_moved(home: Home) -> None:
     control = Control.open(home.control)
     with control.unchained() as connection:

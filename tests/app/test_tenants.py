@@ -220,7 +220,18 @@ def test_a_key_is_listed_as_expired_from_the_day_on(
     rotate_key(home, made.key_id, 36)
     monkeypatch.setattr(time, "time_ns", lambda: begin_ns + hours * HOUR_NS)
     assert [(key.state, key.former_until) for key in list_keys(home)] == [listed]
+    assert bool(tenancy_for_plan(home).keys) == (listed[0] == "active")
     assert revoke_key(home, made.key_id).state == "revoked"
+
+
+def test_a_former_secret_is_accepted_before_its_end_and_not_at_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_ns = start_of_day_ns(date(2099, 12, 31))
+    monkeypatch.setattr(time, "time_ns", lambda: begin_ns)
+    made = create_key(home, CATALOG, organisation="acme", project="p", seller="openai", segment="any")
+    rotate_key(home, made.key_id, 12)
+    for before_ns, accepted in ((1, 2), (0, 1)):
+        monkeypatch.setattr(time, "time_ns", lambda before_ns=before_ns: begin_ns + 12 * HOUR_NS - before_ns)
+        assert len(tenancy_for_plan(home).keys) == accepted
 
 
 def test_a_key_that_is_revoked_meanwhile_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
