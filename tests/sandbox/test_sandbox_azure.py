@@ -23,6 +23,7 @@ from clauseway.sandbox.signatures.credentials import (
     AZURE_TENANT_ID,
     DEMONSTRATION_KEY,
     entra_token,
+    google_token,
 )
 
 RECORDING = Path(__file__).parent / "recordings" / "azure-chat-basic.yaml"
@@ -100,6 +101,18 @@ REFUSALS = [
     (CHAT, {}, "gpt-5-5", 401, "401", WRONG_KEY),
     (CHAT, {"api-key": "wrong"}, "gpt-5-5", 401, "401", WRONG_KEY),
     (CHAT, {"authorization": "Bearer wrong"}, "gpt-5-5", 401, "401", WRONG_TOKEN),
+    (CHAT, {"authorization": AZURE_API_KEY}, "gpt-5-5", 401, "401", WRONG_KEY),
+    (CHAT, {"authorization": f"Basic {AZURE_API_KEY}"}, "gpt-5-5", 401, "401", WRONG_KEY),
+    (CHAT, {"x-api-key": AZURE_API_KEY}, "gpt-5-5", 401, "401", WRONG_KEY),
+    (CHAT, {"api-key": "wrong", "authorization": f"Bearer {AZURE_API_KEY}"}, "gpt-5-5", 401, "401", WRONG_KEY),
+    (
+        "/openai/deployments/gpt-5-5/chat/completions?api-version=2024-10-21",  # a key is no token there
+        {"authorization": f"Bearer {AZURE_API_KEY}"},
+        "gpt-5-5",
+        401,
+        "401",
+        WRONG_TOKEN,
+    ),
     (
         CHAT,
         {"api-key": AZURE_API_KEY},
@@ -148,7 +161,8 @@ DATED_ANSWERS: Any = [
     ("2024-06-01", {"stream": True}, 200),
     ("2024-06-01", {"stream": True, "stream_options": {"include_usage": True}}, 400),
     ("2024-07-01-preview", {"stream": True, "stream_options": {"include_usage": True}}, 400),
-    ("2024-08-01-preview", {"stream": True, "stream_options": {"include_usage": True}}, 200),
+    ("2024-08-01-preview", {"stream": True, "stream_options": {"include_usage": True}}, 400),
+    ("2024-09-01-preview", {"stream": True, "stream_options": {"include_usage": True}}, 200),
     ("2024-10-21", {"stream": True, "stream_options": {"include_usage": True}}, 200),
     ("2023-01-01", {}, 404),
     ("", {}, 404),
@@ -264,10 +278,13 @@ BAD_TOKENS: Any = [
     entra_token(tenant="5a9db0c5-0000-4000-8000-00000000000f"),
     entra_token(key=DEMONSTRATION_KEY),
     "eyJhbGciOiJub25lIn0.eyJhdWQiOiJzYW5kYm94In0.",
+    google_token().removeprefix("ya29."),
 ]
 
 
-@pytest.mark.parametrize("token", BAD_TOKENS, ids=["audience", "expired", "early", "tenant", "signature", "none"])
+@pytest.mark.parametrize(
+    "token", BAD_TOKENS, ids=["audience", "expired", "early", "tenant", "signature", "none", "google"]
+)
 def test_entra_tokens_that_are_refused(clouds: Any, token: str) -> None:
     client = OpenAI(base_url=clouds.url("azure", "/openai/v1"), api_key=token, max_retries=0)
     with pytest.raises(openai.AuthenticationError, match="audience is incorrect"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import anthropic
 import boto3  # type: ignore[import-untyped]
+import httpx
 import pytest
 from botocore.exceptions import EventStreamError  # type: ignore[import-untyped]
 from sandbox_rig import clouds, running_clouds
@@ -91,6 +92,53 @@ def test_a_key_and_a_version_open_anthropics_door(clouds: Any) -> None:
     its = its.with_options(api_key=credentials.ANTHROPIC_API_KEY)
     with pytest.raises(anthropic.BadRequestError, match="anthropic-version: header is required"):
         its.messages.create(model=CLAUDE, max_tokens=9, messages=ASKED, extra_headers={"anthropic-version": ""})
+
+
+KEY = {"x-api-key": credentials.ANTHROPIC_API_KEY}
+AZURE_KEY = {"x-api-key": credentials.AZURE_API_KEY}
+AWS_KEY = {"authorization": f"Bearer {credentials.BEDROCK_API_KEY}"}
+TOKEN = {"authorization": f"Bearer {credentials.google_token()}"}
+BY_AWS = f"/model/us.anthropic.{CLAUDE}-v1:0/invoke"
+GOOGLE_PLACE = f"/v1/projects/{credentials.GOOGLE_PROJECT}/locations/us-east5"
+BY_GOOGLE = f"{GOOGLE_PLACE}/publishers/anthropic/models/{CLAUDE}:rawPredict"
+NO_VERSION = [("anthropic-version", "2023-10-01")]
+FORMER = [("anthropic-version", "2023-06-01")]
+VERSIONS: Any = [
+    # cloud, path, credential, version in the headers, version in the body, what is said
+    ("anthropic", "/v1/messages", KEY, FORMER, "", ""),
+    ("anthropic", "/v1/messages", KEY, NO_VERSION, "", '"2023-10-01" is not a valid version'),
+    ("anthropic", "/v1/messages", KEY, FORMER * 2, "", '"2023-06-01, 2023-06-01" is not a valid version'),
+    ("azure", "/anthropic/v1/messages", AZURE_KEY, FORMER, "", ""),
+    ("azure", "/anthropic/v1/messages", AZURE_KEY, [], "", "anthropic-version: header is required"),
+    ("azure", "/anthropic/v1/messages", AZURE_KEY, FORMER * 2, "", "is not a valid version"),
+    ("bedrock", "/anthropic/v1/messages", AWS_KEY, FORMER, "", ""),
+    ("bedrock", "/anthropic/v1/messages", AWS_KEY, [], "", "anthropic-version: header is required"),
+    ("bedrock", "/anthropic/v1/messages", AWS_KEY, FORMER * 2, "", "is not a valid version"),
+    ("bedrock_runtime", BY_AWS, AWS_KEY, [], "bedrock-2023-05-31", ""),
+    ("bedrock_runtime", BY_AWS, AWS_KEY, FORMER, "", "anthropic_version: Field required"),
+    ("bedrock_runtime", BY_AWS, AWS_KEY, [], "vertex-2023-10-16", "Invalid API version: vertex-2023-10-16"),
+    ("vertex", BY_GOOGLE, TOKEN, [], "vertex-2023-10-16", ""),
+    ("vertex", BY_GOOGLE, TOKEN, FORMER, "", "anthropic_version: Field required"),
+    ("vertex", BY_GOOGLE, TOKEN, [], "2023-06-01", "Invalid API version: 2023-06-01"),
+]
+
+
+@pytest.mark.parametrize(("cloud", "path", "credential", "headers", "version", "said"), VERSIONS)
+def test_the_version_of_the_format_is_checked(
+    clouds: Any, cloud: str, path: str, credential: dict[str, str], headers: Any, version: str, said: str
+) -> None:
+    named = {} if cloud in ("bedrock_runtime", "vertex") else {"model": CLIENTS[cloud][1]}
+    body = {**named, "max_tokens": 9, "messages": ASKED, **({"anthropic_version": version} if version else {})}
+    answer = httpx.post(clouds.url(cloud, path), headers=[*credential.items(), *headers], json=body)
+    assert answer.status_code == (400 if said else 200)
+    assert said in json.dumps(answer.json(), ensure_ascii=False).replace("\\", "")
+
+
+def test_a_key_is_a_token_only_by_its_scheme(clouds: Any) -> None:
+    body = {"model": CLAUDE, "max_tokens": 9, "messages": ASKED}
+    for authorization, status in (("Bearer {}", 200), ("{}", 401), ("Basic {}", 401)):
+        sent = [("authorization", authorization.format(credentials.ANTHROPIC_API_KEY)), *FORMER]
+        assert httpx.post(clouds.url("anthropic", "/v1/messages"), headers=sent, json=body).status_code == status
 
 
 def test_it_is_overloaded(clouds: Any) -> None:

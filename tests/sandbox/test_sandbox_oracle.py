@@ -19,6 +19,7 @@ from openai import OpenAI
 from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.signatures.credentials import (
+    AZURE_ENTRA_TOKEN,
     DEMONSTRATION_KEY,
     ISSUER_KEY,
     OCI_API_KEY,
@@ -135,6 +136,7 @@ SIGNED_WRONGLY: Any = [
     (lambda: aged(-5.5), "Date '"),
     (lambda: {"signer": principal(oci_session_token(expires_s=1_700_000_000))}, UNAUTHENTICATED),
     (lambda: {"signer": principal(oci_session_token(key=DEMONSTRATION_KEY))}, UNAUTHENTICATED),
+    (lambda: {"signer": principal(AZURE_ENTRA_TOKEN)}, UNAUTHENTICATED),
 ]
 
 

@@ -15,6 +15,7 @@ from openai.providers import vertex
 from sandbox_rig import clouds, running_clouds
 
 from clauseway.sandbox.signatures.credentials import (
+    AZURE_ENTRA_TOKEN,
     DEMONSTRATION_KEY,
     GOOGLE_CLIENT_EMAIL,
     GOOGLE_LOCATION,
@@ -29,6 +30,7 @@ from clauseway.sandbox.signatures.rsa import KeyPair
 PLACE = f"/v1/projects/{GOOGLE_PROJECT}/locations/{GOOGLE_LOCATION}"
 RESPONSES = f"{PLACE}/publishers/openai/v1/responses"
 CHAT = f"{PLACE}/endpoints/openapi/chat/completions"
+CLAUDE = f"{PLACE}/publishers/anthropic/models/claude-opus-4-7:rawPredict"
 BODY: Any = {"model": "gpt-5.5", "input": "which cloud may serve this"}
 MESSAGES: Any = [{"role": "user", "content": "which cloud may serve this"}]
 TOKEN = {"authorization": f"Bearer {google_token()}"}
@@ -83,6 +85,8 @@ BAD_TOKENS = [
     ("Bearer sk-of-another-cloud", 401, "ACCESS_TOKEN_TYPE_UNSUPPORTED"),
     (f"Bearer {google_token(key=DEMONSTRATION_KEY)}", 401, "ACCESS_TOKEN_TYPE_UNSUPPORTED"),
     (f"Bearer {google_token(expires_s=1_700_000_000)}", 401, "ACCESS_TOKEN_EXPIRED"),
+    (google_token(), 401, "CREDENTIALS_MISSING"),
+    (f"Bearer ya29.{AZURE_ENTRA_TOKEN}", 403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
     (f"Bearer {google_token(scope='https://www.googleapis.com/auth/drive')}", 403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"),
 ]
 
@@ -140,6 +144,7 @@ REFUSED: Any = [
     (RESPONSES, {"openai-organization": "o"}, BODY, 400, "INVALID_ARGUMENT"),
     (RESPONSES, {}, {**BODY, "model": "gpt-9"}, 404, "NOT_FOUND"),
     (RESPONSES.replace(GOOGLE_PROJECT, "another"), {}, BODY, 403, "PERMISSION_DENIED"),
+    (CLAUDE.replace(GOOGLE_PROJECT, "another"), {}, BODY, 403, "PERMISSION_DENIED"),
     (CHAT.replace("endpoints/openapi", "publishers/openai/v1"), {}, {}, 404, "NOT_FOUND"),
     ("/v1/chat/completions", {}, {}, 404, "NOT_FOUND"),
 ]

@@ -29,10 +29,17 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
     def header(self, name: bytes) -> str:
         """Return the first value of a header, empty where it is missing."""
-        for key, value in self.headers:
-            if key == name:
-                return value.decode("latin-1")
-        return ""
+        return next(iter(self.header_values(name)), "")
+
+    def header_values(self, name: bytes) -> list[str]:
+        """Return all values of a header."""
+        return [value.decode("latin-1") for key, value in self.headers if key == name]
+
+    @property
+    def bearer(self) -> str:
+        """Return the token of `Authorization: Bearer …`; empty for another scheme or none."""
+        scheme, _, token = self.header(b"authorization").partition(" ")
+        return token if scheme == "Bearer" else ""
 
     @property
     def uuid(self) -> str:

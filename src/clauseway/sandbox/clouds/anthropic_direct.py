@@ -18,6 +18,10 @@ from clauseway.sandbox.surfaces.account import AccountModel, CloudAccount, Unkno
 from clauseway.sandbox.wire import FormatRefusal, Header, HttpAnswer, Received, encode
 
 ROOT: Final = "/v1"
+# The version of the format that the vendor's client names, in the header or in the body.
+VERSION: Final = "2026-10-21"
+# Versions that the header may name (Anthropic's page on versions).
+_VERSIONS: Final = frozenset({"2023-01-01", "2023-06-01", VERSION})
 # Name → the snapshot that answers.
 CLAUDE_MODELS: Final[Mapping[str, str]] = {
     "claude-opus-4-7": "claude-opus-4-7",
@@ -62,16 +66,26 @@ class AnthropicDirect:
 
     def answer(self, received: Received) -> HttpAnswer:
         """Return the answer of Anthropic."""
-        key, token = received.header(b"x-api-key"), received.header(b"authorization")
-        if credentials.ANTHROPIC_API_KEY not in (key, token.removeprefix("Bearer ")):
+        if credentials.ANTHROPIC_API_KEY not in (received.header(b"x-api-key"), received.bearer):
             return error_answer(received, 401, "invalid x-api-key")
-        if not received.header(b"anthropic-version"):
-            return error_answer(received, 400, "anthropic-version: header is required")
+        if (refused := refused_version(received)) is not None:
+            return refused
         return messages_answer(self._account, received, self.endpoint(received.path))
 
     def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Anthropic's words."""
         return outage_answer(received, outage)
+
+
+def refused_version(received: Received) -> HttpAnswer | None:
+    """Return the refusal of a request that names no version of the format, or one that there is
+    not; None if it names one."""
+    # A header that is sent twice counts as one with both values (RFC 9110, 5.2).
+    version = ", ".join(received.header_values(b"anthropic-version"))
+    if version in _VERSIONS:
+        return None
+    message = f'"{version}" is not a valid version' if version else "header is required"
+    return error_answer(received, 400, f"anthropic-version: {message}")
 
 
 def messages_answer(

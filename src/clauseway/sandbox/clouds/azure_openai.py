@@ -7,7 +7,7 @@ It has four families of paths:
         `model` is the name of the deployment. As in practice, it differs from the model's name
         (`gpt-5-5`): a caller that passes the model's name gets Azure's 404.
     /openai/deployments/{deployment}/…?api-version=…
-        Called by Azure's own SDK class. The api-version has to exist; before 2024-08-01,
+        Called by Azure's own SDK class. The api-version has to exist; before 2024-09-01,
         `stream_options` is refused.
     /openai/{responses|files|batches|models}?api-version=…
         Called by the same class where no deployment is named.
@@ -33,8 +33,8 @@ from urllib.parse import parse_qs
 from clauseway.sandbox.clouds.anthropic_direct import (
     CLAUDE_MODELS,
     claude_account,
-    error_answer,
     messages_answer,
+    refused_version,
 )
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import ALL, NoEndpoint
@@ -108,7 +108,8 @@ API_VERSIONS: Final = frozenset(
         "2025-04-01-preview",
     }
 )
-_STREAM_OPTIONS_FROM: Final = "2024-08-01"
+# Came with 2024-09-01-preview (Microsoft's page on the API's life cycle).
+_STREAM_OPTIONS_FROM: Final = "2024-09-01"
 # Responses came with the API version 2025-03-01-preview.
 _RESPONSES_FROM: Final = "2025-03-01"
 _V1_VERSIONS: Final = frozenset({"", "v1", "preview", "latest"})
@@ -211,8 +212,8 @@ class AzureOpenAI:
             return denied
         # Anthropic's format has errors of its own, so it is answered before Azure's paths are read.
         if received.path.startswith(f"{MESSAGES_ROOT}/"):
-            if not received.header(b"anthropic-version"):
-                return error_answer(received, 400, "anthropic-version: header is required")
+            if (refused := refused_version(received)) is not None:
+                return refused
             return messages_answer(self._claude, received, self.endpoint(received.path))
         deployment, path = _place(received.path)
         version = parse_qs(received.query).get("api-version", [""])[0]
@@ -326,18 +327,23 @@ def _check_stream_options(received: Received, path: str, version: str) -> None:
 
 
 def _authenticate(received: Received) -> HttpAnswer | None:
-    key = received.header(b"api-key") or received.header(b"x-api-key")
-    bearer = received.header(b"authorization").removeprefix("Bearer ")
-    # The v1 path takes the key as a bearer token too, as plain OpenAI clients send it.
-    if credentials.AZURE_API_KEY in (key, bearer):
+    bearer = received.bearer
+    # Anthropic's path takes the key under Anthropic's name too. The v1 path takes it as a bearer
+    # token, as plain OpenAI clients send it; the dated paths do not.
+    key = received.header(b"api-key")
+    if received.path.startswith(f"{MESSAGES_ROOT}/"):
+        key = key or received.header(b"x-api-key")
+    elif received.path.startswith(f"{ROOT}/"):
+        key = key or (bearer if bearer == credentials.AZURE_API_KEY else "")
+    if key == credentials.AZURE_API_KEY:
         return None
     if key or not bearer:
         return _error(received, 401, "401", _WRONG_KEY)
     claims = tokens.read_token(bearer, credentials.ISSUER_KEY.public)
     if (
         claims is None
-        or claims["aud"] not in _AUDIENCES
-        or claims["tid"] != credentials.AZURE_TENANT_ID
+        or claims.get("aud") not in _AUDIENCES
+        or claims.get("tid") != credentials.AZURE_TENANT_ID
         or not claims["nbf"] <= received.now_s < claims["exp"]
     ):
         return _error(received, 401, "401", _WRONG_TOKEN)

@@ -18,9 +18,10 @@ import msgspec
 
 from clauseway.sandbox.clouds.anthropic_direct import (
     CLAUDE_MODELS,
+    VERSION,
     claude_account,
-    error_answer,
     messages_answer,
+    refused_version,
 )
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
@@ -40,6 +41,8 @@ ROOT: Final = "/openai/v1"
 # Anthropic's models in their own format: at mantle, and by InvokeModel at the runtime.
 MESSAGES_ROOT: Final = "/anthropic/v1"
 _INVOKED: Final = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)")
+# Versions of Anthropic's format that the body of InvokeModel may name.
+_MESSAGES_VERSIONS: Final = frozenset({"bedrock-2023-05-31", VERSION})
 OPEN_WEIGHT_ROOT: Final = "/v1"
 OPEN_WEIGHT_MODELS: Final = ("openai.gpt-oss-120b", "openai.gpt-oss-20b")
 _SERVED: Final = frozenset({"/chat/completions", "/responses", "/models"})
@@ -109,8 +112,8 @@ class Bedrock:
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)
         if received.path.startswith(f"{MESSAGES_ROOT}/") and not self._is_runtime:
-            if not received.header(b"anthropic-version"):
-                return error_answer(received, 400, "anthropic-version: header is required")
+            if (refused := refused_version(received)) is not None:
+                return refused
             return messages_answer(self._claude, received, self.endpoint(received.path))
         invoked = _INVOKED.fullmatch(received.path)
         if invoked and self._is_runtime:
@@ -146,6 +149,10 @@ class Bedrock:
                 if wrong
                 else "anthropic_version: Field required"
             )
+            return _aws_error(received, 400, "ValidationException", message)
+        version = str(msgspec.json.decode(request["anthropic_version"]))
+        if version not in _MESSAGES_VERSIONS:
+            message = f"Invalid API version: {version}"
             return _aws_error(received, 400, "ValidationException", message)
         if model not in self._claude.models:
             message = "The provided model identifier is invalid."

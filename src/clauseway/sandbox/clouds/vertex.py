@@ -16,6 +16,7 @@ import msgspec
 
 from clauseway.sandbox.clouds.anthropic_direct import (
     CLAUDE_MODELS,
+    VERSION,
     claude_account,
     error_answer,
     messages_answer,
@@ -47,6 +48,8 @@ _PREDICTED: Final = re.compile(
     r"([^/:]+):(rawPredict|streamRawPredict)"
 )
 _COUNT_TOKENS: Final = "count-tokens"
+# Versions of Anthropic's format that a body may name.
+_MESSAGES_VERSIONS: Final = frozenset({"vertex-2023-10-16", VERSION})
 # Google's canonical codes (`google.rpc.Code`) of HTTP's statuses.
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
@@ -112,18 +115,11 @@ class VertexAI:
         if place is None:
             message = f"The requested URL {received.path} was not found on this server."
             return _error(received, 404, message)
-        denied = _authenticate(received)
+        project, location, root, path = place.groups()
+        denied = _authenticate(received) or _authorize(received, project, location)
         if denied is not None:
             return denied
-        # Google refuses a project that is not the caller's, and headers of OpenAI's.
-        project, location, root, path = place.groups()
-        if project != credentials.GOOGLE_PROJECT:
-            at = f"//aiplatform.googleapis.com/projects/{project}/locations/{location}"
-            message = (
-                f"Permission 'aiplatform.endpoints.predict' denied on resource '{at}' (or it "
-                f"may not exist)."
-            )
-            return _error(received, 403, message, reason="IAM_PERMISSION_DENIED")
+        # Google refuses headers of OpenAI's.
         for name in (b"openai-project", b"openai-organization"):
             if received.header(name):
                 return _error(received, 400, f"Request header '{name.decode()}' is not supported.")
@@ -150,7 +146,7 @@ class VertexAI:
         self, received: Received, project: str, location: str, model: str, how: str
     ) -> HttpAnswer:
         """Return the answer of one of Anthropic's models."""
-        denied = _authenticate(received)
+        denied = _authenticate(received) or _authorize(received, project, location)
         if denied is not None:
             return denied
         at = f"projects/{project}/locations/{location}/publishers/anthropic/models/{model}"
@@ -165,6 +161,9 @@ class VertexAI:
             return _error(received, 400, "Invalid JSON payload received.")
         if "anthropic_version" not in request:
             return error_answer(received, 400, "anthropic_version: Field required")
+        version = str(msgspec.json.decode(request["anthropic_version"]))
+        if version not in _MESSAGES_VERSIONS:
+            return error_answer(received, 400, f"Invalid API version: {version}")
         # Counting names no model in the path: the body does.
         if model == _COUNT_TOKENS:
             return messages_answer(self._claude, received, "/messages/count_tokens")
@@ -192,10 +191,19 @@ def _authenticate(received: Received) -> HttpAnswer | None:
         return _error(received, 401, _BAD_CREDENTIAL, reason="ACCESS_TOKEN_TYPE_UNSUPPORTED")
     if received.now_s >= claims["exp"]:
         return _error(received, 401, _BAD_CREDENTIAL, reason="ACCESS_TOKEN_EXPIRED")
-    if credentials.GOOGLE_SCOPE not in claims["scope"].split():
+    if credentials.GOOGLE_SCOPE not in claims.get("scope", "").split():
         message = "Request had insufficient authentication scopes."
         return _error(received, 403, message, reason="ACCESS_TOKEN_SCOPE_INSUFFICIENT")
     return None
+
+
+def _authorize(received: Received, project: str, location: str) -> HttpAnswer | None:
+    """Return the refusal of a project that is not the caller's."""
+    if project == credentials.GOOGLE_PROJECT:
+        return None
+    at = f"//aiplatform.googleapis.com/projects/{project}/locations/{location}"
+    message = f"Permission 'aiplatform.endpoints.predict' denied on resource '{at}' (or it may not exist)."
+    return _error(received, 403, message, reason="IAM_PERMISSION_DENIED")
 
 
 def _grant(received: Received) -> HttpAnswer:

@@ -67,7 +67,8 @@ def _key(key_id: str, now_s: float) -> PublicKey | None:
     if not key_id.startswith("ST$"):
         return None
     claims = read_token(key_id.removeprefix("ST$"), credentials.ISSUER_KEY.public)
-    if claims is None or now_s >= claims["exp"]:
+    # A token of another cloud names no key.
+    if claims is None or now_s >= claims["exp"] or "jwk" not in claims:
         return None
     modulus, exponent = (int.from_bytes(decode_segment(claims["jwk"][name])) for name in ("n", "e"))
     return PublicKey(modulus, exponent)
