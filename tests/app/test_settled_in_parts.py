@@ -171,6 +171,8 @@ REFUSED = [
     (("--part", "2026-04-20", "--under", "A3"), "--part with"),
     (("--part", "2026-04-20", "--second-opinion", "spark"), "--part with"),
     (("--part", "2026-04-20", "--spark-master", "local[2]"), "--spark-master without Spark"),
+    (("--known-at", "2026-06-05", "--from-scratch"), "--known-at with --from-scratch"),
+    (("--under", "A3", "--from-scratch"), "--under with --from-scratch"),
 ]
 
 

@@ -188,6 +188,16 @@ UNREAD = [
         "--secret-file",
         "--secret-env names the secret already",
     ),
+    (("books", "invoice", "--payer", "openai"), "--payer", "without --period the invoices are listed"),
+    (("books", "invoice", "--currency", "EUR"), "--currency", "without --period the invoices are listed"),
+    (("books", "payment", "i-1", "--id", "b", "--reason", "why"), "--reason", "a payment is booked without one"),
+    (("books", "payment", "--reverse", "b", "--id", "c", "--amount", "3"), "--amount", "a payment is taken back whole"),
+    (
+        ("books", "payment", "--reverse", "b", "--id", "c", "--currency", "EUR"),
+        "--currency",
+        "a payment is taken back whole",
+    ),
+    (("person", "password", "anna", "--remove", "--sees", "lawyer"), "--sees", "who has no password sees no page"),
 ]
 
 

@@ -11,9 +11,15 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.reports.amounts import cents, in_currency
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console
 from clauseway.ledger.vouchers import InvoiceLine
 from clauseway.values import USD, InvalidInput, amount_text, parse_day
+
+# The flags of an invoice that is written.
+_OF_ONE = ("payer", "payee", "day", "number", "currency")
+_LISTED = "without --period the invoices are listed"
+_A_MONTH = "Add --period, or leave it out."
 
 Currency = Annotated[
     str, typer.Option(help="Another currency than USD, by the home's rates.", metavar="CURRENCY")
@@ -24,6 +30,7 @@ Dated = Annotated[
 
 
 def command(
+    context: typer.Context,
     period: Annotated[str, typer.Option("--period", help="The closed month, as 2026-05.")] = "",
     payer: Annotated[str, typer.Option(help="Who pays.")] = "",
     payee: Annotated[str, typer.Option(help="Who is paid.")] = "",
@@ -51,6 +58,7 @@ def command(
       clauseway books invoice
     """
     if not period:
+        check_unread(context, dict.fromkeys(_OF_ONE, _LISTED), _A_MONTH)
         return _list(home, as_json)
     if not payer or not payee:
         why = "an invoice is from one party to another"

@@ -10,11 +10,13 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.reports.amounts import in_currency
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.money.invoice import Dated, dated
 from clauseway.values import InvalidInput, amount_text
 
 
 def command(
+    context: typer.Context,
     reference: Annotated[
         str,
         typer.Option("--id", help="Your reference, such as the bank's: twice the same is once."),
@@ -54,7 +56,11 @@ def command(
       clauseway books payment --reverse bank-778 --id bank-780 --reason "returned: account closed"
     """
     if reversed_:
+        check_unread(
+            context, dict.fromkeys(("amount", "currency"), "a payment is taken back whole")
+        )
         return _reverse(home, reference, invoice, reversed_, day, reason, as_json)
+    check_unread(context, {"reason": "a payment is booked without one"})
     if not invoice:
         remedy = "Name the invoice, or the payment to take back with --reverse."
         raise InvalidInput.of(

@@ -22,6 +22,7 @@ from clauseway.app.books.people import (
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
+from clauseway.cli.command_line import check_unread
 from clauseway.cli.console import console, in_seconds
 from clauseway.cli.customers.tenancy import plain_table
 from clauseway.values import KnownAt
@@ -105,6 +106,7 @@ def list_(home: options.HomeRead = None, as_json: options.AsJson = False) -> int
 
 @app.command()
 def password(
+    context: typer.Context,
     account: Annotated[
         str,
         typer.Argument(
@@ -138,6 +140,7 @@ def password(
       clauseway person password bob --remove
     """
     if remove:
+        check_unread(context, {"sees": "who has no password sees no page"})
         take_password(home_at(home), account)
         answer(as_json, {"removed": account}, f"{account} reads the pages no more.")
         return 0

@@ -200,10 +200,14 @@ def command(
     if known_at is not None:
         why = "what the home held then is used"
         named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
-        _refuse_beside("--known-at", why, assume=assume, reading=reading, **named)
+        named |= {"assume": assume, "reading": reading, "from_scratch": from_scratch}
+        _refuse_beside("--known-at", why, **named)
         with start(engine_name) as engine:
             _print(settle_as_known(at, period, known_point(known_at), engine), as_json)
         return 0
+    if under:
+        why = "nothing is posted, and what was kept is not dropped"
+        _refuse_beside("--under", why, from_scratch=from_scratch)
     basis = basis_of(at)
     # The first settlement stands on what the gateway serves by, unless a flag says otherwise.
     served = () if basis.holds_agreement else agreements_in(at.configuration)
