@@ -43,7 +43,11 @@ def test_the_plain_sdk_calls_the_v1_path(clouds: Any, key: str) -> None:
     assert answer.model == "gpt-5.5-2026-04-23"
     assert answer.usage is not None
     assert (answer.usage.prompt_tokens, answer.usage.completion_tokens) == (5, 4)
-    assert {"gpt-5-5", "gpt-5-4", "text-embedding-3-small"} <= {model.id for model in client.models.list()}
+    able = {model.id: model.to_dict()["capabilities"] for model in client.models.list()}
+    assert {"gpt-5-5", "gpt-5-4", "text-embedding-3-small"} <= set(able)
+    for name, chats in (("gpt-5-5", True), ("text-embedding-3-small", False)):
+        inferring = {"fine_tune": False, "inference": True, "completion": False}
+        assert able[name] == {**inferring, "chat_completion": chats, "embeddings": not chats}
 
 
 def test_azures_own_class_calls_the_dated_path(clouds: Any) -> None:
@@ -183,6 +187,7 @@ DATED_REFUSED = [
     ("/openai/deployments/nobody/chat/completions?api-version=2024-10-21", "DeploymentNotFound"),
     ("/openai/deployments/gpt-5-5/responses?api-version=2025-03-01-preview", "404"),
     ("/openai/responses?api-version=2024-10-21", "404"),
+    ("/openai/deployments/gpt-5-5/?api-version=2024-10-21", "404"),
     ("/openai/v1/responses/compact", "404"),
     ("/openai/v1/responses/input_tokens", "404"),
     ("/openai/v1/moderations", "404"),

@@ -142,6 +142,91 @@ def test_a_moderation_flags_violence_and_nothing_else(client: OpenAI) -> None:
     assert problems_of("CreateModerationResponse", answer.to_dict()) == []
 
 
+def test_a_moderation_names_what_it_looked_at(client: OpenAI) -> None:
+    picture: Any = {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}
+    (result,) = client.moderations.create(input=[{"type": "text", "text": "a clause"}, picture]).results
+    applied = result.category_applied_input_types
+    assert (applied.violence, applied.hate) == (["text", "image"], ["text"])
+
+
+PROMPTS: Any = [
+    # prompts, maximum, tokens in, tokens of each answer
+    ("one two three", None, 3, [16]),
+    (["one two", "three"], 4, 3, [4, 4]),
+    ([11, 12, 13], 4, 3, [4]),
+    ([[11, 12], [13]], 4, 3, [4, 4]),
+]
+
+
+@pytest.mark.parametrize(("prompt", "most", "tokens_in", "tokens_out"), PROMPTS)
+def test_prompts_are_continued_whole_and_streamed(
+    client: OpenAI, prompt: Any, most: int | None, tokens_in: int, tokens_out: list[int]
+) -> None:
+    asked: Any = {"model": "gpt-3.5-turbo-instruct", "prompt": prompt, "max_tokens": most}
+    whole = client.completions.create(**asked)
+    assert whole.usage is not None
+    assert (whole.usage.prompt_tokens, whole.usage.completion_tokens) == (tokens_in, sum(tokens_out))
+    assert whole.usage.total_tokens == tokens_in + sum(tokens_out)
+    assert [(each.index, len(each.text.split())) for each in whole.choices] == list(enumerate(tokens_out))
+    *events, last = client.completions.create(**asked, stream=True, stream_options={"include_usage": True})
+    assert (last.choices, last.usage) == ([], whole.usage)
+    for choice in whole.choices:
+        said = [event.choices[0] for event in events if event.choices[0].index == choice.index]
+        assert "".join(each.text for each in said) == choice.text
+        assert [each.finish_reason for each in said if each.finish_reason] == ["length"]
+    silent = list(client.completions.create(**asked, stream=True))
+    assert all("usage" not in event.model_fields_set and event.choices for event in silent)
+
+
+def test_a_conversation_keeps_what_is_said_in_it(client: OpenAI) -> None:
+    kept = client.conversations.create(items=WHAT, metadata={"topic": "clauses"})
+    assert client.conversations.retrieve(kept.id) == kept
+    answer = client.responses.create(model="gpt-5.5", conversation=kept.id, input="and when")
+    assert answer.usage is not None
+    assert answer.usage.input_tokens == 5 + 2
+    added = client.conversations.items.create(kept.id, items=WHAT)
+    ids = [item.id for item in client.conversations.items.list(kept.id, order="asc")]
+    assert ids == [item.id for item in client.conversations.items.list(kept.id)][::-1]
+    assert (len(ids), ids[2:]) == (4, [answer.output[0].id, added.data[0].id])  # type: ignore[union-attr]
+    middle: Any = client.conversations.items.retrieve(ids[1], conversation_id=kept.id)
+    assert middle.content[0].text == "and when"
+    assert client.conversations.items.delete(ids[1], conversation_id=kept.id).id == kept.id
+    assert [item.id for item in client.conversations.items.list(kept.id)] == [ids[3], ids[2], ids[0]]
+    with pytest.raises(openai.NotFoundError, match="not found in conversation"):
+        client.conversations.items.retrieve(ids[1], conversation_id=kept.id)
+    assert client.conversations.update(kept.id, metadata={"topic": "ways"}).metadata == {"topic": "ways"}
+    assert client.conversations.delete(kept.id).deleted is True
+    with pytest.raises(openai.NotFoundError, match="Conversation with id"):
+        client.conversations.retrieve(kept.id)
+
+
+def test_a_conversation_takes_twenty_items_at_once_and_may_begin_empty(client: OpenAI) -> None:
+    empty = client.conversations.create()
+    assert client.conversations.items.list(empty.id).data == []
+    assert len(client.conversations.items.create(empty.id, items=WHAT * 20).data) == 20
+
+
+def test_a_chat_is_kept_where_it_is_stored(client: OpenAI) -> None:
+    asked: Any = {"model": "gpt-5.5", "messages": WHAT, "metadata": {"topic": "clauses"}}
+    list(client.chat.completions.create(**asked, store=True, stream=True))
+    whole = client.chat.completions.create(**asked, store=True)
+    passing = client.chat.completions.create(**asked)
+    oldest_first = [chat.id for chat in client.chat.completions.list()]
+    assert [chat.id for chat in client.chat.completions.list(order="desc")] == oldest_first[::-1]
+    assert (oldest_first[-1], passing.id in oldest_first) == (whole.id, False)
+    streamed = client.chat.completions.retrieve(oldest_first[-2])
+    assert (streamed.object, streamed.usage) == ("chat.completion", whole.usage)
+    (message,) = client.chat.completions.messages.list(whole.id)
+    assert (message.id, message.content) == (f"{whole.id}-0", WHAT[0]["content"])
+    assert client.chat.completions.update(whole.id, metadata={"topic": "ways"}).to_dict()["metadata"] == {
+        "topic": "ways"
+    }
+    assert client.chat.completions.delete(whole.id).deleted is True
+    for identifier in (whole.id, passing.id):
+        with pytest.raises(openai.NotFoundError, match="not found"):
+            client.chat.completions.retrieve(identifier)
+
+
 def test_a_file_is_uploaded_listed_read_and_deleted(client: OpenAI) -> None:
     content = b"\x00one\r\n--two\xff\r\n"
     uploaded = client.files.create(file=("notes.bin", content), purpose="user_data")
@@ -230,6 +315,10 @@ MODELS_MISUSED = [
     ("/v1/audio/speech", {"model": "gpt-5.5", "input": "x", "voice": "alloy"}, 400, "Invalid value: 'gpt-5.5'."),
     ("/v1/embeddings", {"model": "text-embedding-3-small"}, 400, "Missing required parameter: 'input'."),
     ("/v1/embeddings", {"model": "text-embedding-3-small", "input": 7}, 400, "Invalid type for 'input'"),
+    ("/v1/embeddings", {"model": "text-embedding-3-small", "input": ["x", ""]}, 400, "'$.input' is invalid."),
+    ("/v1/completions", {"model": "gpt-3.5-turbo-instruct", "n": 2}, 400, "Only one choice is written: n is 1."),
+    ("/v1/completions", {"model": "gpt-5.5", "prompt": "x"}, 404, "This is a chat model and not supported"),
+    ("/v1/conversations", {"items": [WHAT[0]] * 21}, 400, "Invalid 'items': array too long."),
     ("/v1/images/generations", {"model": "gpt-image-1"}, 400, "Missing required parameter: 'prompt'."),
     ("/v1/images/generations", {"model": "gpt-image-1", "prompt": "x", "n": 11}, 400, "Invalid 'n': integer above"),
     ("/v1/audio/transcriptions", {"model": "whisper-1"}, 400, "Invalid Content-Type header (application/json)"),

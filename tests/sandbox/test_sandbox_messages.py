@@ -134,6 +134,140 @@ def test_the_version_of_the_format_is_checked(
     assert said in json.dumps(answer.json(), ensure_ascii=False).replace("\\", "")
 
 
+ELSEWHERE: Any = [
+    # cloud, path, credential, members beside the messages, status
+    ("bedrock", BY_AWS, AWS_KEY, {"anthropic_version": "bedrock-2023-05-31"}, 404),
+    ("bedrock_runtime", "/anthropic/v1/messages", AWS_KEY, {"model": CLIENTS["bedrock"][1]}, 404),
+    ("bedrock_runtime", BY_AWS, AWS_KEY, {"anthropic_version": "bedrock-2023-05-31", "stream": True}, 400),
+    ("bedrock_runtime", BY_AWS, AWS_KEY, {"anthropic_version": "bedrock-2023-05-31", "model": CLAUDE}, 400),
+    ("vertex", BY_GOOGLE, TOKEN, {"anthropic_version": "vertex-2023-10-16", "model": CLAUDE}, 400),
+    ("vertex", BY_GOOGLE, TOKEN, {"anthropic_version": "vertex-2023-10-16", "stream": True}, 400),
+    ("anthropic", "/v1/messages", KEY, {"model": "claude-9"}, 404),
+    ("anthropic", "/v1/chat/completions", KEY, {"model": CLAUDE}, 404),
+]
+
+
+@pytest.mark.parametrize(("cloud", "path", "credential", "members", "status"), ELSEWHERE)
+def test_each_cloud_takes_messages_at_its_own_place_alone(
+    clouds: Any, cloud: str, path: str, credential: dict[str, str], members: Any, status: int
+) -> None:
+    sent = [*credential.items(), *([] if cloud in ("bedrock_runtime", "vertex") else FORMER)]
+    body = {"max_tokens": 9, "messages": ASKED, **members}
+    assert httpx.post(clouds.url(cloud, path), headers=sent, json=body).status_code == status
+
+
+LONG = " ".join(["word"] * 1300)
+TOOLS: Any = [{"name": name, "input_schema": {"type": "object", "properties": {}}} for name in ("look", "ask")]
+RESULT: Any = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "it is warm"}]}
+SEARCH: Any = {"type": "web_search_20250305", "name": "web_search"}
+CALLED: Any = [
+    # members, the tool that is called
+    ({"tools": TOOLS}, "look"),
+    ({"tools": TOOLS, "tool_choice": {"type": "none"}}, ""),
+    ({"tools": TOOLS, "tool_choice": {"type": "any"}}, "look"),
+    ({"tools": TOOLS, "tool_choice": {"type": "tool", "name": "ask"}}, "ask"),
+    ({"tools": TOOLS, "messages": [*ASKED, RESULT]}, ""),
+    ({"tools": TOOLS, "messages": [*ASKED, RESULT], "tool_choice": {"type": "any"}}, "look"),
+    ({"tools": [SEARCH]}, ""),
+    ({"tools": [SEARCH, *TOOLS]}, "look"),
+    ({}, ""),
+]
+
+
+def blocks_of(message: Any) -> list[dict[str, Any]]:
+    """The blocks of a message, but for their ids."""
+    blocks = [block.to_dict() for block in message.content]
+    return [{name: value for name, value in block.items() if name != "id" and value is not None} for block in blocks]
+
+
+@pytest.mark.parametrize(("members", "tool"), CALLED)
+def test_a_tool_is_called_until_its_result_comes(clouds: Any, members: Any, tool: str) -> None:
+    its = CLIENTS["anthropic"][0](clouds)
+    asked = {"model": CLAUDE, "max_tokens": 100, "messages": ASKED, **members}
+    whole = its.messages.create(**asked)
+    assert [block.name for block in whole.content if block.type == "tool_use"] == [tool] * bool(tool)
+    assert whole.stop_reason == ("tool_use" if tool else "end_turn")
+    searches = whole.usage.server_tool_use.web_search_requests if whole.usage.server_tool_use else 0
+    assert searches == (SEARCH in members.get("tools", []))
+    with its.messages.stream(**asked) as stream:
+        final = stream.get_final_message()
+    assert (blocks_of(final), final.stop_reason) == (blocks_of(whole), whole.stop_reason)
+
+
+COUNTED: Any = [
+    # members, tokens in
+    ({"system": "be brief"}, 4 + 2),
+    ({"system": [{"type": "text", "text": "be brief"}]}, 4 + 2),
+    ({"messages": [*ASKED, RESULT]}, 4 + 3),
+    ({"messages": [{"role": "user", "content": [{"type": "text", "text": "one two"}, {"type": "image"}]}]}, 2 + 85),
+    ({"messages": [{"role": "user", "content": [{"type": "document"}]}]}, 100),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [{"type": "image"}]}]}]},
+        85,
+    ),
+]
+
+
+@pytest.mark.parametrize(("members", "tokens"), COUNTED)
+def test_every_block_of_a_message_counts(clouds: Any, members: Any, tokens: int) -> None:
+    body = {"model": CLAUDE, "max_tokens": 9, "messages": ASKED, **members}
+    for path, name in (("/v1/messages", "usage"), ("/v1/messages/count_tokens", "")):
+        told = httpx.post(clouds.url("anthropic", path), headers=[*KEY.items(), *FORMER], json=body).json()
+        assert (told[name] if name else told)["input_tokens"] == tokens
+
+
+def test_what_is_marked_is_written_to_the_cache_once(clouds: Any) -> None:
+    its = CLIENTS["anthropic"][0](clouds)
+
+    def usage(text: str, **mark: str) -> tuple[int, ...]:
+        block = {"type": "text", "text": text, **({"cache_control": {"type": "ephemeral", **mark}} if mark else {})}
+        told = its.messages.create(model=CLAUDE, max_tokens=9, messages=[{"role": "user", "content": [block]}]).usage
+        kept = told.cache_creation
+        assert told.cache_creation_input_tokens == kept.ephemeral_5m_input_tokens + kept.ephemeral_1h_input_tokens
+        figures = (told.input_tokens, told.cache_read_input_tokens)
+        return (*figures, kept.ephemeral_5m_input_tokens, kept.ephemeral_1h_input_tokens)
+
+    # 1,300 words are cached up to 1,024 + 2 x 128: not marked, written, read, read and the rest written for an hour.
+    assert usage(LONG) == (1300, 0, 0, 0)
+    assert usage(LONG, ttl="5m") == (20, 0, 1280, 0)
+    assert usage(LONG, ttl="5m") == (20, 1280, 0, 0)
+    assert usage(f"{LONG} {LONG}", ttl="1h") == (2600 - 2560, 1280, 0, 1280)
+    assert usage("too short", ttl="5m") == (2, 0, 0, 0)
+
+
+def test_thinking_takes_half_of_its_budget(clouds: Any) -> None:
+    its = CLIENTS["anthropic"][0](clouds)
+    asked: Any = {"model": CLAUDE, "max_tokens": 2000, "messages": ASKED}
+    thought = its.messages.create(**asked, thinking={"type": "enabled", "budget_tokens": 1024})
+    assert [block.type for block in thought.content] == ["thinking", "text"]
+    assert thought.usage.output_tokens_details.thinking_tokens == 512
+    assert thought.usage.output_tokens == 512 + len(thought.content[1].text.split())
+    with its.messages.stream(**asked, thinking={"type": "enabled", "budget_tokens": 1024}) as stream:
+        final = stream.get_final_message()
+    assert (blocks_of(final), final.usage.output_tokens) == (blocks_of(thought), thought.usage.output_tokens)
+    assert [block.type for block in its.messages.create(**asked, thinking={"type": "disabled"}).content] == ["text"]
+
+
+MOST: Any = [
+    # maximum, what is said
+    (None, "max_tokens: Field required"),
+    (0, "max_tokens: 0"),
+    ("9", "max_tokens: 9"),
+    (128_001, "max_tokens: 128001 > 128000"),
+]
+
+
+@pytest.mark.parametrize(("most", "said"), MOST)
+def test_a_maximum_is_asked_for_and_kept(clouds: Any, most: Any, said: str) -> None:
+    sent, url = [*KEY.items(), *FORMER], clouds.url("anthropic", "/v1/messages")
+    refused = httpx.post(url, headers=sent, json={"model": CLAUDE, "max_tokens": most, "messages": ASKED})
+    assert (refused.status_code, refused.json()["error"]["message"].startswith(said)) == (400, True)
+    for fewest, reason in ((1, "max_tokens"), (128_000, "end_turn")):
+        body = {"model": CLAUDE, "max_tokens": fewest, "messages": ASKED}
+        answer = httpx.post(url, headers=sent, json=body).json()
+        assert (answer["stop_reason"], answer["usage"]["output_tokens"] <= fewest) == (reason, True)
+
+
 def test_a_key_is_a_token_only_by_its_scheme(clouds: Any) -> None:
     body = {"model": CLAUDE, "max_tokens": 9, "messages": ASKED}
     for authorization, status in (("Bearer {}", 200), ("{}", 401), ("Basic {}", 401)):

@@ -95,6 +95,7 @@ def test_a_key_opens_some_models(clouds: Any) -> None:
     assert sdk.chat.completions.create(model="openai.gpt-5.5", messages=MESSAGES).model == "openai.gpt-5.5"
     with pytest.raises(openai.PermissionDeniedError):
         sdk.chat.completions.create(model="openai.gpt-oss-120b", messages=MESSAGES)
+    assert sdk.files.create(file=("a.txt", b"x"), purpose="user_data").bytes == 1  # a body that is no JSON
 
 
 def test_request_ids_are_joined(clouds: Any) -> None:

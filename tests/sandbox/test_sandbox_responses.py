@@ -275,6 +275,8 @@ def test_a_tool_is_called_in_responses_and_answered(client: OpenAI) -> None:
     events = list(client.responses.create(model="gpt-5.5", input=WHAT, tools=RESPONSE_TOOLS, stream=True))
     assert "response.function_call_arguments.done" in [event.type for event in events]
     assert [problem for event in events for problem in problems_of("ResponseStreamEvent", event.to_dict())] == []
+    echoed: Any = client.responses.create(model="gpt-5.5", input=WHAT, tools=[{"type": "function", "name": "f"}]).tools  # type: ignore[list-item]
+    assert (echoed[0].strict, echoed[0].parameters) == (True, None)
     after = client.responses.create(
         model="gpt-5.5",
         input=[{"type": "function_call_output", "call_id": call.call_id, "output": "it is warm"}],
@@ -283,6 +285,11 @@ def test_a_tool_is_called_in_responses_and_answered(client: OpenAI) -> None:
     )
     assert after.output_text
     assert problems_of("ResponseItemList", client.responses.input_items.list(after.id).to_dict()) == []
+    two: Any = [{"role": "user", "content": text} for text in ("first", "last")]
+    listed = client.responses.input_items.list
+    asked = client.responses.create(model="gpt-5.5", input=two).id
+    assert [item.content[0].text for item in listed(asked)] == ["last", "first"]  # type: ignore[union-attr]
+    assert [item.content[0].text for item in listed(asked, order="asc")] == ["first", "last"]  # type: ignore[union-attr]
 
 
 THOUGHT: Any = [
@@ -316,6 +323,8 @@ def test_thinking_counts_in_the_answers_tokens(
     events = list(client.responses.create(**asked, stream=True))
     assert [problem for event in events for problem in problems_of("ResponseStreamEvent", event.to_dict())] == []
     assert [event.sequence_number for event in events] == list(range(len(events)))
+    places = {event.item.type: event.output_index for event in events if event.type == "response.output_item.added"}
+    assert places == ({"reasoning": 0, "message": 1} if thought else {"message": 0})
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -381,6 +390,9 @@ SCHEMAS: Any = [
     {"type": "string", "minLength": 40, "maxLength": 50},
     {"type": "string", "format": "date"},
     {"anyOf": [{"type": "null"}, {"type": "boolean"}]},
+    {"type": "string", "enum": ["south", "north"]},
+    {"type": "object", "properties": {"a": {"enum": [1, 2]}, "b": {"type": "null"}}, "required": ["a", "b"]},
+    {"type": "string", "maxLength": 2},
     {
         "$ref": "#/$defs/node",
         "$defs": {
