@@ -276,6 +276,11 @@ def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], t
     # 1,000 × 4.00 EUR = 4,000 millionths, × 1.25
     assert (Decimal(found["amount"]), found["currency"]) == (Decimal("0.004"), "EUR")
     assert Decimal(found["usd"]) == Decimal("0.005")
+    assert run([*line.split(), "--known-at", "2026-05-03", "--rates", str(rates)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "as of 2026-05-02 · as known at 2026-05-03" in said
+    assert "unit tokens EUR per million EUR by input_tokens 1,000 × 4 = 0.004000000000" in said
+    assert "0.005000000000 USD at the rate of 2026-05-02" in said
     assert run(line.split()) == 3
     assert "no rates are held" in capsys.readouterr().err
 

@@ -24,6 +24,25 @@ def test_beside_the_real_month_in_words_and_for_machines(home: Home) -> None:
     assert [D(one["difference"]) for one in found["beside"]["directions"]] == [D("20.00"), D("0.00")]
 
 
+SAID = [
+    # the flag, what is compared, what each party gains or loses, when the old share ended
+    ("A3", "under the terms as of A3 (USD)", "microsoft loses 20.00 USD openai gains 20.00 USD"),
+    ("cap=60", "under the same terms, with cap=60 (USD)", "microsoft loses 28.80 USD openai gains 28.80 USD"),
+    ("cap=900", "under the same terms, with cap=900 (USD)", "microsoft is as before: 0.00 USD openai is as before:"),
+]
+
+
+@pytest.mark.parametrize(("under", "compared", "gains"), SAID)
+def test_people_read_what_is_compared_and_who_gains(home: Home, under: str, compared: str, gains: str) -> None:
+    told = run("settle", "--period", "2026-05", "--home", str(home.root), *assumed(), "--under", under)
+    said = " ".join(told.stdout.split())
+    assert f"What if: 2026-05 {compared}" in said
+    assert gains in said
+    # 20 % of 100 in April from the 27th on, and of 344 in May: 88.80 of the cap.
+    assert "real: of the cap 38,000,000,000.00, 88.80 consumed by the end of the period." in said
+    assert "real: nothing is due after 26 April 2026 (A5.md:" in said
+
+
 @pytest.mark.parametrize("under", ["A9", "R1=maybe", "cap=much", "nothing=1"])
 def test_what_cannot_be_supposed_is_refused(home: Home, under: str) -> None:
     flags = ["--home", str(home.root), *assumed()]

@@ -209,5 +209,5 @@ def _same_amounts(real: Settlement, posted: Settlement) -> bool:
 def _in_words(otherwise: Otherwise) -> str:
     parts = [f"the terms as of {name}" for name in otherwise.amendments.values()]
     parts += [f"reading {name}={option}" for name, option in sorted(otherwise.readings.items())]
-    parts += [f"with {item}" for item in otherwise.figures]
-    return ", ".join(parts) or "the same terms"
+    figures = [f"with {item}" for item in otherwise.figures]
+    return ", ".join([*(parts or ["the same terms"]), *figures])

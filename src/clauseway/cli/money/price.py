@@ -188,7 +188,7 @@ def _print(out: Console, working: PriceWorking) -> None:
     if working.note:
         out.print(working.note, style="yellow")
     if working.usd is not None:
-        out.print(f"{working.usd:,f} USD at the rate of {working.at}", style="bold")
+        out.print(f"{working.usd:,.12f} USD at the rate of {working.at}", style="bold")
     for part in working.parts:
         _print_part(out, part)
 
