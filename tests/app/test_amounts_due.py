@@ -166,6 +166,18 @@ def test_a_quarter_is_one_payment(tmp_path: Path) -> None:
     [quarter] = [line for line in invoice.lines if line.term == A5]
     assert (str(quarter.owed), str(quarter.amount), quarter.due) == ("1.36", "1.09", date(2026, 8, 14))
     assert "\n    2026-04: share 0.76 USD\n    2026-05: share 0.60 USD\n" in printed
+    pay = ("books", "payment", invoice.id, *of, "--id")
+    # 1.86 USD are 1.49 EUR; 0.50 USD of it are 0.40 EUR.
+    for reference, flags, paid in (
+        (
+            "a",
+            ("--amount", "0.50", "--currency", "USD"),
+            "0.50 USD on {}, of which 0.02 withheld; 1.09 EUR of it is open",
+        ),
+        ("b", ("--amount", "0.20"), "0.20 EUR on {}, of which 0.01 withheld; 0.89 EUR of it is open"),
+        ("c", (), "0.89 EUR on {}, of which 0.03 withheld; it is paid"),
+    ):
+        assert run(*pay, reference, *flags).stdout == f"{reference}: {paid.format(invoice.id)}\n"
 
 
 # Closing

@@ -2,6 +2,7 @@
 would write them; the requests and their charges are those of `settled_book.USED`.
 """
 
+import hashlib
 import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
@@ -37,6 +38,7 @@ from clauseway.storage.books.losses import Loss, Losses
 from clauseway.storage.control.actor import acting
 from clauseway.storage.lake.lake import Lake
 from clauseway.values import InvalidInput, exact_sum
+from in_process import answer, run
 
 PRICES = open_prices(settled_book.KNOWN)
 TODAY = date(2026, 7, 1)
@@ -359,6 +361,14 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
         (A5, "0.04", "0.24", ("late usage: 1 request more",))
     }
     assert bytes_of(home, "2026-04") == kept
+    [listed] = answer("books", "close", home=home.root)
+    digests = {"receipt": april.receipt, "statement": hashlib.sha256(kept).hexdigest()}
+    assert listed == {"period": "2026-04", **digests, "restated_by": [restated.receipt]}
+    assert run("books", "close", home=home.root).stdout.splitlines() == [
+        f"2026-04  receipt {april.receipt}  statement {digests['statement']}",
+        f"         restated by {restated.receipt}, 1 line",
+    ]
+    assert answer("books", "close", "2026-04", home=home.root) == {"period": "2026-04", **digests, "closed_now": False}
     again = statement(home, "2026-04", restated=True)
     assert again is not None
     assert again.receipt == restated.receipt

@@ -85,6 +85,13 @@ def test_a_day_by_hand(home: Home, day: str, requests: int, amount: str) -> None
     assert days(home, [day]) == {day: (requests, Decimal(amount), requests > 0)}
 
 
+def test_people_read_whether_a_day_was_summed_now(home: Home) -> None:
+    flags = ("settle", "--period", "2026-04", "--home", str(home.root), *FIGURES, "--part", "2026-04-20")
+    for when in ("summed now, and kept", "kept before, unchanged"):
+        assert run(*flags).stdout == f"2026-04-20  2 requests, USD 3.30: {when}\n"
+    assert run(*flags[:-1], "2026-04-21").stdout == "2026-04-21  no usage that is charged\n"
+
+
 @pytest.mark.parametrize("order", list(permutations(APRIL))[::5], ids=lambda order: "-".join(day[-2:] for day in order))
 def test_days_in_any_order_are_the_month(home: Home, order: tuple[str, ...]) -> None:
     for day in order[:3]:

@@ -73,6 +73,31 @@ def test_books_that_were_edited_are_told_and_not_settled_on(own: Home, edit: str
         assert (done.returncode, named in said) == (code, True), f"{words}: {said}"
 
 
+def test_a_log_that_was_begun_again_says_so_ever_after(own: Home) -> None:
+    def said() -> str:
+        done = run("audit", "verify", home=own.root)
+        assert done.returncode == 2, "also where nothing was edited since"
+        return " ".join(done.stdout.split())
+
+    edited(own, EDITS["a posting of April"][0])
+    shown = run("statement", "verify", "2026-04", home=own.root).stdout
+    assert shown.startswith("Statement 2026-04: NOT the same\n")
+    stated = run("audit", "restart", "--why", "by hand", home=own.root).stdout
+    row = int(re.findall(r"begun again at row (\d+); before, it was broken: entry accrual\|2026-04", stated)[0])
+    assert "was changed (1 finding), and ended with " in stated
+    since = f"since log row {row}, where their log was begun again after a break"
+    assert said().startswith(f"The books were not edited {since}")
+    assert re.search(
+        rf"Broken before log row {row}: entry accrual\S+ was changed \(1 finding\); the log ended with {row - 1}:"
+        rf"[0-9a-f]{{64}}\. Stated by {acting()} on \d{{4}}-\d\d-\d\d: by hand",
+        said(),
+    )
+    edited(own, "UPDATE postings SET amount = '99.00' WHERE entry = 1 AND leg = 1")
+    assert said().startswith(f"The books were edited: 1 finding {since}")
+    run("audit", "restart", "--why", "again", home=own.root)
+    assert f"since log row {row}," not in said(), "the last break counts"
+
+
 def test_books_that_nobody_edited_are_settled_on(own: Home) -> None:
     assert answer("audit", "verify", home=own.root)["problems"] == []
     # It says what it posted; the credit is in the first settlement.

@@ -70,6 +70,33 @@ def test_the_agreement_that_the_home_holds_is_looked_ahead_of(home: Home, tmp_pa
     assert one["end"] == "2031-01-01"
 
 
+# growth, cap → what the text says of them; each year: settled, due (middle, low, high), saved
+SHOWN = [
+    ("0%", "50", "Cap 50.00 (cap), 0.00 remaining: reached on 31 May 2026.", "2027 0.00 0.00 0.00 0.00 825.60"),
+    (
+        "2%..8%",
+        "500",
+        "likely 4 November 2026, at the earliest 24 October 2026, at the latest 18 November 2026.",
+        "2027 0.00 0.00 0.00 0.00 1,617.96 (1,081 to 2,417)",
+    ),
+    (
+        "2%..8%",
+        "9000000",
+        "not reached by the end of the forecast.",
+        "2027 0.00 1,617.96 1,081.15 2,416.62 0.00",
+    ),
+]
+
+
+@pytest.mark.parametrize(("growth", "cap", "reached", "year"), SHOWN)
+def test_people_read_when_the_cap_is_reached(home: Home, growth: str, cap: str, reached: str, year: str) -> None:
+    figures = ("--assume", "share-openai-microsoft", "--assume", f"cap={cap}")
+    said = " ".join(run("forecast", "--home", str(home.root), "--growth", growth, *figures).stdout.split())
+    assert reached in said
+    assert year in said
+    assert "of the paths" not in said, "an assumed growth draws none"
+
+
 REFUSED = [
     ([], "too little history"),
     (["--growth", "5"], "--growth"),

@@ -306,6 +306,11 @@ def test_people_read_what_waits_as_a_table(by: As, book: Path, tmp_path: Path) -
     assert "credit n-1" in shown
     assert re.search(r" \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", shown), "an instant says that it is of UTC"
     assert "amount=0.50" in shown
+    [waits] = by(BOB, "person waiting")
+    home = ("--home", str(tmp_path / "home"))
+    withdrawn = run("person", "withdraw", str(waits["number"]), *home)
+    assert (withdrawn.returncode, withdrawn.stdout) == (0, f"{waits['number']} waits no longer.\n")
+    assert run("person", "waiting", *home).stdout == "Nothing waits.\n"
     assert run("person", "list", "--home", str(tmp_path / "home")).stdout.splitlines() == [
         "Nobody is named: every account may write everything.",
         "Two people write together: credit",

@@ -65,6 +65,29 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
     assert answer("usage", "reconcile", *flags(home, changed), code=2)["found"]["by_cause"].keys() == {"duplicate"}
 
 
+def written(bill: Path, name: str, rows: list[dict[str, str]]) -> Path:
+    path = bill.with_name(name)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def test_people_read_of_days_and_currencies_that_are_missing(home: Home, bill: Path) -> None:
+    rows = list(csv.DictReader(bill.open()))
+    gone = written(bill, "gone.csv", [row for row in rows if not row["ChargePeriodStart"].startswith("2026-05-05")])
+    yen = written(bill, "yen.csv", [rows[0] | {"BillingCurrency": "JPY"}, *rows[1:]])
+    for changed, words in (
+        (gone, "2026-05-05 azure: the whole day is missing on the bill, -200.00 2 items At stake: 200.00 USD."),
+        (yen, "30.0 JPY have no rate and are in no amount."),
+    ):
+        done = run("usage", "reconcile", *flags(home, changed), "--tolerance", "0.01", "--quantity-tolerance", "5")
+        said = " ".join(done.stdout.split())
+        assert (done.returncode, words in said) == (2, True), said
+        assert "equal up to 0.01 USD and 5 units an item; prices as known at 20" in said
+
+
 @pytest.mark.parametrize(
     ("more", "word"),
     [
@@ -94,11 +117,7 @@ def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: 
     rows = list(csv.DictReader(bill.open()))
     rows.append(rows[0] | {"ChargeCategory": "Tax", "ContractedCost": "7.005"})
     rows.append(rows[0] | {"ChargeCategory": "Credit", "ContractedCost": "-3.335"})
-    changed = bill.with_name("beside.csv")
-    with changed.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    changed = written(bill, "beside.csv", rows)
     told = run("usage", "reconcile", *flags(home, changed))
     said = " ".join(told.stdout.split())
     assert told.returncode == 2

@@ -255,11 +255,15 @@ def line(custom_id: str, body: dict[str, Any], url: str = "/v1/chat/completions"
 def test_a_batch_is_polled_to_its_files(clouds: Any, client: OpenAI) -> None:
     before = clouds.counts("openai")["completion_tokens"]
     lines = line("a", {"model": "gpt-5.5", "messages": WHAT, "max_completion_tokens": 7})
-    lines += line("b", {"model": "gpt-9", "messages": WHAT}) + line("c", {"model": "gpt-5.5", "messages": WHAT})
+    lines += (
+        line("b", {"model": "gpt-9", "messages": WHAT}) + b" \n" + line("c", {"model": "gpt-5.5", "messages": WHAT})
+    )
     batch_input = client.files.create(file=("batch.jsonl", lines), purpose="batch")
     batch = client.batches.create(
         input_file_id=batch_input.id, endpoint="/v1/chat/completions", completion_window="24h"
     )
+    assert batch.request_counts is not None
+    assert batch.request_counts.total == 0, "before it is read"
     statuses = [batch.status] + [client.batches.retrieve(batch.id).status for _ in range(3)]
     assert statuses == ["validating", "in_progress", "completed", "completed"]
     batch = client.batches.retrieve(batch.id)
@@ -319,6 +323,7 @@ MODELS_MISUSED = [
     ("/v1/completions", {"model": "gpt-3.5-turbo-instruct", "n": 2}, 400, "Only one choice is written: n is 1."),
     ("/v1/completions", {"model": "gpt-5.5", "prompt": "x"}, 404, "This is a chat model and not supported"),
     ("/v1/conversations", {"items": [WHAT[0]] * 21}, 400, "Invalid 'items': array too long."),
+    ("/v1/responses", {"model": "gpt-5.5", "input": "x", "conversation": {}}, 400, "Missing required parameter"),
     ("/v1/images/generations", {"model": "gpt-image-1"}, 400, "Missing required parameter: 'prompt'."),
     ("/v1/images/generations", {"model": "gpt-image-1", "prompt": "x", "n": 11}, 400, "Invalid 'n': integer above"),
     ("/v1/audio/transcriptions", {"model": "whisper-1"}, 400, "Invalid Content-Type header (application/json)"),

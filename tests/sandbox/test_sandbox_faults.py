@@ -69,17 +69,17 @@ def test_an_outage_in_the_clouds_own_words(
     clouds: Any, cloud: str, status: int, place: tuple[str, ...], code: str
 ) -> None:
     before = clouds.counts(cloud)
-    clouds.add_fault(cloud, kind="status", status=status, count=2)
-    answers = [ask(clouds, cloud) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [status, status, 200]
+    clouds.add_fault(cloud, kind="status", status=status, count=3)
+    answers = [ask(clouds, cloud) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [status, status, status, 200]
     found = answers[0].json()["error"][place[1]] if place[0] == "error" else answers[0].headers[place[0]]
     assert found == code
     after = clouds.counts(cloud)
     assert {name: after[name] - before[name] for name in after} == {
-        "attempts": 3,
+        "attempts": 4,
         "answered": 1,
         "refused": 0,
-        "faulted": 2,
+        "faulted": 3,
         "abandoned": 0,
         "streams": 0,
         "prompt_tokens": 3,

@@ -157,7 +157,8 @@ def test_each_cloud_takes_messages_at_its_own_place_alone(
 
 
 LONG = " ".join(["word"] * 1300)
-TOOLS: Any = [{"name": name, "input_schema": {"type": "object", "properties": {}}} for name in ("look", "ask")]
+PLACE: Any = {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]}
+TOOLS: Any = [{"name": name, "input_schema": PLACE} for name in ("look", "ask")]
 RESULT: Any = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "it is warm"}]}
 SEARCH: Any = {"type": "web_search_20250305", "name": "web_search"}
 CALLED: Any = [
@@ -186,6 +187,7 @@ def test_a_tool_is_called_until_its_result_comes(clouds: Any, members: Any, tool
     asked = {"model": CLAUDE, "max_tokens": 100, "messages": ASKED, **members}
     whole = its.messages.create(**asked)
     assert [block.name for block in whole.content if block.type == "tool_use"] == [tool] * bool(tool)
+    assert all(block.input.keys() == {"place"} for block in whole.content if block.type == "tool_use")
     assert whole.stop_reason == ("tool_use" if tool else "end_turn")
     searches = whole.usage.server_tool_use.web_search_requests if whole.usage.server_tool_use else 0
     assert searches == (SEARCH in members.get("tools", []))
@@ -246,6 +248,9 @@ def test_thinking_takes_half_of_its_budget(clouds: Any) -> None:
         final = stream.get_final_message()
     assert (blocks_of(final), final.usage.output_tokens) == (blocks_of(thought), thought.usage.output_tokens)
     assert [block.type for block in its.messages.create(**asked, thinking={"type": "disabled"}).content] == ["text"]
+    # It leaves half of the maximum to the answer.
+    short = its.messages.create(**asked | {"max_tokens": 1100}, thinking={"type": "enabled", "budget_tokens": 4096})
+    assert short.usage.output_tokens_details.thinking_tokens == 550
 
 
 MOST: Any = [

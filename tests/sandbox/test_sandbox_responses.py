@@ -364,8 +364,8 @@ def test_a_response_reports_the_tools_of_the_vendor_which_strict_clients_read(cl
 
 
 def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> None:
-    def cached(words: int, key: str | None, last: str = "") -> int:
-        text = " ".join(f"w{number}" for number in range(words))
+    def cached(words: int, key: str | None, last: str = "", first: str = "w") -> int:
+        text = " ".join([first, *(f"w{number}" for number in range(1, words))])
         messages: Any = [{"role": "user", "content": f"{text}{last}"}]
         asked: Any = {"prompt_cache_key": key} if key else {}
         answer = client.responses.create(model="gpt-5.5", input=messages, **asked)
@@ -378,6 +378,7 @@ def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> 
     told = [cached(1300, "a"), cached(1300, "a"), cached(1300, "a", " more"), cached(1300, "b"), cached(1300, None)]
     # 1,300 words are cached up to 1,024 + 2 × 128.
     assert told == [0, 1280, 1280, 0, 0]
+    assert cached(1300, "a", first="another") == 0
     assert [cached(1000, "a"), cached(1500, "a")] == [0, 1280]
 
 
