@@ -86,6 +86,36 @@ def test_a_stranger_performs_it_again_to_the_byte(packs: Path, tmp_path: Path, n
     assert "the same, to the last byte" in text
 
 
+def test_a_stranger_opens_each_line_of_a_pack(ours: Path, packs: Path, tmp_path: Path) -> None:
+    """A pack has no journal; all else of a line is told as its own home tells it."""
+    nowhere, may = tmp_path / "nowhere", str(packs / "may.pack")
+    lines = answer("statement", "verify", may, home=nowhere)["repeated"]["lines"]
+    for line in (line["line"] for line in lines):
+        here = answer("statement", "explain", line, may, home=nowhere)
+        assert here["entries"] == []
+        assert here | {"entries": ()} == answer("statement", "explain", line, home=ours) | {"entries": ()}
+    [request] = answer("statement", "explain", "2pa4zs7k", may, "--cent", "7", home=nowhere)["requests"]
+    assert request["request_id"] == settled_book.request(9)
+    text = did(nowhere, "statement", "explain", "2pa4zs7k", may)
+    assert "As the pack says; whether it holds: clauseway statement verify" in text
+    assert "Journal" not in text
+    assert not nowhere.exists()
+
+
+def test_only_lines_that_the_pack_states_open(ours: Path, packs: Path, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    refused = did(nowhere, "statement", "explain", "bem8ag6t", str(packs / "may.pack"), code=3)
+    assert "the statement of 2026-05 in the pack has no such line" in refused
+    sums = did(nowhere, "statement", "explain", "2pa4zs7k", str(packs / "sums.pack"), code=3)
+    assert "the pack tells its usage by day alone" in sums
+    forged = rewritten(
+        packs / "may.pack", tmp_path / "a.pack", edit("statement.json", '"amount": "0.14"', '"amount": "0.99"')
+    )
+    told = did(nowhere, "statement", "explain", "2pa4zs7k", str(forged), code=3)
+    assert "its statement is not that of its settlement" in told
+    assert "no pack" in did(nowhere, "statement", "explain", "2pa4zs7k", "may.json", code=3)
+
+
 def test_the_same_month_is_the_same_bytes(ours: Path, packs: Path, tmp_path: Path) -> None:
     did(ours, "statement", "pack", "2026-05", "--out", str(tmp_path / "again.pack"))
     assert (tmp_path / "again.pack").read_bytes() == (packs / "may.pack").read_bytes()

@@ -396,6 +396,11 @@ def test_a_correction_of_a_closed_month_is_a_line_that_opens(own: Home) -> None:
     assert sum(D(one["amount"]) for one in stated["lines"]) == D("0.69")
     trace = told(own, "explain", line["id"])
     assert trace["remarks"][0] == "It corrects 2026-04: 0.72 was stated and 0.81 is due."
+    assert trace["working"][:3] == [
+        "stated before: 1 request, charged 3.575; 20 % of it is 0.715, stated as 0.72",
+        "due now: 2 requests, charged 4.015; 20 % of it is 0.803, due as 0.81",
+        "difference: 1 request, charged 0.44; 0.81 less 0.72 is 0.09",
+    ]
     assert [one["request_id"] for one in trace["requests"]] == [settled_book.request(5), settled_book.request(12)]
     assert [entry["id"].split("|")[0] for entry in trace["entries"]] == ["correction"]
     # The line that is corrected shows both entries.

@@ -14,7 +14,7 @@ temporary home; the reader's home only says which keys it trusts.
 
 import hashlib
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.app.books.basis import is_agreement_held, settled_prices
+from clauseway.app.books.settled import settlement_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month, unsettled
@@ -39,6 +40,7 @@ from clauseway.app.reports.handed_statements import (
     statement_in,
 )
 from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
+from clauseway.app.reports.tracing import LineTrace, NotTraced, trace_line
 from clauseway.app.reports.verifying import (
     Repetition,
     corrected_periods,
@@ -233,35 +235,16 @@ def verify_pack(
     For a pack with usage only by day, compare the usage of the `reader` day by day, and the amounts
     from it line by line. Raise InvalidInput if it is not a pack, or differs from its manifest.
     """
-    with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
-        manifest, digest = _manifest(archive, path)
-        content = _read(archive, STATEMENT, manifest, path)
-        # The parts must belong together before anything is settled.
-        stated = _statement(content, path)
-        given = HandedStatement(format="json", content=content, statement=stated)
-        if stated.receipt != manifest.receipt or stated.month != manifest.period:
-            raise _bad(path, "its statement is not the one that its manifest names")
-        stated_days = _decoded(_read(archive, DAYS, manifest, path), list[DayContent], path, DAYS)
-        stated_books = _decoded(
-            _read(archive, BOOKS, manifest, path), handed_over.RowsByTable, path, BOOKS
-        )
-        # The pack's books and usage fill a home of their own.
-        home = Home(Path(folder) / "home").make()
-        has_usage = any(part.name == USAGE for part in manifest.parts)
-        with kept_open(home.control), open_lake(home) as lake:
-            _fill(lake, stated_books, path)
-            usage = Path(folder) / USAGE
-            if has_usage:
-                _copy(archive, manifest, usage, path)
-            has_own = not has_usage and _own_usage(reader, stated_days, usage)
-            if has_usage or has_own:
-                _seal(lake, usage, path)
+    with unpacked(path, reader) as pack:
+        given, stated, stated_days = pack.given, pack.stated, pack.days
+        has_usage, has_own = pack.has_usage, pack.has_own
+        with open_lake(pack.home) as lake:
             # Everything is settled again there, corrections of closed months included.
             with _as_the_packs(path):
-                again = repeat(home, lake, stated)
-                settlement = performed_corrections(home, lake, stated, again)
+                again = repeat(pack.home, lake, stated)
+                settlement = performed_corrections(pack.home, lake, stated, again)
             there = day_contents(again.view, _needed(again, stated.as_of))
-            stands_on = tuple(_sources(Books(lake.control), stated, reader or home))
+            stands_on = tuple(_sources(Books(lake.control), stated, reader or pack.home))
             named_from = again.settler.needed(stated.as_of).begin
             unnamed = tuple(
                 f"{closed.begin:%Y-%m}"
@@ -286,19 +269,48 @@ def verify_pack(
         changed = {content.day for content in (*stated_days, *there)} - {
             content.day for content in stated_days if content in there
         }
-        signatures = b""
-        if any(part.name == SIGNATURES for part in manifest.parts):
-            signatures = _read(archive, SIGNATURES, manifest, path)
     verified = PackVerification(
         repeated=done,
-        digest=digest,
+        digest=pack.digest,
         attempts=sum(content.attempts for content in stated_days),
         days_changed=tuple(str(day) for day in sorted(changed)),
         stands_on=stands_on,
         named_from=named_from,
         months_unnamed=unnamed,
     )
-    return verified, given, signatures
+    return verified, given, pack.signatures
+
+
+def trace_packed(
+    path: Path, line: str, request: str = "", cent: int = 0, reader: Home | None = None
+) -> LineTrace:
+    """Return the evidence behind a line of a pack's statement, as `trace_line` does of a home; the
+    pack has no journal. Nothing is settled again: the amounts are the pack's own.
+
+    For a pack with usage only by day, read the `reader`'s usage. Raise InvalidInput if it is not a
+    pack, if it has no such line, request or cent, or if there is no usage.
+    """
+    with unpacked(path, reader) as pack:
+        stated, month = pack.stated, pack.stated.month
+        settled = settlement_of(pack.home, month)
+        if settled is None or statement_of(settled, stated.party) != stated:
+            raise _bad(path, "its statement is not that of its settlement")
+        if not any(own.id.startswith(line.lower()) for own in stated.lines):
+            raise NotTraced.of(
+                what=f"no line {line!r}",
+                why=f"the statement of {month} in the pack has no such line",
+                where="LINE",
+                remedy=f"Take the name from its lines: clauseway statement verify {path}.",
+            )
+        if pack.days and not pack.has_usage and not pack.has_own:
+            raise InvalidInput.of(
+                what="the line cannot be opened",
+                why="the pack tells its usage by day alone",
+                where=str(path),
+                remedy=f"Ask for the pack with its usage: clauseway statement pack {month}.",
+            )
+        with _as_the_packs(path, asked=("LINE", "--request", "--cent")):
+            return trace_line(pack.home, line, request, cent, period=month)
 
 
 def _settled(lake: Lake, days: Interval, period: str) -> Statement:
@@ -466,6 +478,63 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 # Reading a pack that anybody may have written
 
 
+class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
+    """A pack in a home of its own. `digest` is that of its manifest, `days` is its usage by day.
+
+    `has_usage` says whether the pack brings its usage, `has_own` whether the reader's usage stands
+    in for it. `signatures` is empty if it has none.
+    """
+
+    home: Home
+    digest: str
+    given: HandedStatement
+    stated: Statement
+    days: tuple[DayContent, ...]
+    has_usage: bool
+    has_own: bool
+    signatures: bytes
+
+
+@contextmanager
+def unpacked(path: Path, reader: Home | None) -> Iterator[Unpacked]:
+    """Fill a temporary home from a pack, with the reader's usage if the pack has none. Raise
+    InvalidInput if it is not a pack, or differs from its manifest."""
+    with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
+        manifest, digest = _manifest(archive, path)
+        parts = {part.name for part in manifest.parts}
+        content = _read(archive, STATEMENT, manifest, path)
+        # The parts must belong together before anything is settled.
+        stated = _statement(content, path)
+        if stated.receipt != manifest.receipt or stated.month != manifest.period:
+            raise _bad(path, "its statement is not the one that its manifest names")
+        days = _decoded(_read(archive, DAYS, manifest, path), tuple[DayContent, ...], path, DAYS)
+        books = _decoded(
+            _read(archive, BOOKS, manifest, path), handed_over.RowsByTable, path, BOOKS
+        )
+        signatures = _read(archive, SIGNATURES, manifest, path) if SIGNATURES in parts else b""
+        # The pack's books and usage fill a home of their own.
+        home = Home(Path(folder) / "home").make()
+        with kept_open(home.control):
+            with open_lake(home) as lake:
+                _fill(lake, books, path)
+                usage = Path(folder) / USAGE
+                if USAGE in parts:
+                    _copy(archive, manifest, usage, path)
+                has_own = USAGE not in parts and _own_usage(reader, days, usage)
+                if usage.exists():
+                    _seal(lake, usage, path)
+            yield Unpacked(
+                home=home,
+                digest=digest,
+                given=HandedStatement(format="json", content=content, statement=stated),
+                stated=stated,
+                days=days,
+                has_usage=USAGE in parts,
+                has_own=has_own,
+                signatures=signatures,
+            )
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
     """Open a pack that has only the allowed parts. Raise InvalidInput."""
@@ -629,12 +698,14 @@ def _json(value: object) -> bytes:
 
 
 @contextmanager
-def _as_the_packs(path: Path) -> Iterator[None]:
+def _as_the_packs(path: Path, asked: Collection[str] = ()) -> Iterator[None]:
     """Report problems of the temporary home as problems of the pack, because nobody can mend that
-    home."""
+    home. Problems where something was `asked` stay."""
     try:
         yield
     except InvalidInput as error:
+        if any(problem.where in asked for problem in error.problems):
+            raise
         replace = msgspec.structs.replace
         raise InvalidInput(
             *(

@@ -17,15 +17,16 @@ import msgspec
 from clauseway.app.agreements.passages import clause_at, located_again
 from clauseway.app.books.basis import basis_of, settled_agreement, settled_prices
 from clauseway.app.books.bookkeeping import Sold, dispute_days
-from clauseway.app.books.settled import latest_settlements, now
+from clauseway.app.books.settled import latest_settlements, now, settlement_of
 from clauseway.app.books.settling import Settler, saw_all_usage
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.priced_usage import charge_of, charges_of, in_usd
 from clauseway.app.opening.prices import unpriced
 from clauseway.app.opening.several import Opened
+from clauseway.app.reports.amounts import cents, exact, percent
 from clauseway.app.reports.statements import working_of
 from clauseway.app.usage.sealing import open_lake
-from clauseway.ledger import Dispute, Entry, RevenueLine, Settlement, statement_of
+from clauseway.ledger import Dispute, Entry, RevenueLine, Settlement, StatementChange, statement_of
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id
 from clauseway.metering import Used
@@ -295,7 +296,7 @@ def _find(home: Home, name: str, of_period: str = "") -> _TracedLine:
     every = [
         candidate
         for period, settlement in latest_settlements(home, of_period).items()
-        for candidate in _lines(period, settlement, name.lower())
+        for candidate in _lines(home, period, settlement, name.lower())
     ]
     if len(every) == 1:
         return every[0]
@@ -314,7 +315,7 @@ def _find(home: Home, name: str, of_period: str = "") -> _TracedLine:
     )
 
 
-def _lines(period: str, settlement: Settlement, name: str) -> Iterator[_TracedLine]:
+def _lines(home: Home, period: str, settlement: Settlement, name: str) -> Iterator[_TracedLine]:
     """Yield the lines of a settlement whose ids begin with a name; none for an empty one."""
     stated = [line for line in statement_of(settlement).lines if line.id.startswith(name)]
     if not name or not stated:
@@ -365,10 +366,43 @@ def _lines(period: str, settlement: Settlement, name: str) -> Iterator[_TracedLi
                 requests=change.new_requests,
                 base=change.new_base,
                 adjusted=change.new_adjusted,
-                working=(f"was {change.old}, is {change.new}", *change.causes),
+                working=(*_steps_of_change(change, _rate_closed(home, change)), *change.causes),
                 is_plain=False,
                 remarks=(was, *(f"Why: {cause}." for cause in change.causes)),
             )
+
+
+def _rate_closed(home: Home, change: StatementChange) -> Decimal | None:
+    """Return the rate of a line in the month that was closed; None if the month had no such line."""
+    closed = settlement_of(home, f"{change.period.begin:%Y-%m}")
+    shares = closed.shares if closed is not None else ()
+    rates = (line.rate for share in shares for line in share.lines if line.id == change.line)
+    return next(rates, None)
+
+
+def _steps_of_change(change: StatementChange, rate: Decimal | None) -> Iterator[str]:
+    """Yield the line as it was stated, as it is due, and the difference."""
+    old = _charged(change.old_requests, change.old_base)
+    yield f"stated before: {old}; {_at(rate, change.old_base, change.old)}stated as {cents(change.old)}"
+    new = _charged(change.new_requests, change.new_base)
+    yield f"due now: {new}; {_at(rate, change.new_base, change.new)}due as {cents(change.new)}"
+    requests = change.new_requests - change.old_requests
+    moved = _charged(requests, exact_sum((change.new_base, -change.old_base)))
+    yield f"difference: {moved}; {cents(change.new)} less {cents(change.old)} is {cents(change.amount)}"
+
+
+def _charged(requests: int, base: Decimal) -> str:
+    return f"{counted(requests, 'request')}, charged {exact(base)}"
+
+
+def _at(rate: Decimal | None, base: Decimal, amount: Decimal) -> str:
+    """Return the step from a base to an amount by a rate, empty where the rate alone does not give
+    it: a cap, a band, a minimum or another rate is in it."""
+    if rate is None:
+        return ""
+    moved = exact_product(base, rate)
+    gives_it = abs(exact_sum((moved, -amount))) < CENT
+    return f"{percent(rate)} of it is {exact(moved)}, " if gives_it else ""
 
 
 def _outline(

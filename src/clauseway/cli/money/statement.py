@@ -115,6 +115,14 @@ def explain(
         str,
         typer.Argument(help="The line's name, as every format prints it; its beginning is enough."),
     ],
+    pack_: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The pack that states it; by default the home's own settled months.",
+            metavar="[PACK]",
+            show_default=False,
+        ),
+    ] = None,
     request: Annotated[
         str, typer.Option("--request", help="Follow one request: its tokens, prices and cents.")
     ] = "",
@@ -127,11 +135,13 @@ def explain(
             metavar="NUMBER",
         ),
     ] = 0,
-    home: options.HomeRead = None,
+    home: options.HomeOfFile = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Open a line: its entries, its days, the prices of its units, its requests, its clause with
     file, line and source.
+
+    A pack is enough to open the lines of its statement; it has no journal, so no entries.
 
     \b
     What is behind a line:
@@ -140,9 +150,17 @@ def explain(
       clauseway statement explain yrg9d4g2 --cent 7
     One request, down to its tokens:
       clauseway statement explain yrg9d4g2 --request req_00000000000000070000000000000004
+    A line of what the other party packed:
+      clauseway statement explain yrg9d4g2 april.pack
     """
-    trace = _loaded("tracing").trace_line(home_at(home), line, request, cent)
-    answer(as_json, trace, lambda: print_trace(console(), trace))
+    at = home_at(home)
+    if pack_ is None:
+        # Beside a pack, a home that is not there is an empty one; other lines are the home's own.
+        require_home(at.root, HomeUse.READS)
+        trace = _loaded("tracing").trace_line(at, line, request, cent)
+    else:
+        trace = _loaded("packing").trace_packed(pack_, line, request, cent, at)
+    answer(as_json, trace, lambda: print_trace(console(), trace, pack_))
     return 0
 
 

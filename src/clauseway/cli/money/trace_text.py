@@ -1,6 +1,7 @@
 """Print all that is behind a statement line: journal, days, prices, requests and clause."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from clauseway.app.reports.tracing import LineTrace, PricedUnit, TracedRequest
 
 
-def print_trace(out: Console, trace: "LineTrace") -> None:
-    """Print the whole chain, as wide as the terminal."""
+def print_trace(out: Console, trace: "LineTrace", pack: Path | None = None) -> None:
+    """Print the whole chain, as wide as the terminal. What a pack says is said to be its own."""
     line = trace.line
     out.print(
         f"\nLine {line.id} of {trace.period}: {line.payer} pays {line.payee} {line.amount} USD",
@@ -31,7 +32,11 @@ def print_trace(out: Console, trace: "LineTrace") -> None:
         print_indented(out, step, by=2)
     for remark in trace.remarks:
         print_indented(out, f"Mind: {remark}", by=2, style="yellow")
-    _heading(out, "Journal")
+    if pack is not None:
+        mind = f"As the pack says; whether it holds: clauseway statement verify {pack}"
+        print_indented(out, mind, by=2, style="dim")
+    if trace.entries:
+        _heading(out, "Journal")
     for entry in trace.entries:
         print_indented(out, f"{entry.day} {entry.narration}", by=4)
         for posting in entry.postings:
