@@ -103,8 +103,8 @@ WRITTEN = [
     ),
     (
         "id: t\nkind: most-favoured-customer\nparties: [shop]",
-        "no term compares what one party is given with what others are. Keep it as prose, or write kind: context with "
-        "parties:",
+        "Keep it as prose; write the price that it comes to into the price book, with buyer and from, and give back "
+        "what was charged too much with clauseway books credit.",
         "id: t\nkind: context\nparties: [shop]",
         "sell shop app own",
         "conditional",

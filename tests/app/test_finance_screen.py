@@ -271,6 +271,7 @@ def test_a_section_without_lines_stands_on_the_first_page(home: Home, monkeypatc
 def test_totals_come_first_and_assumptions_in_words(client: TestClient) -> None:
     page = client.get("/finance").text
     statement = page[page.index('<article class="statement">') :]
+    assert re.findall('class="figure amount">(.*?)<', statement)[:2] == ["0.00 USD", "0.60 USD"]
     assert statement.index('class="totals"') < statement.index('class="chips"') < statement.index('class="ledger"')
     for chip in ("<b>Cap</b> USD 38 billion", "<b>Share OpenAI Microsoft</b> 20 %"):
         assert chip in statement

@@ -158,6 +158,10 @@ def test_the_first_settlement_stands_on_the_agreement_that_the_gateway_serves_by
     written(ours / "A6.md", TEN_PERCENT.replace("10 %", "5 %"))
     assert settled_by(home) == (False, "Have them stand on it: clauseway basis agreement FOLDER --why …")
     told(home, "basis", "agreement", str(ours), "--why", "amendment 6, corrected")
+    versions = [row for row in run("basis", "history", "--home", str(home)).stdout.splitlines() if " · " in row]
+    digests = [row["digest"][:8] for row in told(home, "basis", "history") if row["kind"] == "agreement"]
+    assert len(set(digests)) == 2
+    assert all(any(digest in row for row in versions) for digest in digests)
     assert settled_by(home) == (True, "")
     assert due(told(home, *MAY)) == "0.14"
 

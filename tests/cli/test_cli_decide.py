@@ -80,6 +80,10 @@ def test_a_wrong_flag_is_invalid_input_too(arguments: tuple[str, ...]) -> None:
 
 HAS_HEAD = "`clauseway audit verify` has --head."
 # a wrong command line · what is wrong · what to do
+STAYS_CLOSED = (
+    "A closed month stays closed: settle the open month, which states what came later as corrections: "
+    "`clauseway settle --period MONTH`."
+)
 WRONG_LINES = [
     (("settle",), "Missing option '--period'", "See clauseway settle --help."),
     (("settle", "2026-05"), "Missing option '--period'", "Did you mean `clauseway settle --period 2026-05`?"),
@@ -93,6 +97,7 @@ WRONG_LINES = [
     (("decide", "--reading"), "Option '--reading' requires an argument", "See clauseway decide --help."),
     (("price",), "Missing argument 'MODEL|check'", "See clauseway price --help."),
     (("nothing",), "No such command 'nothing'", "See clauseway --help."),
+    (("books", "reopen", "2026-04"), "No such command 'reopen'", STAYS_CLOSED),
     (("models",), "No such command 'models'", "Did you mean `clauseway gateway models`?"),
     # A flag for what is written without one, and a flag of the command beside it.
     (

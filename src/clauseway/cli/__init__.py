@@ -45,6 +45,8 @@ from clauseway.app.running.machine_faults import fault_of
 from clauseway.cli.command_line import argument_meant, checked
 from clauseway.cli.commands import (
     HELP_FLAGS,
+    INSTEAD_OF,
+    ONLY_ANSWER,
     beside_with,
     line_of,
     path_in,
@@ -141,7 +143,7 @@ def run(given: list[str]) -> int:
         if isinstance(error.__context__, BrokenPipeError) and _reader_left():
             return _pipe_broke(error.__context__)
         with _to_a_reader():
-            print_problems(error.problems, as_json)
+            print_problems(error.problems, as_json, only_answers=path_in(given) in ONLY_ANSWER)
         return INVALID
     except _UsageError as error:
         with _to_a_reader():
@@ -206,6 +208,7 @@ def _print_usage_error(error: Any, given: Sequence[str], as_json: bool) -> None:
     """Print why the command line is wrong, and where a command is that was named without its group,
     or in another."""
     suggested = [f"Did you mean `clauseway {path}`?" for path in paths_like(given)]
+    suggested += [way for path, way in INSTEAD_OF.items() if path == " ".join(given[:2])]
     suggested += [*_instead_of_flag(error, given), *_with_missing_flag(error, given)]
     if not as_json:
         error.show()

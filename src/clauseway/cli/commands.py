@@ -80,6 +80,19 @@ def _module(name: str) -> Any:
 
 
 HELP_FLAGS = ("--help", "-h")
+# Commands that change nothing, whatever they are given.
+ONLY_ANSWER = frozenset(
+    {
+        *("decide", "prove", "verify", "price", "audit log", "audit verify"),
+        *("statement explain", "statement verify"),
+        *(f"agreement {word}" for word in ("list", "terms", "timeline", "diff", "brief", "check")),
+    }
+)
+# What to do where a command is looked for that would undo what the books keep.
+INSTEAD_OF: Mapping[str, str] = {
+    "books reopen": "A closed month stays closed: settle the open month, which states what came "
+    "later as corrections: `clauseway settle --period MONTH`.",
+}
 _SUGGESTED_MAX = 3  # of a name that more groups have, as `list`, none is likelier than another
 COMMANDS: Mapping[str, Entry] = {
     "up": Command(

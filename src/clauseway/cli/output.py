@@ -150,13 +150,17 @@ def _document(value: Any) -> bytes:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode()
 
 
-def print_problems(problems: Sequence[Problem], as_json: bool) -> None:
-    """Print every problem with its place, reason and remedy. The command has changed nothing."""
+def print_problems(
+    problems: Sequence[Problem], as_json: bool, *, only_answers: bool = False
+) -> None:
+    """Print every problem with its place, reason and remedy. The command has changed nothing, which
+    is not said of one that `only_answers`."""
     if as_json:
         print_json({"error": {"type": "invalid_input", "problems": problems}})
         return
     count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
-    print(f"Refused, with {count}; nothing was changed.", file=sys.stderr)
+    unchanged = "" if only_answers else "; nothing was changed"
+    print(f"Refused, with {count}{unchanged}.", file=sys.stderr)
     for problem in problems:
         place = f"{problem.where}:{problem.line}" if problem.line else problem.where
         sentences = f"  {place}: {problem.what}: {problem.why}.\n    {problem.remedy}"

@@ -228,7 +228,8 @@ NO_KINDS: Mapping[str, WayToSay] = {
         ("favoured", "favored", "mfn", "best-price", "price-match"),
         WayToSay(
             "no term compares what one party is given with what others are",
-            f"Keep it as prose, or {_CONTEXT}.",
+            "Keep it as prose; write the price that it comes to into the price book, with buyer "
+            "and from, and give back what was charged too much with clauseway books credit.",
         ),
     ),
     **dict.fromkeys(

@@ -102,7 +102,7 @@ def _check_again(folder: Path, home: Home, as_json: bool, with_effects: bool) ->
     try:
         _show(check_folder(folder, home, outcomes=with_effects), as_json, with_effects)
     except InvalidInput as error:
-        print_problems(error.problems, as_json)
+        print_problems(error.problems, as_json, only_answers=True)
 
 
 def _show(view: CheckView, as_json: bool, with_effects: bool) -> None:

@@ -336,9 +336,18 @@ def _print(shown: Sequence[Shown]) -> None:
         table.add_row(
             acceptance.kind,
             acceptance.name,
-            in_thousands(acceptance.label) if acceptance.kind == ASSUMPTION else acceptance.label,
+            _label(acceptance),
             in_seconds(acceptance.at),
             acceptance.who,
             acceptance.why,
         )
     console().print(table)
+
+
+def _label(acceptance: Shown) -> str:
+    """Return what was accepted. Two versions of a text have one title, and differ by their digests."""
+    if acceptance.kind == ASSUMPTION:
+        return in_thousands(acceptance.label)
+    return (
+        f"{acceptance.label} · {acceptance.digest[:8]}" if acceptance.digest else acceptance.label
+    )
