@@ -33,6 +33,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import built_in_documents, open_agreement
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
+from clauseway.app.reports.verifying import verify_statement
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import _which_requests
 from clauseway.values import InvalidInput
@@ -42,6 +43,7 @@ from clauseway.web.pdf import statement_pdf
 from database_connections import connections_made
 from in_process import answer, run
 from metered_months import BOOK, IN, MILLION, OUT, Sold, assumed, metered_home
+from work_done import calls_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -428,6 +430,12 @@ def test_what_is_here_is_repeated(book: Home, tmp_path: Path) -> None:
         done = told(book, "verify", str(written(book, tmp_path / name, "--party", "microsoft")))
         assert done["repeated"]["same"], done
     assert told(book, "verify", "2026-04")["repeated"]["same"]
+
+
+def test_the_agreement_of_a_statement_is_looked_up_once(book: Home) -> None:
+    stated = statement(book, "2026-05")
+    assert stated is not None
+    assert calls_in(lambda: verify_statement(book, stated))["settled_agreement"] == 1
 
 
 def test_later_usage_does_not_disturb_the_repetition(own: Home, tmp_path: Path) -> None:

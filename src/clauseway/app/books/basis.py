@@ -422,9 +422,11 @@ def settled_agreement(home: Home, digest: str) -> Opened:
     return basis_of(home).opened()
 
 
-def is_agreement_held(home: Home, digest: str) -> bool:
-    """Return whether the home holds, or ever held, the agreements that have this digest."""
-    return text_hash(settled_agreement(home, digest)) == digest
+def held_agreement(home: Home, digest: str) -> Opened | None:
+    """Return the agreements that have this digest; None if the home does not hold them, and never
+    held them."""
+    opened = settled_agreement(home, digest)
+    return opened if text_hash(opened) == digest else None
 
 
 # Accept inputs at their first use; refuse any others

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clauseway.app.books.basis import is_agreement_held, settled_prices
+from clauseway.app.books.basis import held_agreement, settled_prices
 from clauseway.app.books.settled import settlement_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
@@ -342,10 +342,10 @@ def _sources(books: Books, stated: Statement, reader: Home) -> Iterator[PackSour
     Closed months are not settled again, because the pack does not say which usage came later.
     """
     agreement, prices = stated.inputs.agreement, stated.inputs.price_book
-    held = is_agreement_held(reader, agreement)
-    yield _source("the agreement", agreement, agreement if held else "")
-    held = settled_prices(reader, prices, KnownAt.everything()).digest == prices
-    yield _source("the price book", prices, prices if held else "")
+    held = held_agreement(reader, agreement)
+    yield _source("the agreement", agreement, agreement if held is not None else "")
+    own_prices = settled_prices(reader, prices, KnownAt.everything()).digest
+    yield _source("the price book", prices, prices if own_prices == prices else "")
     with _books_of(reader) as own:
         closed_here = set(own.closed_receipts().values()) if own is not None else set()
         for days, receipt in books.closed_receipts().items():

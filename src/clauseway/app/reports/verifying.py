@@ -13,7 +13,7 @@ import msgspec
 from clauseway.app.books.audit_log import edits
 from clauseway.app.books.basis import (
     basis_of,
-    is_agreement_held,
+    held_agreement,
     settled_agreement,
     settled_prices,
 )
@@ -22,6 +22,7 @@ from clauseway.app.books.settling import ClosedMonths, Settler, late_of, voucher
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.several import Opened
 from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
     CANNOT_BE_CHECKED,
@@ -89,7 +90,8 @@ def verify_statement(
     Raise InvalidInput if that is impossible. Where the home never held the agreements, no line is
     checked.
     """
-    if not is_agreement_held(home, stated.inputs.agreement):
+    opened = held_agreement(home, stated.inputs.agreement)
+    if opened is None:
         # The amounts under other agreements prove nothing, and those may leave figures open.
         return _unrepeated(stated)
     with copied(home.control, home.lake, store_of(home)) as copy:
@@ -97,7 +99,7 @@ def verify_statement(
         # Read the usage itself, because the home's notes of usage and settlements may have been edited.
         drop_contents(lake.control)
         drop_sums(lake.control)
-        again = repeat(home, lake, stated)
+        again = repeat(home, lake, stated, opened)
         performed = performed_restatement if stated.is_restatement else performed_corrections
         settlement = performed(home, lake, stated, again)
     edited = [f"The books were edited: {problem.what}: {problem.why}." for problem in edits(home)]
@@ -198,10 +200,12 @@ class Repetition(msgspec.Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...]
 
 
-def repeat(home: Home, lake: Lake, stated: Statement) -> Repetition:
-    """Settle a statement again on a copy of the home's lake. Raise InvalidInput."""
-    inputs = stated.inputs
-    opened, readings = settled_agreement(home, inputs.agreement), inputs.readings or {}
+def repeat(home: Home, lake: Lake, stated: Statement, opened: Opened | None = None) -> Repetition:
+    """Settle a statement again on a copy of the home's lake, under its agreements if they are at
+    hand. Raise InvalidInput."""
+    inputs, readings = stated.inputs, stated.inputs.readings or {}
+    if opened is None:
+        opened = settled_agreement(home, inputs.agreement)
     assume = accepted_items(stated.assumptions)
     books = Books(lake.control)
     # Everything is taken as it was known when the statement was settled.
