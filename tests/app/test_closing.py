@@ -24,7 +24,7 @@ from clauseway.app.books.settling import Settler, settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.list_prices import list_book
-from clauseway.app.reports.equivocation import VerifiedFile, equivocations
+from clauseway.app.reports.equivocation import VerifiedFile, equivocations, restating_others
 from clauseway.app.reports.handed_statements import HandedStatement
 from clauseway.app.reports.packing import pack_month
 from clauseway.app.reports.verifying import verify_statement
@@ -385,6 +385,21 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     assert equivocations(signed_by_openai(first, again)) == []
     [told_otherwise] = equivocations(signed_by_openai(first, again, statement_of(forged)))
     assert told_otherwise.named == ("1", "2")
+    # Beside a statement with other amounts, it restates another one than that.
+    [last] = [share for share in april.shares if share.term == A5]
+    dearer = tuple(msgspec.structs.replace(line, amount=line.amount + 1) for line in last.lines)
+    shares = (*(each for each in april.shares if each != last), msgspec.structs.replace(last, lines=dearer))
+    another = statement_of(msgspec.structs.replace(april, shares=shares), "microsoft")
+    for beside, gaps in (
+        ((first, again), []),
+        ((again, statement_of(restated, "microsoft")), []),
+        (
+            (another, again),
+            ["1 restates other amounts of 2026-04 than 0 states: ask for the statement that it restates."],
+        ),
+        ((another, first, again), []),
+    ):
+        assert restating_others(signed_by_openai(*beside)) == gaps
     # A statement for a party of which nothing changed says too that it restates the month.
     unchanged = statement_of(restated, "amazon")
     assert (unchanged.restates, unchanged.is_restatement) == ("2026-04", True)

@@ -198,12 +198,21 @@ def concerning(statement: Statement, party: str) -> Statement:
     return _marked(part) if statement.is_restatement else part
 
 
+def amounts_stated(statement: Statement) -> dict[str, Decimal]:
+    """Return the amounts of a statement by the lines of its shares; none that is 0."""
+    return {
+        line.id: line.amount
+        for direction in statement.directions
+        for share in direction.shares
+        for line in share.lines
+        if line.amount
+    }
+
+
 def amounts_restated(statement: Statement) -> dict[str, Decimal]:
     """Return the amounts that a restatement restates, by the lines of its shares; none that is 0."""
-    amounts: dict[str, Decimal] = {}
+    amounts = amounts_stated(statement)
     for direction in statement.directions:
-        for share in direction.shares:
-            amounts |= {line.id: line.amount for line in share.lines}
         for change in direction.changes:
             amounts[change.line] = amounts.get(change.line, Decimal(0)) - change.amount
     return {line: amount for line, amount in amounts.items() if amount}

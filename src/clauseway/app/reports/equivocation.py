@@ -14,7 +14,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.ledger import Statement, statement_of
-from clauseway.ledger.statement import amounts_restated, concerning, digest_of
+from clauseway.ledger.statement import amounts_restated, amounts_stated, concerning, digest_of
 from clauseway.storage.books.books import Books
 
 
@@ -75,6 +75,42 @@ def _contradict(first: Statement, second: Statement) -> bool:
         if not is_of_one or amounts_restated(both[0]) != amounts_restated(both[1]):
             return False
     return both[0] != both[1]
+
+
+def restating_others(verified: Sequence[VerifiedFile]) -> list[str]:
+    """Return a remark for each restatement beside which no statement of its month is the one that
+    it restates, or that restates it. It need not contradict them: a restatement between may be
+    missing."""
+    remarks = []
+    for file in verified:
+        others = [other for other in verified if _differ(file.statement, other.statement)]
+        if not file.statement.is_restatement or not others:
+            continue
+        if not any(_follow(file.statement, other.statement) for other in others):
+            named = " and ".join(other.named for other in others)
+            state = "states" if len(others) == 1 else "state"
+            remarks.append(
+                f"{file.named} restates other amounts of {file.statement.month} than {named} {state}: "
+                "ask for the statement that it restates."
+            )
+    return remarks
+
+
+def _differ(first: Statement, second: Statement) -> bool:
+    """Return whether two statements of a month differ in what both say, and do not contradict each
+    other."""
+    if first.as_of != second.as_of or _contradict(first, second):
+        return False
+    return concerning(first, second.party) != concerning(second, first.party)
+
+
+def _follow(first: Statement, second: Statement) -> bool:
+    """Return whether one of two statements restates what the other states."""
+    both = concerning(first, second.party), concerning(second, first.party)
+    return any(
+        later.is_restatement and amounts_restated(later) == amounts_stated(earlier)
+        for earlier, later in (both, both[::-1])
+    )
 
 
 def closed_otherwise(home: Home, stated: Statement) -> list[str]:

@@ -17,7 +17,7 @@ from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.periods import unsettled
 from clauseway.app.opening.places import file_at
 from clauseway.app.opening.several import check_party
-from clauseway.app.reports.equivocation import VerifiedFile, equivocations
+from clauseway.app.reports.equivocation import VerifiedFile, equivocations, restating_others
 from clauseway.app.reports.handed_statements import beside, is_pack, read_statement
 from clauseway.app.reports.settled_statement import settled_statement
 from clauseway.app.reports.statement_formats import FORMATS, TERMINAL
@@ -183,7 +183,8 @@ def verify(
 
     The file may come from anybody: it says itself what it was made from, and the home finds that by
     its digest. Signatures beside the file are checked too. Of several statements, those of
-    one month that contradict each other are named, with who signed both. Nothing is changed. The exit code is 0
+    one month that contradict each other are named, with who signed both, and a restatement of
+    which none is the statement that it restates. Nothing is changed. The exit code is 0
     where all is the same, and 2 where it is not.
 
     \b
@@ -208,18 +209,21 @@ def verify(
         for source, done in zip(sources, verified, strict=True)
         if done.statement is not None
     ]
-    contradicting = equivocations(known)
+    contradicting, gaps = equivocations(known), restating_others(known)
 
     def show() -> None:
         for done in verified:
             done.show()
         for pair in contradicting:
             console().print(str(pair), style="bold red", soft_wrap=True)
+        for gap in gaps:
+            console().print(gap, style="bold red", soft_wrap=True)
 
     members = [done.members for done in verified]
-    several = {"statements": members, "equivocations": contradicting}
+    several = {"statements": members, "equivocations": contradicting, "restating_others": gaps}
     answer(as_json, members[0] if len(members) == 1 else several, show)
-    return 0 if all(done.holds for done in verified) and not contradicting else NOT_SO
+    holds = all(done.holds for done in verified) and not contradicting and not gaps
+    return 0 if holds else NOT_SO
 
 
 @app.command()
