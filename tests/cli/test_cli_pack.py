@@ -1,6 +1,7 @@
 """A month in one file: performed again by a stranger, to the byte; and files that somebody tampered with."""
 
 import base64
+import csv
 import gzip
 import hashlib
 import io
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from contextlib import closing
 from datetime import date
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ from clauseway.storage.books import handed_over
 from clauseway.storage.usage.past import copied
 from in_process import answer, run
 
+FACTS = "facts.md"
 ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]
 
 
@@ -84,6 +87,9 @@ def test_a_stranger_performs_it_again_to_the_byte(packs: Path, tmp_path: Path, n
     assert not nowhere.exists()
     text = did(nowhere, "statement", "verify", str(packs / f"{name}.pack"))
     assert "the same, to the last byte" in text
+    assert ("0.09  2026-04: gpt-5.4 on aws, sold by openai: the same" in text) is (name == "may")
+    checked = answer("agreement", "check")["digest"]
+    assert f"stands on the agreement {checked}: the same as this version ships" in text
 
 
 def test_a_stranger_opens_each_line_of_a_pack(ours: Path, packs: Path, tmp_path: Path) -> None:
@@ -100,6 +106,54 @@ def test_a_stranger_opens_each_line_of_a_pack(ours: Path, packs: Path, tmp_path:
     assert "As the pack says; whether it holds: clauseway statement verify" in text
     assert "Journal" not in text
     assert not nowhere.exists()
+
+
+def test_a_pack_is_recounted_without_the_program(packs: Path) -> None:
+    """By fractions, from what docs/statements.md says of the parts: each text's digest, each base, what is due."""
+    with zipfile.ZipFile(packs / "april.pack") as archive:
+        stated, books = json.loads(archive.read("statement.json")), json.loads(archive.read("books.json"))
+        usage = pq.read_table(io.BytesIO(archive.read("usage.parquet"))).to_pylist()
+    texts = {row["digest"]: gzip.decompress(base64.b64decode(row["body"])) for row in books["basis_texts"]}
+    assert all(hashlib.sha256(text).hexdigest() == digest for digest, text in texts.items())
+    held = {row["kind"]: json.loads(texts[row["digest"]]) for row in books["basis"] if row["kind"] != "assumption"}
+    parts = [
+        part.encode() for document in sorted(held["agreement"].items()) for part in document if document[0] != FACTS
+    ]
+    whole = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+    assert stated["inputs"]["agreement"] == hashlib.sha256(whole).hexdigest()
+
+    book = texts[held["prices"][0]["text"]].decode().splitlines()
+    prices = list(csv.DictReader(line for line in book if not line.startswith("#")))
+
+    def charge(row: dict[str, Any], unit: str, tokens: int) -> Fraction:
+        [price] = [
+            Fraction(price["usd_per_million"])
+            for price in prices
+            if (price["product"], price["cloud"], price["unit"]) == (row["product"], row["cloud"], unit)
+            and price["begin"] <= str(row["event_day"]) < (price["end"] or "9999")
+            and not price["tier"]
+        ]
+        return tokens * price / 10**6
+
+    def base(line: dict[str, Any]) -> Fraction:
+        rows = [row for row in usage if all(row[name] == line[name] for name in ("product", "cloud", "seller"))]
+        rows = [row for row in rows if line["days"]["begin"] <= str(row["event_day"]) < line["days"]["end"]]
+        cached = "cached_input_tokens"
+        return sum((
+            charge(row, "input_tokens", row["input_tokens"] - (row[cached] or 0))
+            + (charge(row, cached, row[cached]) if row[cached] else 0)
+            + charge(row, "output_tokens", row["output_tokens"])
+            for row in rows
+        ), Fraction(0))  # fmt: skip
+
+    lines = [line for line in stated["lines"] if Fraction(line["base"])]
+    assert [base(line) for line in lines] == [Fraction(line["base"]) for line in lines]
+    for direction in stated["directions"]:
+        for share in direction["shares"]:
+            own = [line for line in lines if (line["term"], line["payer"]) == (share["term"], share["payer"])]
+            due = sum((base(line) * Fraction(share["rate"]) for line in own), Fraction(0))
+            assert Fraction(share["amount"]) == round(due * 100) / Fraction(100), "half to even"
+            assert sum(Fraction(line["amount"]) for line in own) == Fraction(share["amount"])
 
 
 def test_only_lines_that_the_pack_states_open(ours: Path, packs: Path, tmp_path: Path) -> None:

@@ -55,13 +55,15 @@ class ShownTerm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CheckView(msgspec.Struct, frozen=True, kw_only=True):
-    """Every remark on an agreement, the gravest first, and how many of each severity.
+    """Every remark on an agreement, the gravest first, and how many of each severity. `digest` is
+    that of its text, as statements name it.
 
     `effects` holds a question for each term that changes an answer; `shown` are the terms whose
     kind changes none.
     """
 
     title: str
+    digest: str
     sound: bool
     counts: dict[str, int]
     remarks: tuple[Remark, ...]
@@ -85,6 +87,7 @@ def check_folder(folder: Path | None, home: Home, *, outcomes: bool = False) -> 
     }
     return CheckView(
         title=opened.agreement.title,
+        digest=opened.agreement.text_digest,
         sound=not counts[Severity.ERROR.value],
         counts=counts,
         remarks=remarks,

@@ -38,8 +38,8 @@ from clauseway.ledger import Inputs, Late, Settlement, Statement, corrected, sta
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption, accepted_items
 from clauseway.ledger.differences import differences
 from clauseway.ledger.floors import calendar_period
-from clauseway.ledger.settlement import StatementChange
-from clauseway.ledger.statement import digest_of
+from clauseway.ledger.settlement import StatementChange, described
+from clauseway.ledger.statement import StatementLine, digest_of
 from clauseway.ledger.vouchers import Voucher
 from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
@@ -167,13 +167,20 @@ def _lines(stated: Statement, again: Statement, blocked: str) -> Iterator[LineCh
         verdict = THE_SAME if old == new else CANNOT_BE_CHECKED if blocked else DIFFERS
         yield LineCheck(
             line=name,
-            of=f"{line.product} on {line.cloud}"
-            + (f", sold by {line.seller}" if line.seller else ""),
+            of=_described(line),
             stated=amount,
             verdict=verdict,
             differs_by=moved if verdict == DIFFERS else _ZERO,
             because=blocked if verdict == CANNOT_BE_CHECKED else "",
         )
+
+
+def _described(line: StatementLine) -> str:
+    """Return a line in words. A line for a closed month begins with it: the month's own may be
+    beside it."""
+    closed = line.corrects or line.restates
+    of = described(line.product, line.cloud, line.seller)
+    return f"{closed}: {of}" if closed else of
 
 
 def unchecked(line: LineCheck, because: str) -> LineCheck:

@@ -39,7 +39,7 @@ from clauseway.web.auditor import (
     StatedMonth,
 )
 from clauseway.web.contexts import Alert
-from clauseway.wording.dates import month_in_words
+from clauseway.wording.dates import dated, month_in_words
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, sentence
 
@@ -181,7 +181,7 @@ def statement_check(words: Wording, done: StatementVerification, command: str) -
             else "does not repeat"
         ),
         lines=tuple(
-            (line.line, f"{words.spelt(line.of)} {cents(line.stated)}", _verdict(line))
+            (line.line, f"{dated(words.spelt(line.of))} {cents(line.stated)}", _verdict(line))
             for line in done.lines
         ),
         remarks=(

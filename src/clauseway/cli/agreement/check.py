@@ -131,6 +131,7 @@ def _print(out: Console, view: CheckView, with_effects: bool) -> None:
         Text(f" ({counts})"),
         sep="",
     )
+    out.print(Text(f"text {view.digest}", "dim"))
 
 
 def _print_effect(out: Console, effect: TermEffect) -> None:

@@ -459,7 +459,7 @@ def _verified_pack(home: Home, path: Path) -> _Verified:
         print_verification(console(), done.repeated)
         console().print(f"  pack {done.digest}", style="dim", soft_wrap=True)
         for source in done.stands_on:
-            print_source(console(), source)
+            print_source(console(), source, is_begun=home.is_begun)
         if done.months_unnamed:
             print_unnamed(console(), done.months_unnamed, done.named_from)
         for day in done.days_changed:

@@ -43,12 +43,15 @@ def print_verification(out: Console, done: StatementVerification, by: str = "") 
         print_indented(out, str(difference), by=2)
 
 
-def print_source(out: Console, source: Any) -> None:
-    """Print something that a pack stands on, and whether this home has the same.
+def print_source(out: Console, source: Any, *, is_begun: bool) -> None:
+    """Print something that a pack stands on, and whether this home has the same; without a home
+    that was begun, whether this version ships it.
 
     `source` is a record of `app.reports.packing`, which loads an engine.
     """
     here = "not in this home" if source.here == "not here" else f"{source.here} in this home"
+    if not is_begun and source.here == "the same":
+        here = "the same as this version ships"
     style = "red" if source.here == "another" else "dim"
     print_indented(out, f"stands on {source.what} {source.digest}: {here}", by=2, style=style)
 
