@@ -162,6 +162,8 @@ def test_only_lines_that_the_pack_states_open(ours: Path, packs: Path, tmp_path:
     assert "the statement of 2026-05 in the pack has no such line" in refused
     sums = did(nowhere, "statement", "explain", "2pa4zs7k", str(packs / "sums.pack"), code=3)
     assert "the pack tells its usage by day alone" in sums
+    turned = did(nowhere, "statement", "explain", str(packs / "may.pack"), "2pa4zs7k", code=3)
+    assert f"Write: clauseway statement explain 2pa4zs7k {packs / 'may.pack'}." in turned
     forged = rewritten(
         packs / "may.pack", tmp_path / "a.pack", edit("statement.json", '"amount": "0.14"', '"amount": "0.99"')
     )

@@ -46,9 +46,9 @@ from clauseway.cli.command_line import argument_meant, checked
 from clauseway.cli.commands import (
     HELP_FLAGS,
     INSTEAD_OF,
-    ONLY_ANSWER,
     beside_with,
     line_of,
+    only_answers,
     path_in,
     paths_like,
     program,
@@ -143,7 +143,7 @@ def run(given: list[str]) -> int:
         if isinstance(error.__context__, BrokenPipeError) and _reader_left():
             return _pipe_broke(error.__context__)
         with _to_a_reader():
-            print_problems(error.problems, as_json, only_answers=path_in(given) in ONLY_ANSWER)
+            print_problems(error.problems, as_json, only_answers=only_answers(given))
         return INVALID
     except _UsageError as error:
         with _to_a_reader():

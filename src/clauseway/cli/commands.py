@@ -81,7 +81,7 @@ def _module(name: str) -> Any:
 
 HELP_FLAGS = ("--help", "-h")
 # Commands that change nothing, whatever they are given.
-ONLY_ANSWER = frozenset(
+_ONLY_ANSWER = frozenset(
     {
         *("decide", "prove", "verify", "price", "audit log", "audit verify"),
         *("statement explain", "statement verify"),
@@ -490,6 +490,11 @@ def path_in(given: Sequence[str]) -> str:
     named = [path for path in _paths(COMMANDS, ()) if words[: len(path)] == path]
     longest = max(named, key=len, default=words[:1])
     return " ".join(longest)
+
+
+def only_answers(given: Sequence[str]) -> bool:
+    """Return whether words name a command that changes nothing. No command is loaded for it."""
+    return any(" ".join(given[:length]) in _ONLY_ANSWER for length in (1, 2))
 
 
 def line_of(path: str) -> str:

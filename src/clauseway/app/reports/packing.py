@@ -258,7 +258,7 @@ def verify_pack(
         contradicted = closed_otherwise(reader, stated) if reader is not None else []
         done = verification(stated, settlement, blocked, [*again.remarks, *contradicted])
         if not has_usage and not has_own:
-            there = stated_days
+            there = list(stated_days)
             lines = (unchecked(line, " ".join(blocked)) for line in done.lines)
             done = msgspec.structs.replace(done, lines=tuple(lines), differences=())
         # Signatures cover bytes, so equal amounts in other bytes are a difference.
@@ -569,7 +569,8 @@ def _opened(path: Path) -> Iterator[zipfile.ZipFile]:
         NotImplementedError,
         UnicodeDecodeError,
     ) as error:
-        raise _bad(path, str(error) or "it is no ZIP file") from None
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        raise _bad(path, why or "it is no ZIP file") from None
 
 
 def _manifest(archive: zipfile.ZipFile, path: Path) -> tuple[Manifest, str]:

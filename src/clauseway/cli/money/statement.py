@@ -154,6 +154,13 @@ def explain(
       clauseway statement explain yrg9d4g2 april.pack
     """
     at = home_at(home)
+    if is_pack(Path(line)):
+        raise InvalidInput.of(
+            what="it is a pack",
+            why="the name of a line comes first",
+            where="LINE",
+            remedy=f"Write: clauseway statement explain {pack_ or 'LINE'} {line}.",
+        )
     if pack_ is None:
         # Beside a pack, a home that is not there is an empty one; other lines are the home's own.
         require_home(at.root, HomeUse.READS)
