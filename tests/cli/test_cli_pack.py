@@ -139,12 +139,13 @@ def test_a_pack_is_recounted_without_the_program(packs: Path) -> None:
         rows = [row for row in usage if all(row[name] == line[name] for name in ("product", "cloud", "seller"))]
         rows = [row for row in rows if line["days"]["begin"] <= str(row["event_day"]) < line["days"]["end"]]
         cached = "cached_input_tokens"
-        return sum((
+        charges = [
             charge(row, "input_tokens", row["input_tokens"] - (row[cached] or 0))
             + (charge(row, cached, row[cached]) if row[cached] else 0)
             + charge(row, "output_tokens", row["output_tokens"])
             for row in rows
-        ), Fraction(0))  # fmt: skip
+        ]
+        return sum(charges, Fraction(0))
 
     lines = [line for line in stated["lines"] if Fraction(line["base"])]
     assert [base(line) for line in lines] == [Fraction(line["base"]) for line in lines]
