@@ -119,7 +119,7 @@ def explain(
         Path | None,
         typer.Argument(
             help="The pack that states it; by default the home's own settled months.",
-            metavar="[PACK]",
+            metavar="FILE",
             show_default=False,
         ),
     ] = None,
