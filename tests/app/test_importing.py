@@ -596,7 +596,7 @@ def test_a_bill_that_names_no_provider_is_refused(home: Home, tmp_path: Path) ->
         load(home, put(tmp_path, "bill.csv", text))
     [problem] = refused.value.problems
     assert problem.why == "it has no ProviderName (since 1.3: HostProviderName, ServiceProviderName)"
-    assert "1.2, 1.3 or 1.4" in problem.remedy
+    assert "1.0 to 1.4" in problem.remedy
 
 
 def test_a_file_of_a_day_without_usage_holds_no_row(home: Home, tmp_path: Path) -> None:

@@ -106,6 +106,11 @@ def _weight(values: pa.Array) -> int:
         return _weight(values.dictionary_decode())
     if pa.types.is_struct(kind):
         return own + sum(map(_weight, values.flatten()))
+    if pa.types.is_map(kind):
+        # A part of a batch names its entries by offsets; the arrays behind them are the whole's.
+        first, last = values.offsets[0].as_py(), values.offsets[-1].as_py()
+        entries = (values.keys, values.items)
+        return own + sum(_weight(entry.slice(first, last - first)) for entry in entries)
     if pa.types.is_nested(kind):
         return own + _weight(values.flatten())
     if _is_text(kind):

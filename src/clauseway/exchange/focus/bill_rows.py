@@ -17,14 +17,12 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
+from clauseway.exchange.usage.bill_files import NEEDED, MissingColumns, rows_of
 from clauseway.exchange.usage.focus import (
-    NEEDED,
     VERSIONS_READ,
     BillNames,
-    MissingColumns,
     described_by,
     number_of,
-    rows_of,
     scale_of,
 )
 from clauseway.exchange.usage.reported_rows import keepable

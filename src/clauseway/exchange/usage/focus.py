@@ -1,7 +1,7 @@
 """FOCUS, the FinOps specification of cost and usage: clouds' bills read as usage, and our usage as
 its rows.
 
-Bills of 1.2, 1.3 and 1.4 are read. They differ here in the columns that name providers.
+Bills of 1.0 to 1.4 are read. They differ here in the columns that name providers.
 
 A row of a bill is one meter over one period: input tokens of a model in a region. Meters are
 disjoint, so tokens billed as cached input are not in the input beside it; a row of cached tokens is
@@ -23,8 +23,7 @@ import msgspec
 
 from clauseway.catalog import Catalog
 from clauseway.catalog.cloud_names import CLOUD_NAMES
-from clauseway.exchange.cells import CsvRow, csv_rows
-from clauseway.exchange.usage.parquet_rows import check_columns, parquet_rows
+from clauseway.exchange.usage.bill_files import PROVIDERS, TOO_MANY, rows_of
 from clauseway.exchange.usage.reported_rows import Reported, keepable
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import DEFAULT_TIER
@@ -32,15 +31,9 @@ from clauseway.metering.units import CONTAINED_IN, WHOLES_OF
 from clauseway.values import BadNumber, exact_product, read_decimal
 
 SOURCE = "focus"
-VERSIONS_READ = "1.2, 1.3 or 1.4"
-# 1.3 splits ProviderName in two and keeps it beside them; 1.4 drops it. The host names the cloud
-# best.
-_PROVIDERS = ("HostProviderName", "ServiceProviderName", "ProviderName")
+VERSIONS_READ = "1.0 to 1.4"
 # Drafts of 1.3 write this where later texts have a null.
 _NO_PROVIDER = "Not Applicable"
-# The columns that every row needs; a file that lacks one of them is refused whole.
-NEEDED = ("ChargeCategory", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit")
-_TOO_MANY = "more fields than columns"
 # Columns that identify no row: figures; the time of the export; and the invoice, which comes after
 # the charge.
 _FIGURES = re.compile(
@@ -163,14 +156,6 @@ def _longest_first(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (-len(name), name)))
 
 
-class MissingColumns(ValueError):
-    """A file that is not FOCUS: the columns it lacks."""
-
-    def __init__(self, columns: Sequence[str]) -> None:
-        super().__init__(", ".join(columns))
-        self.columns = tuple(columns)
-
-
 def read_focus(path: Path, names: BillNames) -> Iterator[Reported]:
     """Yield the usage in a bill, CSV or Parquet, row by row. Raise as `rows_of` does."""
     for line, row, wrong in rows_of(path):
@@ -179,54 +164,6 @@ def read_focus(path: Path, names: BillNames) -> Iterator[Reported]:
             if wrong
             else _reported(line, row, names)
         )
-
-
-def rows_of(
-    path: Path, needed: Iterable[str] = NEEDED
-) -> Iterator[tuple[int, dict[str, Any], str]]:
-    """Yield the rows of a CSV or Parquet file, each with its line and why it could not be read,
-    else empty.
-
-    Raise MissingColumns, naming the columns that the file lacks, and InvalidInput for a column that
-    is there twice.
-    """
-    if path.suffix.lower() == ".parquet":
-        yield from parquet_rows(path, lambda names: _check(names, needed))
-        return
-    # Bytes that are not UTF-8 become lone surrogates, so that only their own row is invalid.
-    with path.open(encoding="utf-8-sig", newline="", errors="surrogateescape") as text:
-        rows = csv_rows(text)
-        heading = next(rows, None)
-        names = heading.cells if heading is not None else []
-        check_columns(path, names)
-        _check(names, needed)
-        for row in rows:
-            if row.problem:
-                yield row.first, {}, _no_row(row)
-            elif row.cells:
-                fields: dict[str, Any] = dict(zip(names, row.cells, strict=False))
-                if beyond := row.cells[len(names) :]:
-                    fields[_TOO_MANY] = beyond
-                yield row.last, fields, ""
-
-
-def _no_row(row: CsvRow) -> str:
-    """Return why the lines of a file are not a row."""
-    if row.first == row.last:
-        return f"not a row of a CSV file: {row.problem}"
-    return (
-        f"lines {row.first} to {row.last} are no rows of a CSV file ({row.problem}): "
-        f"see the quotation marks of line {row.first}"
-    )
-
-
-def _check(names: Iterable[str], needed: Iterable[str]) -> None:
-    there = set(names)
-    missing = [name for name in needed if name not in there]
-    if there.isdisjoint(_PROVIDERS):
-        missing.append("ProviderName (since 1.3: HostProviderName, ServiceProviderName)")
-    if missing:
-        raise MissingColumns(missing)
 
 
 def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, str], Unit | None]:
@@ -250,14 +187,14 @@ def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, st
 
 def _provider(row: Mapping[str, Any]) -> str:
     """Return the name of the host, by the columns of the row's version; empty if none names it."""
-    names = (str(row.get(column) or "") for column in _PROVIDERS)
+    names = (str(row.get(column) or "") for column in PROVIDERS)
     return next((name for name in names if name not in ("", _NO_PROVIDER)), "")
 
 
 def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
     given = {name: value for name, value in row.items() if value not in (None, "")}
-    if _TOO_MANY in given:
-        return Reported(line=line, fields=given, unreadable=f"the row has {_TOO_MANY}")
+    if TOO_MANY in given:
+        return Reported(line=line, fields=given, unreadable=f"the row has {TOO_MANY}")
     if given.get("ChargeCategory") != "Usage":
         return Reported(
             line=line,

@@ -13,8 +13,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from clauseway.exchange.parquet_reading import others_parquet
+from clauseway.exchange.usage.bill_files import CSV_ENDINGS, MissingColumns
 from clauseway.exchange.usage.cloudevents import read_cloudevents
-from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, MissingColumns, read_focus
+from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames, read_focus
 from clauseway.exchange.usage.opentelemetry import Spans, read_opentelemetry
 from clauseway.exchange.usage.parquet_rows import parquet_rows
 from clauseway.exchange.usage.reported_rows import Reported
@@ -31,7 +32,7 @@ def format_of(path: Path) -> str:
     ending = path.suffix.lower()
     try:
         # Only FOCUS comes as CSV.
-        if ending == ".csv":
+        if path.name.lower().endswith(CSV_ENDINGS):
             return "focus"
         if ending == ".parquet":
             # Our own export has request ids; a bill in FOCUS has none.
