@@ -3,7 +3,7 @@
 import csv
 import gzip
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal as D
 from pathlib import Path
@@ -46,7 +46,7 @@ ORACLE = {
 }
 
 
-def csv_text(rows: list[Mapping[str, str]], **how: str) -> str:
+def csv_text(rows: Sequence[Mapping[str, str]], **how: str) -> str:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), delimiter=how.get("delimiter", ","))
     writer.writeheader()
@@ -70,23 +70,23 @@ def typed(name: str, value: str) -> object:
     return datetime.fromisoformat(value).astimezone(UTC) if "Period" in name else value
 
 
-def parquet(path: Path, tags: pa.DataType, written: list[object], rows: list[Mapping[str, str]]) -> None:
+def parquet(path: Path, tags: pa.DataType, written: list[object], rows: Sequence[Mapping[str, str]]) -> None:
     columns = {name: pa.array([typed(name, row[name]) for row in rows]) for name in ROW if name != "Tags"}
     pq.write_table(pa.table(columns | {"Tags": pa.array(written, tags)}), path)
 
 
-def aws_map(path: Path, rows: list[Mapping[str, str]]) -> None:
+def aws_map(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     parquet(path, pa.map_(pa.string(), pa.string()), [[("user:team", "search")], None], rows)
 
 
-def google_structs(path: Path, rows: list[Mapping[str, str]]) -> None:
+def google_structs(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
     kind = pa.struct([("key", pa.string()), ("value", pa.string()), ("x_inherited", pa.bool_())])
     lower = [{**row, "ChargeCategory": row["ChargeCategory"].lower()} for row in rows]
     parquet(path, pa.list_(kind), [[{"key": "team", "value": "search", "x_inherited": False}], []], lower)
 
 
 # how a cloud writes the file | its name
-FORMS: list[tuple[str, Callable[[Path, list[Mapping[str, str]]], object]]] = [
+FORMS: list[tuple[str, Callable[[Path, Sequence[Mapping[str, str]]], object]]] = [
     ("plain.csv", lambda path, rows: path.write_text(csv_text(rows))),
     ("bom.csv", lambda path, rows: path.write_text(csv_text(rows), "utf-8-sig")),
     ("aws.csv.gz", lambda path, rows: path.write_bytes(gzip.compress(csv_text(rows).encode()))),
@@ -99,7 +99,7 @@ FORMS: list[tuple[str, Callable[[Path, list[Mapping[str, str]]], object]]] = [
 
 @pytest.mark.parametrize(("name", "write"), FORMS, ids=[name for name, _ in FORMS])
 def test_a_bill_is_read_as_its_cloud_writes_it(
-    tmp_path: Path, name: str, write: Callable[[Path, list[Mapping[str, str]]], object]
+    tmp_path: Path, name: str, write: Callable[[Path, Sequence[Mapping[str, str]]], object]
 ) -> None:
     path = tmp_path / name
     write(path, [ROW, TAX])

@@ -300,6 +300,9 @@ The agreement from the end of exclusivity on:
             "reconcile": Command(
                 "Compare a cloud's bill with what was metered, and why.", "usage.reconcile"
             ),
+            "allocate": Command(
+                "Say what each team cost in a month, from all clouds' bills.", "usage.allocate"
+            ),
             "expand": Command(
                 "Fill the lake with usage made from real demand.", "usage.usage", "expand_command"
             ),

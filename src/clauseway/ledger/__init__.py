@@ -28,6 +28,7 @@ restatement. People report to the ledger by vouchers, each with an id of their o
     invoices        dues to claims with a due day, and payments on them
     charges         charges for usage as a bill shows them
     reconciliation  a cloud's bill against the meter
+    allocation      costs by team, from bills and metered usage
     forecast        when a cap is reached, and how much is due each year
 
 Knows nothing of HTTP, SQL, requests or clocks: revenue, terms, assumptions and days are arguments.

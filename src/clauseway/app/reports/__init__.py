@@ -11,6 +11,8 @@ seal the journals of its gateways; `signing` books a dispute. Nothing else chang
     packing            a statement with all inputs to repeat it, in one file; pack_layout: its ZIP
     reconciling        a cloud's bill compared with the meter
     reconciliation_text  a reconciliation in words and rows
+    allocating         the costs of a month by team, from bills and the gateway's usage
+    allocation_text    the same in rows
     one_request        a request from journal and lake
     what_if            a month under other terms, readings or figures
     rehearsing         traffic and months under a draft amendment

@@ -17,7 +17,8 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.catalog import Catalog
-from clauseway.exchange.focus.bill_rows import COSTS, Bill, UncomparedRow, UnreadRow, read_bill
+from clauseway.exchange.focus.bill_fields import COSTS
+from clauseway.exchange.focus.bill_rows import Bill, UncomparedRow, UnreadRow, read_bill
 from clauseway.exchange.usage.focus import BillNames
 from clauseway.ledger.reconciliation import (
     DISCOUNT,
@@ -120,7 +121,7 @@ def reconcile_bill(
     to its name on the bill: usage is priced by its own region, and compared under that name,
     together with all that has the name. Raise InvalidInput: a bill that cannot be read.
     """
-    _check_cost(cost)
+    check_cost(cost)
     bill = read_bill(path, BillNames.of(opened.catalog, _priced(prices)), cost)
     seal(home)
     with open_lake(home) as lake:
@@ -234,7 +235,8 @@ def tolerance_of(amount: str, quantity: str) -> Tolerance:
     return Tolerance(amount=numbers[0], quantity=numbers[1])
 
 
-def _check_cost(cost: str) -> None:
+def check_cost(cost: str) -> None:
+    """Raise InvalidInput for a column that is none of FOCUS' costs."""
     if cost not in COSTS:
         remedy = f"Name one of {', '.join(COSTS)}."
         why = "FOCUS has no such cost"

@@ -30,7 +30,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
-from clauseway.exchange.focus.bill_rows import COSTS
+from clauseway.exchange.focus.bill_fields import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
 from clauseway.ledger.reconciliation import Item, ReconciledLine
 from clauseway.values import counted

@@ -9,20 +9,25 @@ cost, so that the bill adds up.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pyarrow as pa
 
-from clauseway.exchange.usage.bill_files import NEEDED, MissingColumns, rows_of
+from clauseway.exchange.focus.bill_fields import (
+    COSTS,
+    UnreadField,
+    currency_in,
+    day_in,
+    number_in,
+    read_rows,
+)
+from clauseway.exchange.usage.bill_files import NEEDED
 from clauseway.exchange.usage.focus import (
-    VERSIONS_READ,
     BillNames,
     described_by,
-    number_of,
     scale_of,
 )
 from clauseway.exchange.usage.reported_rows import keepable
@@ -36,9 +41,8 @@ from clauseway.ledger.reconciliation import (
     Billed,
 )
 from clauseway.metering import Unit
-from clauseway.values import InvalidInput, Problem, cause_of, exact_product
+from clauseway.values import exact_product
 
-COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
 _NEEDED = ("BillingCurrency", *NEEDED)
 # The milliseconds of units of length.
 _LENGTHS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000}
@@ -83,14 +87,6 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     has_regions: bool
 
 
-class _Field(ValueError):
-    """A field of a row that cannot be read."""
-
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(reason)
-        self.field = field
-
-
 def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
     """Read a bill. `cost` is the column that is compared.
 
@@ -101,24 +97,24 @@ def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
     unread: list[UnreadRow] = []
     periods: set[tuple[date, date]] = set()
     uncounted = 0
-    for line, raw, wrong in _rows(path, cost):
+    for line, raw, wrong in read_rows(path, _NEEDED, cost):
         # A row is usage, another charge, or unread; an unread row still counts with its cost.
         row = {name: value for name, value in raw.items() if value not in (None, "")}
         kind = _kind(row)
         try:
             if wrong:
-                raise _Field("row", wrong)
+                raise UnreadField("row", wrong)
             if kind:
                 beside.append(_beside(line, row, kind, cost))
                 continue
             rows.append(_billed(line, row, names, cost))
             if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
-                periods.add((_day(row, "BillingPeriodStart"), _day(row, "BillingPeriodEnd")))
-        except _Field as error:
+                periods.add((day_in(row, "BillingPeriodStart"), day_in(row, "BillingPeriodEnd")))
+        except UnreadField as error:
             unread.append(UnreadRow(line=line, field=error.field, reason=str(error)))
             try:
                 beside.append(_beside(line, row, NOT_READ, cost))
-            except _Field:
+            except UnreadField:
                 uncounted += 1
     return Bill(
         rows=tuple(_with_steps(rows)),
@@ -145,74 +141,37 @@ def _kind(row: Mapping[str, Any]) -> str:
 
 def _beside(line: int, row: Mapping[str, Any], kind: str, cost: str) -> UncomparedRow:
     try:
-        day = _day(row, "ChargePeriodStart")
-    except _Field:
+        day = day_in(row, "ChargePeriodStart")
+    except UnreadField:
         day = None
     return UncomparedRow(
-        line=line, kind=kind, day=day, cost=_number(row, cost), currency=_currency(row)
+        line=line, kind=kind, day=day, cost=number_in(row, cost), currency=currency_in(row)
     )
-
-
-def _rows(path: Path, cost: str) -> Iterator[tuple[int, dict[str, Any], str]]:
-    try:
-        yield from rows_of(path, (*_NEEDED, cost))
-    except MissingColumns as error:
-        raise InvalidInput(
-            *(
-                Problem(
-                    what=f"{name} is missing",
-                    why="the bill has no such column, and without it nothing can be compared",
-                    where=str(path),
-                    line=1,
-                    remedy=f"Export the bill in FOCUS {VERSIONS_READ} with this column"
-                    + (
-                        f", or compare another cost: --cost {' or '.join(COSTS)}."
-                        if name == cost
-                        else "."
-                    ),
-                )
-                for name in error.columns
-            )
-        ) from None
-    except (OSError, pa.ArrowException) as error:
-        remedy = (
-            f"Give a bill in FOCUS {VERSIONS_READ} as CSV, or as Parquet with the ending .parquet."
-        )
-        raise InvalidInput.of(
-            what="the bill cannot be read", why=cause_of(error), where=str(path), remedy=remedy
-        ) from None
 
 
 def _billed(line: int, row: Mapping[str, Any], names: BillNames, cost: str) -> Billed:
     category = str(row.get("ChargeCategory", ""))
     # Only usage was metered; any other charge is kept with its cost and compared with nothing.
     if category != _USAGE:
-        raise _Field("ChargeCategory", f"{category[:40]!r} is none" if category else "it is empty")
+        raise UnreadField(
+            "ChargeCategory", f"{category[:40]!r} is none" if category else "it is empty"
+        )
     about, unit = described_by(row, names)
     scale, unit = _scale(row, unit)
     if not about["product"]:
-        raise _Field("SkuMeter", "it names no product of the agreement or the price books")
+        raise UnreadField("SkuMeter", "it names no product of the agreement or the price books")
     return Billed(
         line=line,
-        day=_day(row, "ChargePeriodStart"),
+        day=day_in(row, "ChargePeriodStart"),
         unit=unit,
-        quantity=exact_product(_number(row, "ConsumedQuantity"), scale),
-        cost=_number(row, cost),
-        currency=_currency(row),
-        quantity_step=exact_product(_step(_number(row, "ConsumedQuantity")), scale),
-        cost_step=_step(_number(row, cost)),
+        quantity=exact_product(number_in(row, "ConsumedQuantity"), scale),
+        cost=number_in(row, cost),
+        currency=currency_in(row),
+        quantity_step=exact_product(_step(number_in(row, "ConsumedQuantity")), scale),
+        cost_step=_step(number_in(row, cost)),
         identity=_identity(row),
         **about,
     )
-
-
-def _currency(row: Mapping[str, Any]) -> str:
-    currency = str(row.get("BillingCurrency", ""))
-    if not re.fullmatch(r"[A-Z]{3}", currency):
-        raise _Field(
-            "BillingCurrency", f"{currency[:40]!r} is not a currency" if currency else "it is empty"
-        )
-    return currency
 
 
 def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
@@ -226,19 +185,10 @@ def _scale(row: Mapping[str, Any], unit: Unit | None) -> tuple[Decimal, Unit]:
     if length is not None and "milli" not in text.lower():
         return scale * length, Unit.AUDIO_INPUT_MILLISECONDS
     if unit is None:
-        raise _Field(
+        raise UnreadField(
             "SkuMeter", f"{row.get('SkuMeter', '')!r} of {text!r} is not a unit that is metered"
         )
     return scale, unit
-
-
-def _number(row: Mapping[str, Any], name: str) -> Decimal:
-    if name not in row:
-        raise _Field(name, "it is empty")
-    number = number_of(row[name])
-    if number is None:
-        raise _Field(name, f"{str(row[name])[:40]!r} is not a number")
-    return number
 
 
 def _step(number: Decimal) -> Decimal:
@@ -258,23 +208,6 @@ def _with_steps(rows: list[Billed]) -> Iterator[Billed]:
         steps[row.unit] = min(steps.get(row.unit, row.quantity_step), row.quantity_step)
     for row in rows:
         yield msgspec.structs.replace(row, cost_step=cost_step, quantity_step=steps[row.unit])
-
-
-def _day(row: Mapping[str, Any], name: str) -> date:
-    if name not in row:
-        raise _Field(name, "it is empty")
-    value = row[name]
-    if isinstance(value, datetime):
-        instant = value
-    elif isinstance(value, date):
-        return value
-    else:
-        try:
-            instant = datetime.fromisoformat(str(value))
-        except ValueError as error:
-            raise _Field(name, f"{value!r} is not a time: {error}") from None
-    # FOCUS uses UTC; a time without a zone is UTC.
-    return (instant if instant.tzinfo is None else instant.astimezone(UTC)).date()
 
 
 def _identity(row: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ view writes categories in lower case, and BigQuery writes a time in CSV as `2026
 
 import gzip
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
@@ -60,16 +60,23 @@ def rows_of(
     Raise MissingColumns, naming the columns that the file lacks, InvalidInput for a column that is
     there twice and for a CSV file of another form, OSError for a file that is damaged.
     """
-    if path.suffix.lower() == ".parquet":
-        renamed: dict[str, str] = {}
+    read = _parquet_rows if path.suffix.lower() == ".parquet" else _csv_rows
+    for line, row, wrong in read(path, tuple(needed)):
+        yield line, _as_specified(row), wrong
 
-        def check(written: list[str]) -> None:
-            renamed.update(zip(written, _specified(written), strict=True))
-            _check(renamed.values(), needed)
 
-        for line, row, wrong in parquet_rows(path, check):
-            yield line, _as_specified({renamed[name]: row[name] for name in row}), wrong
-        return
+def _parquet_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, Any], str]]:
+    specified: dict[str, str] = {}
+
+    def check(names: list[str]) -> None:
+        specified.update(zip(names, _specified(names), strict=True))
+        _check(specified.values(), needed)
+
+    for line, row, wrong in parquet_rows(path, check):
+        yield line, {specified[name]: row[name] for name in row}, wrong
+
+
+def _csv_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, Any], str]]:
     with _opened(path) as text:
         rows = csv_rows(_lines(text, path))
         heading = next(rows, None)
@@ -84,7 +91,7 @@ def rows_of(
                 fields: dict[str, Any] = dict(zip(names, row.cells, strict=False))
                 if beyond := row.cells[len(names) :]:
                     fields[TOO_MANY] = beyond
-                yield row.last, _as_specified(fields), ""
+                yield row.last, fields, ""
 
 
 @contextmanager

@@ -1,0 +1,93 @@
+"""A cloud's bill in FOCUS as costs: each charge of any category and service, with its tags.
+
+Quantities and meters are not read, so a bill needs no column for them. A row whose tags cannot be
+read counts with its cost all the same.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from clauseway.exchange.focus.bill_fields import (
+    UnreadField,
+    currency_in,
+    day_in,
+    number_in,
+    read_rows,
+)
+from clauseway.exchange.focus.bill_rows import UnreadRow
+from clauseway.exchange.focus.bill_tags import tags_of
+from clauseway.exchange.usage.focus import BillNames, described_by
+from clauseway.exchange.usage.reported_rows import keepable
+
+TAGS = "Tags"
+_NEEDED = ("BillingCurrency", "ChargeCategory", "ChargePeriodStart")
+
+
+class CostRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A charge: its line, day, cloud and FOCUS category, its cost, its tags, and its other columns.
+
+    `unread_tags` says why the tags could not be read. Two rows with the same content have the same
+    `identity`.
+    """
+
+    line: int
+    day: date
+    cloud: str
+    category: str
+    currency: str
+    cost: Decimal
+    tags: Mapping[str, tuple[str, ...]]
+    columns: Mapping[str, Any]
+    identity: bytes
+    unread_tags: str = ""
+
+
+def cost_rows(path: Path, names: BillNames, cost: str) -> Iterator[CostRow | UnreadRow]:
+    """Yield the charges of a bill, and the rows whose day or cost cannot be read.
+
+    `cost` is the column that is read. Raise InvalidInput if the file cannot be read or lacks a
+    column, naming all of them.
+    """
+    for line, columns, wrong in read_rows(path, _NEEDED, cost):
+        row = {name: value for name, value in columns.items() if value not in (None, "")}
+        try:
+            if wrong:
+                raise UnreadField("row", wrong)
+            yield _cost_row(line, row, columns, names, cost)
+        except UnreadField as error:
+            yield UnreadRow(line=line, field=error.field, reason=str(error))
+
+
+def _cost_row(
+    line: int, row: Mapping[str, Any], columns: Mapping[str, Any], names: BillNames, cost: str
+) -> CostRow:
+    tags: Mapping[str, tuple[str, ...]] = {}
+    unread = ""
+    try:
+        tags = tags_of(row.get(TAGS))
+    except ValueError as error:
+        unread = str(error)
+    described, _ = described_by(row, names)
+    return CostRow(
+        line=line,
+        day=day_in(row, "ChargePeriodStart"),
+        cloud=described["cloud"],
+        category=str(row.get("ChargeCategory", "")),
+        currency=currency_in(row),
+        cost=number_in(row, cost),
+        tags=tags,
+        columns=columns,
+        identity=_identity(row),
+        unread_tags=unread,
+    )
+
+
+def _identity(row: Mapping[str, Any]) -> bytes:
+    described = sorted((name, str(value)) for name, value in row.items())
+    return hashlib.blake2b(msgspec.json.encode(keepable(described)), digest_size=16).digest()
