@@ -68,7 +68,8 @@ BEGUN = [
         {
             "anthropic": ("anthropic", ["claude-haiku-4.5"]),
             "anthropic-chat": ("anthropic", ["claude-haiku-4.5"]),
-            "bedrock-us-east-1": ("amazon", ["gpt-5.5"]),
+            "bedrock-us-east-1": ("amazon", ["claude-haiku-4.5"]),
+            "bedrock-us-east-1-2": ("amazon", ["gpt-5.5"]),
         },
         ["anthropic-clouds"],
     ),
@@ -105,9 +106,9 @@ REFUSED = [
         ("--vendor", "openai", "--model", "gpt-9", "--without-agreement"),
         ["none of these vendors serves 'gpt-9'", "clauseway fact record product --product gpt-9"],
     ),
-    # Bedrock's own name of it has a date: nothing is told of files and keys that only an import has.
+    # Nothing is told of files and keys that only an import has.
     (
-        ("--vendor", "aws", "--model", "claude-sonnet-4.5", "--without-agreement"),
+        ("--vendor", "aws", "--model", "claude-sonnet-9.9", "--without-agreement"),
         ["The vendor lists no price by this name. Write a [[deployment]] with"],
     ),
     (
@@ -123,6 +124,26 @@ def test_answers_that_are_missing_or_mean_nothing(tmp_path: Path, flags: tuple[s
     assert done.returncode == 3
     assert [sentence for sentence in sentences if sentence not in done.stderr] == []
     assert not (tmp_path / "home" / "clauseway.toml").exists()
+
+
+# a model | Bedrock's id of it: with its date and version, and as the inference profile where it has one
+ON_BEDROCK = [
+    ("claude-sonnet-4.5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("claude-sonnet-4-5-20250929", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
+    ("claude-opus-4.1", "us.anthropic.claude-opus-4-1-20250805-v1:0"),
+    ("claude-opus-4.6", "anthropic.claude-opus-4-6"),
+    ("claude-sonnet-5.5", "anthropic.claude-sonnet-5-5"),
+    ("gpt-oss-120b", "openai.gpt-oss-120b-1:0"),
+    ("gpt-5.5", "openai.gpt-5.5"),
+]
+
+
+def test_models_are_served_by_bedrocks_own_ids_of_them(tmp_path: Path) -> None:
+    for number, (model, written) in enumerate(ON_BEDROCK):
+        flags = ("--vendor", "aws", "--model", model, "--without-agreement")
+        answer("init", *flags, home=tmp_path / str(number))
+        configuration = tomllib.loads((tmp_path / str(number) / "clauseway.toml").read_text())
+        assert [list(each["models"].values()) for each in configuration["deployment"]] == [[written]]
 
 
 def test_a_terminal_is_asked(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from enum import StrEnum
+from typing import NamedTuple
 
 import msgspec
 
@@ -74,21 +75,35 @@ CAPABILITY_OF_TIER: Mapping[str, Capability] = {
     **dict.fromkeys(("priority", "fast", "ultrafast"), Capability.PRIORITY),
 }
 
-# Those that take messages, in Anthropic's format.
-SURFACES_OF_MESSAGES = ("anthropic", "azure-messages", "bedrock-messages", "vertex-messages")
+
+class Surface(NamedTuple):
+    """A way to reach models: whether it takes messages, in Anthropic's format, and whether its
+    accounts keep skills, voices or templates that a body names by an identifier."""
+
+    name: str
+    takes_messages: bool = False
+    keeps_objects: bool = False
+
+
 # The surfaces that the matrix knows. A server of one's own has its own entries, in its deployment.
-SURFACES = (
-    "openai",
-    "azure-v1",
-    "azure-dated",
-    "bedrock-mantle",
-    "bedrock-runtime",
-    "vertex-responses",
-    "vertex-chat",
-    "oci",
-    "compatible",
-    *SURFACES_OF_MESSAGES,
+_SURFACES = (
+    Surface("openai", keeps_objects=True),
+    Surface("azure-v1", keeps_objects=True),
+    Surface("azure-dated", keeps_objects=True),
+    Surface("bedrock-mantle"),
+    Surface("bedrock-runtime"),
+    Surface("vertex-responses"),
+    Surface("vertex-chat"),
+    Surface("oci"),
+    Surface("compatible"),
+    Surface("anthropic", takes_messages=True, keeps_objects=True),
+    Surface("azure-messages", takes_messages=True, keeps_objects=True),
+    Surface("bedrock-messages", takes_messages=True),
+    Surface("vertex-messages", takes_messages=True),
 )
+SURFACES = tuple(surface.name for surface in _SURFACES)
+SURFACES_OF_MESSAGES = tuple(surface.name for surface in _SURFACES if surface.takes_messages)
+SURFACES_WITH_OBJECTS = tuple(surface.name for surface in _SURFACES if surface.keeps_objects)
 _COLUMNS = ("surface", "product", "capability", "has", "from", "until", "source")
 _VERSION_COLUMNS = ("surface", "capability", "preview", "stable", "source")
 _VERSION = re.compile(r"(\d{4}-\d\d-\d\d)(-preview)?")

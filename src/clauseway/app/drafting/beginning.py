@@ -5,6 +5,7 @@ Values that nobody knows yet (the name of a resource, a project) are written as 
 comment.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ from typing import Any
 import msgspec
 
 from clauseway.app.drafting.importing_litellm import Drafting, ImportedConfiguration, ImportOptions
-from clauseway.app.drafting.vendors import COMPATIBLE
+from clauseway.app.drafting.vendors import AWS, COMPATIBLE
+from clauseway.app.opening.list_prices import is_listed, listed_names
 from clauseway.exchange.litellm import LitellmFile, LitellmModel
 from clauseway.values import InvalidInput, Problem, refuse_any, suggestion
 
@@ -21,6 +23,13 @@ _WITHOUT_PRICE = (
     "model into a configuration (`clauseway config example`), and its price into a book of yours "
     "(`clauseway price check FILE`, `clauseway basis prices FILE --why …`)."
 )
+
+# Of AWS's ids: the list's word for an area, the version, the date. A first configuration names a
+# region of the United States, whose inference profiles begin so.
+_LIST_AREA = re.compile(r"^(regional|global)\.")
+_VERSION = re.compile(r"(-v\d+(:\d+)?|-\d+:\d+)$")
+_DATE = re.compile(r"-\d{8}$")
+_REGION, _AREA = "us-east-1", "us."
 
 
 class Answers(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,12 +47,8 @@ class _Asked(msgspec.Struct, frozen=True, kw_only=True):
     params: Mapping[str, str] = {}
 
     def model(self, product: str) -> str:
-        if self.provider == "bedrock":
-            maker = "anthropic" if product.startswith("claude") else "openai"
-            name = f"{maker}.{_hyphened(product)}"
-        else:
-            name = _hyphened(product)
-        return f"{self.provider}/{name}"
+        name = _hyphened(product)
+        return f"{self.provider}/{_on_bedrock(name) if self.provider == 'bedrock' else name}"
 
 
 def _hyphened(product: str) -> str:
@@ -51,12 +56,31 @@ def _hyphened(product: str) -> str:
     return product.replace(".", "-") if product.startswith("claude") else product
 
 
+def _on_bedrock(name: str) -> str:
+    """Return Bedrock's id of a model, which may have a date and a version: of several the last.
+
+    Where the list has it in an area, it is served by that inference profile alone.
+    """
+    plain = f"{'anthropic' if name.startswith('claude') else 'openai'}.{name}"
+    # A name with a date is listed with a version, which is part of the id.
+    if not _DATE.search(plain) and is_listed(AWS.listing, plain):
+        return plain
+    ids = []
+    for listed in listed_names(AWS.listing):
+        bare = _LIST_AREA.sub("", listed)
+        without_version = _VERSION.sub("", bare)
+        if plain in (without_version, _DATE.sub("", without_version)):
+            ids.append((bare, _AREA if bare != listed else ""))
+    bare, area = max(ids, default=(plain, ""))
+    return f"{area}{bare}"
+
+
 VENDORS: Mapping[str, _Asked] = {
     "openai": _Asked(provider="openai"),
     "azure": _Asked(
         provider="azure", params={"api_base": "https://YOUR-RESOURCE.openai.azure.com"}
     ),
-    "aws": _Asked(provider="bedrock", params={"aws_region_name": "us-east-1"}),
+    "aws": _Asked(provider="bedrock", params={"aws_region_name": _REGION}),
     "google": _Asked(
         provider="vertex_ai",
         params={"vertex_project": "YOUR-PROJECT", "vertex_location": "global"},

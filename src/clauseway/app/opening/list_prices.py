@@ -69,17 +69,34 @@ def listed_now(provider: str, model: str, day: date) -> list[PriceEntry]:
 
     Empty where nothing is listed, and where the library is not installed.
     """
-    if find_spec(_LIBRARY) is None:
+    if not (lists := _listed_by(provider)):
         return []
-    listed = import_module(f"{_LIBRARY}.data").providers
     name = f"genai-prices {version('genai-prices')}"
     return [
         entry
-        for each in listed
-        if each.id == provider and (listed_model := each.find_model(model)) is not None
+        for each in lists
+        if (listed_model := each.find_model(model)) is not None
         for entry in _entries(provider, listed_model, name)
         if entry.interval.begin <= day < entry.interval.end
     ]
+
+
+def is_listed(provider: str, model: str) -> bool:
+    """Return whether a vendor lists a model under a name of its own or another that it means."""
+    return any(each.find_model(model) is not None for each in _listed_by(provider))
+
+
+def listed_names(provider: str) -> list[str]:
+    """Return the names of the models that a vendor lists, as the list has them."""
+    return [model.id for each in _listed_by(provider) for model in each.models]
+
+
+def _listed_by(provider: str) -> list[Any]:
+    """Return the list of a vendor; none where the library is not installed."""
+    if find_spec(_LIBRARY) is None:
+        return []
+    listed = import_module(f"{_LIBRARY}.data").providers
+    return [each for each in listed if each.id == provider]
 
 
 # A home's book is read by every command and page, and seldom changes.

@@ -13,7 +13,7 @@ import msgspec
 from clauseway.app.opening.configuration import checked
 from clauseway.app.opening.toml_file import description_of, read_file
 from clauseway.app.running.serving import ServeOptions, present_plan
-from clauseway.catalog import Catalog
+from clauseway.catalog import SURFACES_WITH_OBJECTS, Catalog
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.transport.tls import toward_clients, toward_clouds
 from clauseway.wording.names import listed
@@ -23,8 +23,6 @@ _SECRET = ("secret", "access_key")
 # Shown whole; of the lists only what the file says.
 _SECTIONS = ("gateway", "tls", "log", "telemetry", "journal")
 _ABOVE = ("unstated", "agreement")
-# The surfaces whose accounts hold skills, voices or templates that a body names by an identifier.
-_KEEPING = frozenset({"openai", "azure-v1", "azure-dated", "anthropic", "azure-messages"})
 # The limit of a container's memory, by version 2 of cgroups and by version 1.
 _CONTAINER_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -98,7 +96,11 @@ def shared_accounts(plan: Plan) -> Iterator[str]:
     what a request names: nothing of it is made through the gateway, whose index could tell its
     project."""
     projects = {(key.organisation, key.project) for key in plan.keys}
-    keeping = [target.label.deployment for target in plan.targets if target.surface in _KEEPING]
+    keeping = [
+        target.label.deployment
+        for target in plan.targets
+        if target.surface in SURFACES_WITH_OBJECTS
+    ]
     if len(projects) > 1 and keeping:
         yield (
             f"{len(projects):,} projects may name what lies on the account of "
