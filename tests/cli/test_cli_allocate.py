@@ -86,7 +86,7 @@ def test_each_team_is_told_with_what_is_of_none_and_what_to_look_at(home: Home, 
     assert f"1 row of {bills[1]} is of other months: 9.00 USD, in no amount." in said
     assert "1 row of no team has the tag Team: --by Team reads it too." in said
     assert "are apart: --team Search=search --team Contoso/search=search join them." in said
-    assert "The gateway metered 144.00 USD on aws, which its bill has: it is not added." in said
+    assert "The gateway metered 144.00 USD on aws, which the bills have: it is not added." in said
 
 
 def test_the_gateways_account_is_split_over_its_projects(home: Home, bills: list[str]) -> None:

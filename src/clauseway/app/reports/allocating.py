@@ -386,9 +386,12 @@ def _on_the_bill(charges: Sequence[TaggedCharge], metered: Sequence[MeteredCost]
     """Yield what was metered on clouds whose bills name no charge as the gateway's."""
     billed = {charge.cloud for charge in charges}
     shared = {charge.cloud for charge in charges if charge.is_of_gateway}
+    parts = []
     for cloud in sorted({usage.cloud for usage in metered} & (billed - shared)):
         cost = exact_sum(usage.cost for usage in metered if usage.cloud == cloud)
+        parts.append(f"{in_currency(cost, USD)} on {cloud}")
+    if parts:
         yield (
-            f"The gateway metered {in_currency(cost, USD)} on {cloud}, which its bill has: it is not "
-            "added. --gateway KEY=VALUE names its charges there, to split them over its projects."
+            f"The gateway metered {listed(parts)}, which the bills have: it is not added. --gateway "
+            "KEY=VALUE names the charges of its accounts, to split them over its projects."
         )
