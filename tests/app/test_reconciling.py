@@ -597,6 +597,7 @@ def test_a_bill_adds_up_from_its_parts(home: Home) -> None:
         beside(rows, ChargeCategory="Purchase", ContractedCost="100.005"),
         beside(rows, ChargeCategory="Adjustment", ContractedCost="-0.01"),
         rows[0] | {"ChargeClass": "Correction", "ContractedCost": "-3.50", "ConsumedQuantity": "-7"},
+        beside(rows, ServiceCategory="Compute", SkuMeter="BoxUsage", ContractedCost="12"),
         rows[0] | {"ConsumedQuantity": "many", "ContractedCost": "7.77"},
         rows[0] | {"ChargePeriodStart": "2026-04-30T00:00:00Z", "ContractedCost": "1.11"},
     ]
@@ -611,6 +612,7 @@ def test_a_bill_adds_up_from_its_parts(home: Home) -> None:
         "purchases": "100.005",
         "adjustments": "-0.01",
         "corrections": "-3.5",
+        "other services": "12",
         "not read": "7.77",
         "not compared": "1.11",
     }
@@ -625,6 +627,10 @@ BESIDE: list[tuple[dict[str, str], bool, bool]] = [
     ({}, True, True),
     ({"ChargeCategory": "Tax", "ContractedCost": "32.45"}, True, False),
     ({"ChargeCategory": "Tax", "ContractedCost": "0"}, True, True),
+    ({"ServiceCategory": "Compute", "SkuMeter": "BoxUsage", "ContractedCost": "12"}, True, False),
+    ({"ServiceCategory": "Storage", "SkuMeter": "Requests-Tier1", "ServiceName": "S3"}, True, False),
+    ({"ServiceCategory": "Other", "SkuMeter": "BoxUsage", "ContractedCost": "12"}, False, False),
+    ({"ServiceCategory": "", "SkuMeter": "BoxUsage", "ContractedCost": "12"}, False, False),
     ({"ChargeCategory": "Credit", "ContractedCost": "-1"}, False, False),
     ({"ChargeCategory": "Purchase", "ContractedCost": "1"}, False, False),
     ({"ChargeCategory": "Adjustment", "ContractedCost": "1"}, False, False),

@@ -119,6 +119,24 @@ def test_a_gzipped_file_is_read_whatever_its_name(tmp_path: Path) -> None:
     assert len(read_bill(path, NAMES).rows) == 1
 
 
+# service and meter of a charge for usage | whether it is no usage of models
+SERVICES = [
+    ({"ServiceCategory": "Compute", "SkuMeter": "BoxUsage:m5.large"}, "a charge of the service Compute"),
+    ({"ServiceCategory": "Storage", "SkuMeter": "Requests-Tier1"}, "a charge of the service Storage"),
+    ({"ServiceCategory": "Compute"}, ""),  # a meter of a model is read whatever its service
+    ({"ServiceCategory": "AI and Machine Learning", "SkuMeter": "gpt-9 hours"}, ""),
+    ({"ServiceCategory": "Other", "SkuMeter": "gpt-9 hours"}, ""),  # a marketplace may sell models
+    ({"SkuMeter": "BoxUsage:m5.large"}, ""),
+]
+
+
+def test_charges_of_services_without_models_are_no_usage(tmp_path: Path) -> None:
+    path = tmp_path / "bill.csv"
+    service = {"ServiceCategory": ""}
+    path.write_text(csv_text([{**ROW, **service, **changed} for changed, _ in SERVICES]))
+    assert [row.skipped for row in read_focus(path, NAMES)] == [skipped for _, skipped in SERVICES]
+
+
 # what the file holds | what is said of it, and why
 REFUSED = [
     (csv_text([ROW], delimiter=";").encode(), "the bill is not CSV", "semicolons are between its columns, not commas"),

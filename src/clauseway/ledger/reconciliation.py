@@ -33,11 +33,21 @@ STATUSES = (MATCHED, NOT_BILLED, NOT_METERED, QUANTITY, PRICE)
 UNEXPLAINED = "no known cause"
 # The charges of a bill beside the usage that is compared.
 TAXES, CREDITS, PURCHASES, ADJUSTMENTS = "taxes", "credits", "purchases", "adjustments"
-CORRECTIONS, NOT_READ, NOT_COMPARED = "corrections", "not read", "not compared"
-BESIDE = (TAXES, CREDITS, PURCHASES, ADJUSTMENTS, CORRECTIONS, NOT_READ, NOT_COMPARED)
+CORRECTIONS, OTHER_SERVICES = "corrections", "other services"
+NOT_READ, NOT_COMPARED = "not read", "not compared"
+BESIDE = (
+    TAXES,
+    CREDITS,
+    PURCHASES,
+    ADJUSTMENTS,
+    CORRECTIONS,
+    OTHER_SERVICES,
+    NOT_READ,
+    NOT_COMPARED,
+)
 # Nobody meters taxes, and usage left out of a comparison is left out on purpose: neither is a
 # difference.
-_EXPECTED = frozenset({MATCHED, TAXES, NOT_COMPARED})
+_EXPECTED = frozenset({MATCHED, TAXES, OTHER_SERVICES, NOT_COMPARED})
 _ZERO = Decimal(0)
 _HALF = Decimal("0.5")
 _EPOCH = date(1970, 1, 1)

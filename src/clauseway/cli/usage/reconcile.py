@@ -97,7 +97,8 @@ def command(
     with the amount at stake. A cause is named only where the figures bear it out. Taxes, credits,
     purchases and corrections are no usage: they are listed with their amounts, so that the parts
     add up to the bill's total. Nothing is changed. The exit code is 0 where all usage is matched
-    and nothing but taxes lies beside it, 2 where something differs or a row could not be read.
+    and nothing but taxes and other services lies beside it, 2 where something differs or a row
+    could not be read.
 
     \b
     A month's bill:

@@ -28,6 +28,7 @@ from clauseway.exchange.usage.bill_files import NEEDED
 from clauseway.exchange.usage.focus import (
     BillNames,
     described_by,
+    other_service,
     scale_of,
 )
 from clauseway.exchange.usage.reported_rows import keepable
@@ -36,6 +37,7 @@ from clauseway.ledger.reconciliation import (
     CORRECTIONS,
     CREDITS,
     NOT_READ,
+    OTHER_SERVICES,
     PURCHASES,
     TAXES,
     Billed,
@@ -100,7 +102,7 @@ def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
     for line, raw, wrong in read_rows(path, _NEEDED, cost):
         # A row is usage, another charge, or unread; an unread row still counts with its cost.
         row = {name: value for name, value in raw.items() if value not in (None, "")}
-        kind = _kind(row)
+        kind = _kind(row, names)
         try:
             if wrong:
                 raise UnreadField("row", wrong)
@@ -128,14 +130,18 @@ def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
     )
 
 
-def _kind(row: Mapping[str, Any]) -> str:
-    """Return the kind of a row beside usage, by its class and category; empty for usage.
+def _kind(row: Mapping[str, Any], names: BillNames) -> str:
+    """Return the kind of a row beside usage of models, by its class, category and service; empty
+    for usage of models.
 
     Raise nothing: an unknown category is usage that cannot be read.
     """
     category = str(row.get("ChargeCategory", ""))
     if category == _USAGE and row.get("ChargeClass") == _CORRECTION:
         return CORRECTIONS
+    if category == _USAGE and other_service(row):
+        about, unit = described_by(row, names)
+        return "" if unit and about["product"] else OTHER_SERVICES
     return _CATEGORIES.get(category, "")
 
 

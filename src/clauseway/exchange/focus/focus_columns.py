@@ -15,6 +15,7 @@ from decimal import Decimal
 
 import msgspec
 
+from clauseway.exchange.usage.focus import SERVICE_CATEGORIES
 from clauseway.values import exact_product
 
 V1_2, V1_4 = "1.2", "1.4"
@@ -61,27 +62,7 @@ def _words(*words: str) -> frozenset[str]:
 
 # The values that FOCUS allows in ChargeCategory and ServiceCategory; others break the rule.
 _CATEGORIES = _words("Usage", "Purchase", "Tax", "Credit", "Adjustment")
-_SERVICE_CATEGORIES = _words(
-    "AI and Machine Learning",
-    "Analytics",
-    "Business Applications",
-    "Compute",
-    "Databases",
-    "Developer Tools",
-    "Multicloud",
-    "Identity",
-    "Integration",
-    "Internet of Things",
-    "Management and Governance",
-    "Media",
-    "Migration",
-    "Mobile",
-    "Networking",
-    "Security",
-    "Storage",
-    "Web",
-    "Other",
-)
+_SERVICE_CATEGORIES = frozenset(SERVICE_CATEGORIES)
 COLUMNS: tuple[Column, ...] = (
     _free("AllocatedMethodDetails", RECOMMENDED, JSON, versions=_OF_1_4),
     _free("AllocatedMethodId", CONDITIONAL, versions=_OF_1_4),

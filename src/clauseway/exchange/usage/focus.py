@@ -7,7 +7,7 @@ A row of a bill is one meter over one period: input tokens of a model in a regio
 disjoint, so tokens billed as cached input are not in the input beside it; a row of cached tokens is
 therefore both, the part and its whole. Rows have no id: their descriptive columns (all but figures)
 identify them, so that a bill read again counts once and a corrected bill is noticed. Only charges
-for usage are read; taxes, credits and purchases are skipped.
+for usage are read; taxes, credits, purchases and services without models are skipped.
 """
 
 import hashlib
@@ -39,6 +39,30 @@ _NO_PROVIDER = "Not Applicable"
 _FIGURES = re.compile(
     r"(Cost|Price|Quantity|Currency)$|^x_Exported|^x_Requests$|^Invoice(Detail)?Id$"
 )
+# The services that FOCUS tells apart. Models are of the first; what is bought in a marketplace may
+# be of the last.
+SERVICE_CATEGORIES = (
+    "AI and Machine Learning",
+    "Analytics",
+    "Business Applications",
+    "Compute",
+    "Databases",
+    "Developer Tools",
+    "Multicloud",
+    "Identity",
+    "Integration",
+    "Internet of Things",
+    "Management and Governance",
+    "Media",
+    "Migration",
+    "Mobile",
+    "Networking",
+    "Security",
+    "Storage",
+    "Web",
+    "Other",
+)
+_OTHER_SERVICES = frozenset(SERVICE_CATEGORIES[1:-1])
 # Vendors' usual names for themselves, for agreements that name them otherwise: a provider's name in
 # a bill begins with one of them.
 _CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.bills}
@@ -185,6 +209,12 @@ def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, st
     return {name: str(value) for name, value in named.items()}, _unit(row, words)
 
 
+def other_service(row: Mapping[str, Any]) -> str:
+    """Return the category of a service that has no models, empty for any other."""
+    category = str(row.get("ServiceCategory", ""))
+    return category if category in _OTHER_SERVICES else ""
+
+
 def _provider(row: Mapping[str, Any]) -> str:
     """Return the name of the host, by the columns of the row's version; empty if none names it."""
     names = (str(row.get(column) or "") for column in PROVIDERS)
@@ -202,6 +232,8 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
             skipped=f"a charge of category {given.get('ChargeCategory', 'none')}",
         )
     about, unit = described_by(given, names)
+    if (service := other_service(given)) and not (unit and about["product"]):
+        return Reported(line=line, fields={}, skipped=f"a charge of the service {service}")
     fields = {
         "source": SOURCE,
         # Our own export names each charge; other rows are identified by what describes them.
