@@ -120,10 +120,10 @@ def allocate_bills(
     check_cost(asked.cost)
     _check_bills(bills)
     reading = _Reading(BillNames.of(opened.catalog), asked, days, prices, rates)
-    charges = [charge for path in bills for charge in reading.charges(path)]
-    reading.check_keys()
     metered = _metered(home, prices, days, asked.teams) if home.is_begun else []
-    costs = costs_by_team(charges, metered)
+    # Row by row: a bill may have millions.
+    costs = costs_by_team((charge for path in bills for charge in reading.charges(path)), metered)
+    reading.check_keys()
     return AllocatedCosts(
         period=asked.period,
         cost=asked.cost,
@@ -136,7 +136,7 @@ def allocate_bills(
         remarks=(
             *reading.remarks(),
             *_alike(costs),
-            *_on_the_bill(charges, metered),
+            *_on_the_bill(reading, metered),
         ),
     )
 
@@ -205,6 +205,9 @@ class _Reading:
         self._prices, self._rates = prices, rates
         self.outside: dict[tuple[str, str], OutsideCost] = {}
         self.unread: list[UnreadCharge] = []
+        # The clouds of charges of the month, and those with charges of the gateway's accounts.
+        self.billed: set[str] = set()
+        self.shared: set[str] = set()
         # Keys of tags and the columns that were met; and the rows of no team that have a key alike.
         self._met: dict[str, int] = {}
         self._columns: set[str] = set()
@@ -259,6 +262,9 @@ class _Reading:
     def _charge(self, bill: str, row: CostRow) -> TaggedCharge:
         marks = {mark for mark in self._asked.gateway if mark[1] in _values(row, mark[0])}
         self._marked |= marks
+        self.billed.add(row.cloud)
+        if marks:
+            self.shared.add(row.cloud)
         labels = {key: _values(row, key) for key in self._asked.keys}
         team, reason = team_in(labels, self._asked.keys, self._asked.teams)
         if not team and row.unread_tags:
@@ -382,12 +388,10 @@ def _quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w./=:@-]+", text) else f"'{text}'"
 
 
-def _on_the_bill(charges: Sequence[TaggedCharge], metered: Sequence[MeteredCost]) -> Iterator[str]:
+def _on_the_bill(reading: _Reading, metered: Sequence[MeteredCost]) -> Iterator[str]:
     """Yield what was metered on clouds whose bills name no charge as the gateway's."""
-    billed = {charge.cloud for charge in charges}
-    shared = {charge.cloud for charge in charges if charge.is_of_gateway}
     parts = []
-    for cloud in sorted({usage.cloud for usage in metered} & (billed - shared)):
+    for cloud in sorted({usage.cloud for usage in metered} & (reading.billed - reading.shared)):
         cost = exact_sum(usage.cost for usage in metered if usage.cloud == cloud)
         parts.append(f"{in_currency(cost, USD)} on {cloud}")
     if parts:

@@ -22,8 +22,7 @@ from clauseway.exchange.focus.bill_fields import (
 )
 from clauseway.exchange.focus.bill_rows import UnreadRow
 from clauseway.exchange.focus.bill_tags import tags_of
-from clauseway.exchange.usage.focus import BillNames, described_by
-from clauseway.exchange.usage.reported_rows import keepable
+from clauseway.exchange.usage.focus import BillNames, cloud_of
 
 TAGS = "Tags"
 _NEEDED = ("BillingCurrency", "ChargeCategory", "ChargePeriodStart")
@@ -73,11 +72,10 @@ def _cost_row(
         tags = tags_of(row.get(TAGS))
     except ValueError as error:
         unread = str(error)
-    described, _ = described_by(row, names)
     return CostRow(
         line=line,
         day=day_in(row, "ChargePeriodStart"),
-        cloud=described["cloud"],
+        cloud=cloud_of(row, names),
         category=str(row.get("ChargeCategory", "")),
         currency=currency_in(row),
         cost=number_in(row, cost),
@@ -89,5 +87,6 @@ def _cost_row(
 
 
 def _identity(row: Mapping[str, Any]) -> bytes:
-    described = sorted((name, str(value)) for name, value in row.items())
-    return hashlib.blake2b(msgspec.json.encode(keepable(described)), digest_size=16).digest()
+    """Return a hash of the row as it is written; bytes that are not UTF-8 are part of it."""
+    written = repr(tuple(row.items())).encode("utf-8", "surrogatepass")
+    return hashlib.blake2b(written, digest_size=16).digest()

@@ -198,15 +198,19 @@ def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, st
     """
     words = [str(row[name]) for name in _NAMING if name in row]
     named = {
-        "cloud": row.get("x_Cloud")
-        or row.get("x_HostCloud")
-        or _named_by(_provider(row), names.clouds, _CLOUDS),
+        "cloud": cloud_of(row, names),
         "seller": row.get("x_Seller")
         or _named_by(row.get("InvoiceIssuerName"), names.sellers, _SELLERS),
         "region": row.get("RegionId") or "",
         "product": row.get("x_Product") or _product(words, names.products),
     }
     return {name: str(value) for name, value in named.items()}, _unit(row, words)
+
+
+def cloud_of(row: Mapping[str, Any], names: BillNames) -> str:
+    """Return the cloud of a row without its empty fields; empty if none is named."""
+    stated = row.get("x_Cloud") or row.get("x_HostCloud")
+    return str(stated or _named_by(_provider(row), names.clouds, _CLOUDS))
 
 
 def other_service(row: Mapping[str, Any]) -> str:
