@@ -14,8 +14,14 @@ from metered_months import metered_home
 
 MAY = ("--period", "2026-05")
 COLUMNS = (
-    "BillingCurrency", "ChargeCategory", "ChargePeriodStart", "EffectiveCost", "ProviderName", "SubAccountId", "Tags",
-)  # fmt: skip
+    "BillingCurrency",
+    "ChargeCategory",
+    "ChargePeriodStart",
+    "EffectiveCost",
+    "ProviderName",
+    "SubAccountId",
+    "Tags",
+)
 
 
 @pytest.fixture(scope="module")

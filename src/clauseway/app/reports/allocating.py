@@ -20,9 +20,10 @@ from clauseway.app.opening.several import Opened
 from clauseway.app.reports.amounts import in_currency
 from clauseway.app.reports.reconciling import check_cost, usd_rate
 from clauseway.app.usage.sealing import open_lake, seal
+from clauseway.exchange.focus.bill_fields import COSTS
 from clauseway.exchange.focus.bill_rows import UnreadRow
 from clauseway.exchange.focus.cost_rows import TAGS, CostRow, cost_rows
-from clauseway.exchange.usage.focus import BillNames
+from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames
 from clauseway.ledger.allocation import (
     UNREAD_TAGS,
     MeteredCost,
@@ -46,6 +47,9 @@ from clauseway.values import (
 from clauseway.wording.names import listed
 
 EFFECTIVE = "EffectiveCost"
+# The columns that may be summed, and the bills that are read.
+COST_COLUMNS = COSTS
+BILLS_READ = f"FOCUS {VERSIONS_READ} as CSV, gzipped too, or Parquet"
 _KEYS_SHOWN = 8
 # What stands before the key of a tag: AWS's user:, resourceTags/ and the like, Oracle's namespace.
 _PREFIX = re.compile(r"^.*[:/.]")

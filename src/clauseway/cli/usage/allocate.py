@@ -10,6 +10,8 @@ from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.allocating import (
+    BILLS_READ,
+    COST_COLUMNS,
     EFFECTIVE,
     AllocatedCosts,
     AllocationAsked,
@@ -23,8 +25,6 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
-from clauseway.exchange.focus.bill_fields import COSTS
-from clauseway.exchange.usage.focus import VERSIONS_READ
 
 _LEFT = 2
 # More sentences than a screen are for --json.
@@ -37,7 +37,7 @@ def command(
         list[Path],
         typer.Option(
             "--bill",
-            help=f"A cloud's bill: FOCUS {VERSIONS_READ} as CSV, gzipped too, or Parquet. Repeatable.",
+            help=f"A cloud's bill: {BILLS_READ}. Repeatable.",
             metavar="FILE",
         ),
     ],
@@ -67,7 +67,7 @@ def command(
         ),
     ] = None,
     cost: Annotated[
-        str, typer.Option(help=f"The bills' column to sum: {', '.join(COSTS)}.")
+        str, typer.Option(help=f"The bills' column to sum: {', '.join(COST_COLUMNS)}.")
     ] = EFFECTIVE,
     rate: Annotated[
         list[str] | None,
