@@ -47,7 +47,7 @@ def command(
         typer.Option(
             help="What names a team: a tag's key, or a column as SubAccountName. Repeatable: the first "
             "that a charge has.",
-            metavar="KEY",
+            metavar="COLUMN",
         ),
     ],
     team: Annotated[
