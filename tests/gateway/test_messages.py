@@ -9,17 +9,24 @@ from typing import Any
 import anthropic
 import httpx
 import msgspec
+import openai
 import pytest
 from endpoints_rig import Endpoints, sandbox_clouds, targets
 from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, SECRET, Rig, key
 
-from clauseway.gateway.plan import Auth, Epoch, Plan, Prices, RateLimit, Route, Target
+from clauseway.gateway.plan import Auth, Epoch, Plan, PlannedRetirement, Prices, RateLimit, Route, Target
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
 from clauseway.gateway.wire.message_errors import answer_in_message_shape, in_message_shape
 from clauseway.metering import Deployment, Status, Unit
 from clauseway.sandbox.signatures import credentials
 
 CLAUDE = "claude-opus-4-7"
+# A name that is past the published day of its retirement at every deployment, and served on; one that nothing serves.
+OVERDUE, RETIRED = "claude-opus-4-6", "claude-3-haiku"
+RETIREMENTS = tuple(
+    PlannedRetirement(name=name, surface="", begin_ns=0, message=f"{name} was retired. Its successor is {CLAUDE}.")
+    for name in (OVERDUE, RETIRED)
+)
 ASKED: list[Any] = [{"role": "user", "content": "Which cloud is this?"}]
 WEATHER: Any = {
     "name": "weather",
@@ -114,8 +121,9 @@ def plan(rig: Rig, ports: dict[str, int], **changes: Any) -> Plan:
     routes = {f"anthropic|{CLAUDE}|direct": claude, "anthropic|chat|direct": Route(candidates=((len(PLACES), 0),))}
     return rig.plan(
         deployed,
-        models={CLAUDE: CLAUDE, MODEL: "chat"},
+        models={CLAUDE: CLAUDE, OVERDUE: CLAUDE, MODEL: "chat"},
         epochs=(Epoch(begin_ns=0, routes=routes),),
+        retirements=RETIREMENTS,
         **{"keys": (key(SECRET, "anthropic"),), "attempt_timeout_s": PATIENCE_S, **changes},
     )
 
@@ -297,6 +305,18 @@ def test_tokens_are_counted_and_cost_nothing(clouds: Endpoints, place: str) -> N
 def test_where_tokens_cannot_be_counted_another_place_is_asked(clouds: Endpoints) -> None:
     with pytest.raises(anthropic.BadRequestError, match=r"aws-runtime-1: has no messages\.count_tokens"):
         client(clouds, "aws-runtime").messages.count_tokens(model=CLAUDE, messages=ASKED)
+
+
+def test_a_retired_name_that_is_served_on_can_be_looked_up_by_either_client(clouds: Endpoints) -> None:
+    """It is not listed, so that nobody begins with it; some clients look a name up before they ask for it."""
+    its, openais = client(clouds), clouds.client()
+    assert its.messages.create(model=OVERDUE, max_tokens=10, messages=ASKED).content
+    assert OVERDUE not in [model.id for model in [*its.models.list(), *openais.models.list()]]
+    assert (its.models.retrieve(OVERDUE).id, its.models.retrieve(OVERDUE).lifecycle) == (OVERDUE, "deprecated")
+    assert openais.models.retrieve(OVERDUE).id == OVERDUE
+    for client_of, not_there in ((its, anthropic.NotFoundError), (openais, openai.NotFoundError)):
+        with pytest.raises(not_there, match=f"Its successor is {CLAUDE}"):
+            client_of.models.retrieve(RETIRED)
 
 
 def test_betas_and_versions_reach_each_place_where_it_reads_them(clouds: Endpoints) -> None:

@@ -33,14 +33,15 @@ _REQUEST: Final = re.compile(r"req_[0-9a-f]{32}")
 def models(
     shared: Shared, customer: Customer, name: bytes | None, _query: bytes, head_lines: bytes
 ) -> bytes:
-    """List the models that are served to a customer, or one of them."""
-    names = shared.tables.models(shared.clock(), customer)
+    """List the models that are served to a customer, or look one name up: that of a retired model,
+    which is not listed, too."""
+    tables, now_ns = shared.tables, shared.clock()
     if name is None:
-        listed = [_model(served, customer) for served in names]
+        listed = [_model(served, customer) for served in tables.models(now_ns, customer)]
         return _json({"object": "list", "data": listed}, head_lines)
     text = unquoted(name)
-    if text not in names:
-        refuse_model(text)
+    if tables.served(now_ns, customer, text) is None:
+        refuse_model(text, tables.retired(now_ns, text))
     return _json(_model(text, customer), head_lines)
 
 

@@ -13,6 +13,7 @@ import msgspec
 from clauseway.gateway.answers.information import query_of, whole_number
 from clauseway.gateway.request.selection import refuse_model
 from clauseway.gateway.request.shared import Shared
+from clauseway.gateway.routing.choices import DeploymentChoice
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.errors import response
@@ -27,17 +28,17 @@ _MESSAGES: Final = BY_NAME["messages"].name
 def message_models(
     shared: Shared, customer: Customer, name: bytes | None, query: bytes, head_lines: bytes
 ) -> bytes:
-    """List the models that are served to a customer as messages, or one of them."""
+    """List the models that are served to a customer as messages, or look one name up: that of a
+    retired model, which is not listed, too."""
+    if name is not None:
+        model = _looked_up(shared, customer, unquoted(name))
+        return response(200, msgspec.json.encode(model), head_lines)
+    tables, now_ns = shared.tables, shared.clock()
     served = {
         model: target
-        for model in shared.tables.models(shared.clock(), customer)
-        if (target := _speaking_messages(shared, customer, model)) is not None
+        for model in tables.models(now_ns, customer)
+        if (target := _speaking_messages(tables.served(now_ns, customer, model))) is not None
     }
-    if name is not None:
-        text = unquoted(name)
-        if text not in served:
-            refuse_model(text)
-        return response(200, msgspec.json.encode(_model(text, served[text])), head_lines)
     parameters = query_of(query, "limit", "after_id", "before_id", "beta")
     limit = whole_number(parameters, "limit", _LISTED, _LISTED_MAX)
     # `before_id` asks for the page that ends just before it: the last names, not the first.
@@ -52,8 +53,18 @@ def message_models(
     return response(200, msgspec.json.encode(listed), head_lines)
 
 
-def _speaking_messages(shared: Shared, customer: Customer, model: str) -> CallTarget | None:
-    choice = shared.tables.choice(shared.clock(), customer, model)
+def _looked_up(shared: Shared, customer: Customer, name: str) -> dict[str, object]:
+    """Return the model of a name. Raises Refused if it is not served as messages."""
+    tables, now_ns = shared.tables, shared.clock()
+    choice = tables.served(now_ns, customer, name)
+    target = _speaking_messages(choice)
+    if choice is None or target is None:
+        refuse_model(name, tables.retired(now_ns, name))
+    # The vendor's word for a model that still answers, past its day too.
+    return _model(name, target, "deprecated" if choice.retired else "active")
+
+
+def _speaking_messages(choice: DeploymentChoice | None) -> CallTarget | None:
     targets = [candidate.target for candidate in choice.candidates] if choice is not None else []
     return next((target for target in targets if _MESSAGES not in target.lacks), None)
 
@@ -65,13 +76,13 @@ def _between(names: list[str], after: str, before: str) -> list[str]:
     return names[: names.index(before)] if before in names else names
 
 
-def _model(name: str, target: CallTarget) -> dict[str, object]:
+def _model(name: str, target: CallTarget, lifecycle: str = "active") -> dict[str, object]:
     return {
         "type": "model",
         "id": name,
         "display_name": name,
         "created_at": _UNKNOWN_DAY,
-        "lifecycle": "active",
+        "lifecycle": lifecycle,
         "max_input_tokens": target.target.context_tokens_max or None,
         "max_tokens": target.output_tokens_max or None,
         "capabilities": None,

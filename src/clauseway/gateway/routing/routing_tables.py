@@ -227,14 +227,19 @@ class RoutingTables:
         )
 
     def models(self, event_ns: int, customer: Customer) -> list[str]:
-        """The names that are served now to a customer, in the plan's order."""
+        """The names that are served now to a customer, in the plan's order, without those that are
+        retired at every deployment: nobody begins with such a name."""
         return [
             name
             for name in self.plan.models
-            if (choice := self.choice(event_ns, customer, name))
-            and choice.candidates
-            and not choice.retired
+            if (choice := self.served(event_ns, customer, name)) and not choice.retired
         ]
+
+    def served(self, event_ns: int, customer: Customer, model: str) -> DeploymentChoice | None:
+        """Return the choice for a name that is served now to a customer, retired or not; else
+        None."""
+        choice = self.choice(event_ns, customer, model)
+        return choice if choice is not None and choice.candidates else None
 
     def reachable(self, event_ns: int, customer: Customer) -> list[Candidate]:
         """One candidate of each deployment that a customer may reach now with any model, the first
