@@ -98,6 +98,9 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
         ),
         ("responses", {"input_tokens": 3, "output_tokens": 0}, {"input_tokens": 3, "output_tokens": 0}),
         ("embeddings", EMBEDDED, {"input_tokens": 8}),
+        # As Voyage reports them: all that is embedded is input.
+        ("embeddings", {"total_tokens": 8}, {"input_tokens": 8}),
+        ("embeddings", {"prompt_tokens": None, "total_tokens": 8}, {"input_tokens": 8}),
         (
             "images",
             IMAGES,
@@ -105,6 +108,19 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
         ),
         ("images", {"input_tokens": 50, "output_tokens": 272}, {"input_tokens": 50, "output_tokens": 272}),
         ("transcription", HEARD, {"input_tokens": 14, "audio_input_tokens": 10, "output_tokens": 45}),
+        # As OpenRouter reports one, without the kind; and Mistral, as a chat.
+        ("transcription", {"input_tokens": 14, "output_tokens": 45}, {"input_tokens": 14, "output_tokens": 45}),
+        (
+            "transcription",
+            {
+                "prompt_tokens": 4,
+                "prompt_audio_seconds": 3,
+                "prompt_tokens_details": {"audio_tokens": 375},
+                "completion_tokens": 11,
+                "total_tokens": 390,
+            },
+            {"input_tokens": 379, "audio_input_tokens": 375, "output_tokens": 11},
+        ),
         (
             "speech",
             {"input_tokens": 14, "output_tokens": 101, "total_tokens": 115},
@@ -162,6 +178,7 @@ def units(name: str, report: object, **members: object) -> dict[str, int] | None
         ("transcription", {"type": "duration", "seconds": 9.0}, {"audio_input_milliseconds": 9000}),
         ("transcription", {"type": "duration", "seconds": 1.1}, {"audio_input_milliseconds": 1100}),
         ("transcription", {"type": "duration", "seconds": 0.0001}, {"audio_input_milliseconds": 1}),
+        ("transcription", {"seconds": 3}, {"audio_input_milliseconds": 3000}),
     ],
 )
 def test_reports_become_units(name: str, report: dict[str, Any], expected: dict[str, int]) -> None:
@@ -281,6 +298,39 @@ def test_what_was_thought_counts_as_output_where_the_total_alone_holds_it(
     found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
     counted = dict(found or ())
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (prompt, output)
+    assert problems_of(counted) == []
+
+
+# Prompt, sound, completion, total, reasoning; the input and output that come of them. The first is what Mistral writes
+# of a short question about three seconds of sound.
+SOUND: list[tuple[int, int, int, int, int | None, tuple[int, int]]] = [
+    (9, 375, 248, 632, None, (384, 248)),
+    (900, 375, 248, 1523, None, (1275, 248)),
+    (9, 375, 248, 632, 0, (384, 248)),
+    # OpenAI counts it within the prompt.
+    (384, 375, 248, 632, None, (384, 248)),
+    (384, 375, 248, 632, 100, (384, 248)),
+    # Reasoning stands beside the completion.
+    (384, 375, 248, 732, 100, (384, 348)),
+]
+
+
+@pytest.mark.parametrize(("prompt", "sound", "completion", "total", "reasoning", "expected"), SOUND)
+def test_sound_counts_as_input_whether_in_the_prompt_or_beside_it(
+    prompt: int, sound: int, completion: int, total: int, reasoning: int | None, expected: tuple[int, int]
+) -> None:
+    """Beside it, it was charged as output."""
+    report = {
+        "prompt_tokens": prompt,
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": sound},
+        "completion_tokens": completion,
+        "completion_tokens_details": {"reasoning_tokens": reasoning},
+        "total_tokens": total,
+    }
+    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
+    counted = dict(found or ())
+    assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == expected
+    assert counted[Unit.AUDIO_INPUT_TOKENS] == sound
     assert problems_of(counted) == []
 
 
@@ -582,8 +632,10 @@ IMPOSSIBLE: list[tuple[str, object]] = [
     ("responses", {"input_tokens": 1.5, "output_tokens": 1}),
     ("responses", {"input_tokens": 1, "output_tokens": 1 << 40}),
     ("embeddings", {"prompt_tokens": None}),
+    ("embeddings", {"total_tokens": "8"}),
     ("images", {"input_tokens": 1, "output_tokens": True}),
-    ("transcription", {"seconds": 3}),
+    ("transcription", {"input_tokens": 14}),
+    ("transcription", {"seconds": "NaN"}),
     ("transcription", {"type": "duration", "seconds": -0.1}),
     ("transcription", {"type": "duration", "seconds": 1e300}),
     ("transcription", {"type": "duration", "seconds": "NaN"}),

@@ -66,10 +66,10 @@ def rig(tmp_path_factory: pytest.TempPathFactory, answering: Answering) -> Itera
         yield rig
 
 
-def heard(rig: Rig) -> httpx.Response:
+def heard(rig: Rig, **fields: str) -> httpx.Response:
     return httpx.post(
         f"{rig.url}/v1/audio/transcriptions",
-        data={"model": MODEL, "response_format": "text"},
+        data={"model": MODEL, "response_format": "text", **fields},
         files={"file": ("a.wav", b"\0" * 100)},
         headers=AUTHORIZED,
         timeout=PATIENCE_S,
@@ -110,10 +110,14 @@ def test_a_file_of_events_is_a_file(rig: Rig, answering: Answering) -> None:
     assert (back.status_code, back.headers["content-type"], back.content) == (200, "text/event-stream", EVENTS)
 
 
-# A transcription without usage, of a form of some 460 bytes → the milliseconds that are charged, and how.
+IN_TOKENS = b'{"text":"Hello.","duration":3.5,"usage":{"type":"tokens","input_tokens":40,"output_tokens":2}}'
+LIKE_A_CHAT = b'{"text":"Hello.","usage":{"prompt_audio_seconds":3,"prompt_tokens":4,"completion_tokens":2}}'
+# A transcription of a form of some 460 bytes → the milliseconds that are charged, and how.
 LENGTHS: list[tuple[str, bytes, int, Status]] = [
     ("in detail", b'{"text":"Hello.","duration":3.5}', 3500, Status.COMPLETE),
     ("as text, like vLLM", b'{"text":"Hello.","duration":"3.0004"}', 3001, Status.COMPLETE),
+    ("beside its tokens", IN_TOKENS, 3500, Status.COMPLETE),
+    ("as a chat, like Mistral", LIKE_A_CHAT, 3000, Status.COMPLETE),
     ("of no recording", b'{"text":"Hello.","duration":-1}', 29, Status.ESTIMATED),
     ("no number", b'{"text":"Hello.","duration":"NaN"}', 29, Status.ESTIMATED),
     ("not in detail", b'{"text":"Hello."}', 29, Status.ESTIMATED),
@@ -131,6 +135,25 @@ def test_a_recording_is_charged_by_the_length_that_is_told(
     assert heard(rig).content == body
     record = rig.records()[-1]
     assert (dict(record.units), record.status) == ({Unit.AUDIO_INPUT_MILLISECONDS: charged}, status)
+
+
+# A stream that ends as OpenAI's do, and as Mistral's.
+HEARD_AT_ONCE: list[tuple[bytes, int]] = [
+    (b'data: {"type":"transcript.text.done","text":"Hi","usage":{"type":"duration","seconds":2}}\n\n', 2000),
+    (b'event: transcription.done\ndata: {"type":"transcription.done",%b\n\n' % LIKE_A_CHAT[1:], 3000),
+]
+
+
+@pytest.mark.parametrize(("last", "charged"), HEARD_AT_ONCE, ids=["OpenAI's", "Mistral's"])
+def test_a_stream_is_charged_by_the_length_that_its_end_tells(
+    rig: Rig, answering: Answering, last: bytes, charged: int
+) -> None:
+    """Of Mistral's, its clients heard that it had broken off."""
+    answering.content_type = "text/event-stream"
+    answering.body = b'data: {"type":"transcript.text.delta","delta":"Hi"}\n\n' + last
+    assert heard(rig, stream="true").content == answering.body
+    record = rig.records()[-1]
+    assert (dict(record.units), record.status) == ({Unit.AUDIO_INPUT_MILLISECONDS: charged}, Status.COMPLETE)
 
 
 PIECE = b"\x01\x02" * 4000  # ten tokens, as if it had 128 kbit/s

@@ -80,7 +80,9 @@ ANSWERS: list[tuple[Reader, dict[str, Any], list[str]]] = [
         ["image_tool_image_output_tokens"],
     ),
     (responses_report_in, {"usage": TYPED, "tool_usage": {"image_gen": {"output_tokens": "1056"}}}, ["output_tokens"]),
-    (embeddings_report_in, {"usage": {"prompt_tokens": TOO_MANY}}, ["usage"]),
+    (embeddings_report_in, {"usage": {"prompt_tokens": TOO_MANY}}, ["prompt_tokens", "usage"]),
+    (embeddings_report_in, {"usage": {"prompt_tokens": "8", "total_tokens": 8}}, ["prompt_tokens"]),
+    (embeddings_report_in, {"usage": {}}, ["usage"]),
     (speech_report_in, {"usage": {"input_tokens": 14}}, ["usage"]),
     (
         audio_report_in,

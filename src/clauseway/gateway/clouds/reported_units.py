@@ -22,6 +22,7 @@ larger than its whole would give a charge below zero, and sealing would hold the
     messages                MessageUsage         units_of_message
 """
 
+from collections.abc import Callable
 from decimal import ROUND_CEILING
 from typing import Final
 
@@ -49,6 +50,7 @@ from clauseway.gateway.clouds.usage_reports import (
     Response,
     ResponsesReport,
     SpeechUsage,
+    TimedTranscription,
     TimeHeard,
     ToolUsage,
     TranscriptionUsage,
@@ -80,7 +82,11 @@ _TOOL_OUTPUT: Final = Unit.IMAGE_TOOL_OUTPUT_TOKENS
 _TOOL_IMAGE_OUTPUT: Final = Unit.IMAGE_TOOL_IMAGE_OUTPUT_TOKENS
 _decode_output: Final = msgspec.json.Decoder(Output).decode
 _SEARCH_CALL: Final = b'"web_search_call"'
-_decode_heard: Final = msgspec.json.Decoder(HeardInDetail).decode
+# Of a transcription that tells its length, the first that can be read.
+_LENGTHS: Final[tuple[Callable[[bytes], TimedTranscription | HeardInDetail], ...]] = (
+    msgspec.json.Decoder(TimedTranscription).decode,
+    msgspec.json.Decoder(HeardInDetail).decode,
+)
 _BESIDE_MAX: Final = 1 << 32  # a total beyond it is no count, and tells nothing
 BYTES_PER_TOKEN: Final = 4  # English prose; the estimate is marked as one wherever it is used
 
@@ -94,9 +100,10 @@ def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | No
     if prompt is not None:
         cache = _add(units, _CACHED_INPUT, prompt.cached_tokens)
         cache += _add(units, _CACHE_WRITE, prompt.cache_write_tokens)
-        parts = cache + _add(units, _AUDIO_INPUT, prompt.audio_tokens)
-        if parts > tokens_in:
-            tokens_in += _cache_beside(usage, cache)
+        sound = _add(units, _AUDIO_INPUT, prompt.audio_tokens)
+        parts = cache + sound
+        if sound or parts > tokens_in:
+            tokens_in += _beside_prompt(usage, cache, sound)
             units[0] = (_INPUT, tokens_in)
             overlap = parts - tokens_in
             if overlap > 0 and not _count_cached_sound_once(units, prompt, overlap):
@@ -180,16 +187,19 @@ def _add_cached_elsewhere(
     _add_part(units, _CACHED_INPUT, cached, units[0][1] - others, omissions)
 
 
-def _cache_beside(usage: ChatUsage, cache: int) -> int:
-    """Return the tokens read from the cache and written to it that a report counts beside its
-    prompt, not within it.
+def _beside_prompt(usage: ChatUsage, cache: int, sound: int) -> int:
+    """Return the tokens that a report counts beside its prompt, not within it: its sound, or those
+    read from the cache and written to it.
 
-    OpenAI counts them within it. A server that translates Bedrock's Converse may count them beside
-    it, as Converse does, and then they are in the total. Asked only where they do not fit into the
-    prompt: of some models Converse's total counts twice those that are within it.
+    OpenAI counts them within it. Mistral counts sound beside it, and a server that translates
+    Bedrock's Converse may so count the cache, as Converse does; then they are in the total. The
+    cache is looked for only where it does not fit into the prompt: of some models Converse's total
+    counts twice what is within it.
     """
-    others = usage.prompt_tokens + usage.completion_tokens
-    return cache if usage.total_tokens == others + cache else 0
+    beside = (usage.total_tokens or 0) - usage.prompt_tokens - usage.completion_tokens
+    if sound and beside == sound:
+        return sound
+    return cache if beside == cache and cache + sound > usage.prompt_tokens else 0
 
 
 def _reasoning_beside(usage: ChatUsage, tokens_in: int, reasoning: int) -> int:
@@ -309,8 +319,15 @@ def _add_with_images(
             _add_part(units, unit, details.image_tokens, count, omissions)
 
 
-def units_of_embeddings(usage: EmbeddingsUsage, _omissions: Omissions | None = None) -> Units:
-    return ((_INPUT, usage.prompt_tokens),)
+def units_of_embeddings(
+    usage: EmbeddingsUsage, omissions: Omissions | None = None
+) -> Units | None:
+    """Return the tokens that were embedded; None where neither count is reported."""
+    tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
+    if tokens is None:
+        note_omission(omissions, "usage")
+        return None
+    return ((_INPUT, tokens),)
 
 
 def units_of_images(usage: ImagesUsage, omissions: Omissions | None = None) -> Units:
@@ -337,13 +354,15 @@ def units_of_transcription(usage: TranscriptionUsage, omissions: Omissions | Non
 
 
 def time_heard_in(answer: bytes) -> Units | None:
-    """Return the length of the audio that a transcription tells beside its text; None where it
-    tells none. Where audio is sold by its length, that is a report."""
-    try:
-        heard = decode_with_half_pairs(_decode_heard, answer)
-    except NOT_JSON:
-        return None
-    return units_of_transcription(TimeHeard(heard.duration))
+    """Return the length of the audio that a transcription tells, in its usage or beside its text;
+    None where it tells none. Where audio is sold by its length, that is a report."""
+    for decode in _LENGTHS:
+        try:
+            heard = decode_with_half_pairs(decode, answer)
+        except NOT_JSON:
+            continue
+        return units_of_transcription(TimeHeard(heard.seconds))
+    return None
 
 
 def units_of_speech(usage: SpeechUsage, _omissions: Omissions | None = None) -> Units:

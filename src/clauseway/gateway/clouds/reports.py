@@ -134,8 +134,15 @@ def messages_report_in(answer: bytes, omissions: Omissions | None = None, /) -> 
     return AnswerReport(units, tier_of_message(usage, omissions), answered.model)
 
 
+# In a text its quotes would be escaped.
+_OF_CHAT: Final = b'"prompt_tokens"'
+
+
 def audio_report_in(answer: bytes, omissions: Omissions | None = None, /) -> AnswerReport:
-    """Read a transcription or translation: tokens, or the audio's length."""
+    """Read a transcription or translation: tokens, or the audio's length. Mistral reports it as it
+    reports a chat."""
+    if _OF_CHAT in answer:
+        return chat_report_in(answer, omissions)
     heard = _transcription_in(answer, omissions)
     if heard is None:
         return NO_REPORT

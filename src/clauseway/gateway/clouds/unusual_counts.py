@@ -1,10 +1,10 @@
 """Usage whose counts are written otherwise than as whole numbers: `32.0`, or null for what was not
 counted; or in an answer with half of a surrogate pair in its text. Pure.
 
-Some servers write them so. They are read only where the usual shapes refuse a report, so that
-usual reports cost no more. A number with a fraction is no count. A part that is no count is left
-out, as if it had not been reported; without a whole that is one, the report is none. Both are
-omissions, and are counted by the names of what is left out.
+Some servers write them so, or leave out of which kind a report is. They are read only where the
+usual shapes refuse a report, so that usual reports cost no more. A number with a fraction is no
+count. A part that is no count is left out, as if it had not been reported; without a whole that is
+one, the report is none. Both are omissions, and are counted by the names of what is left out.
 """
 
 from typing import TypeVar, get_args, get_origin
@@ -45,6 +45,9 @@ def _without_unreadable(value: object, kind: object, omissions: Omissions | None
     if shape is None or not isinstance(value, dict):
         return value
     members = dict(value)
+    config = shape.__struct_config__
+    if config.tag_field is not None:
+        members[config.tag_field] = config.tag
     for field in msgspec.structs.fields(shape):
         name = field.name
         if name not in members:
@@ -88,14 +91,19 @@ def _is_readable(value: object, kind: object) -> bool:
 
 def _shape_of(value: object, kind: object) -> type[msgspec.Struct] | None:
     """Return the struct that a value of a kind has to be: of several, the one that it names by its
-    tag; None if there is none."""
-    tag = value.get("type") if isinstance(value, dict) else None
+    tag or, where it names none, the one whose members it has; None if there is none."""
+    if not isinstance(value, dict):
+        return None
     for shape in (kind, *get_args(kind)):
         if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
-            config = shape.__struct_config__
-            if config.tag is None or config.tag == tag:
+            tag = shape.__struct_config__.tag
+            if tag is None or (value.get("type", tag) == tag and _required(shape) <= value.keys()):
                 return shape
     return None
+
+
+def _required(shape: type[msgspec.Struct]) -> set[str]:
+    return {field.name for field in msgspec.structs.fields(shape) if field.required}
 
 
 def _with_counts(answer: object) -> object:

@@ -179,7 +179,10 @@ class Batched(ServedAnswer, frozen=True, gc=False):
 
 
 class EmbeddingsUsage(msgspec.Struct, frozen=True, gc=False):
-    prompt_tokens: _Count
+    """The member `usage` of embeddings. Voyage reports the total alone."""
+
+    prompt_tokens: _Count | None = None
+    total_tokens: _Count | None = None
 
 
 class Embedded(ServedAnswer, frozen=True, gc=False):
@@ -229,6 +232,29 @@ class HeardInDetail(msgspec.Struct, frozen=True, gc=False):
 
     def __post_init__(self) -> None:
         _check_length(self.duration)
+
+    @property
+    def seconds(self) -> Decimal:
+        return self.duration
+
+
+class TimedUsage(msgspec.Struct, frozen=True, gc=False):
+    """Of the usage that Mistral reports of a transcription: the length of the audio, in seconds."""
+
+    prompt_audio_seconds: Decimal
+
+    def __post_init__(self) -> None:
+        _check_length(self.prompt_audio_seconds)
+
+
+class TimedTranscription(msgspec.Struct, frozen=True, gc=False):
+    """A transcription whose usage tells the length of the audio beside its tokens."""
+
+    usage: TimedUsage
+
+    @property
+    def seconds(self) -> Decimal:
+        return self.usage.prompt_audio_seconds
 
 
 def _check_length(seconds: Decimal) -> None:

@@ -45,7 +45,7 @@ from clauseway.gateway.wire.error_bodies import COMPRESSIONS, decompressed
 from clauseway.gateway.wire.errors import without_our_names
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.operations import BATCHES, SOUNDS, Operation, UnderstoodRequest
-from clauseway.gateway.wire.sse import BadStream
+from clauseway.gateway.wire.sse import BadStream, data_of
 from clauseway.gateway.wire.whole_answers import (
     announces_sound,
     is_announced,
@@ -830,15 +830,21 @@ class Attempt(Receiver):
     def record_usage_of_answer(self, body: bytes) -> None:
         """Record the usage of a whole answer: as reported, or estimated by its length. An answer
         that tells nothing but its failure used nothing."""
-        operation, units = self._owner.request.operation, self._report.units
-        if units is None and self.candidate.target.scale.rates.by_time:
-            units = time_heard_in(body)
+        operation = self._owner.request.operation
+        units = self._by_length(self._report.units, body)
         if units is not None:
             self.record_units(units)
         elif operation.tells_failure and used_nothing(body):
             self.record_end(Status.FAILED, self.status)
         else:
             self.record_estimate(Status.ESTIMATED, operation.tokens_answered(len(body)))
+
+    def _by_length(self, units: Units | None, answer: bytes) -> Units | None:
+        """Return the units that an answer reports; where audio is sold by its length, the length
+        that the answer tells rather than its tokens, which have no price."""
+        if not self.candidate.target.scale.rates.by_time or _AUDIO_TIME in dict(units or ()):
+            return units
+        return time_heard_in(answer) or units
 
     def record_usage_of_stream(self) -> None:
         """Record the usage of a stream that is complete."""
@@ -849,7 +855,7 @@ class Attempt(Receiver):
         events, with the status ESTIMATED."""
         stream = self.stream
         assert stream is not None
-        units = stream.units
+        units = self._by_length(stream.units, data_of(stream.last))
         if units is not None:
             return units, Status.COMPLETE
         if self.is_refused:

@@ -48,6 +48,7 @@ _FINAL = frozenset(
         "response.failed",
         "speech.audio.done",
         "transcript.text.done",
+        "transcription.done",  # Mistral's
     }
 )
 _FAILED = frozenset({"error", "response.failed"})
