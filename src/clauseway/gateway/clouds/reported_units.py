@@ -319,9 +319,7 @@ def _add_with_images(
             _add_part(units, unit, details.image_tokens, count, omissions)
 
 
-def units_of_embeddings(
-    usage: EmbeddingsUsage, omissions: Omissions | None = None
-) -> Units | None:
+def units_of_embeddings(usage: EmbeddingsUsage, omissions: Omissions | None = None) -> Units | None:
     """Return the tokens that were embedded; None where neither count is reported."""
     tokens = usage.total_tokens if usage.prompt_tokens is None else usage.prompt_tokens
     if tokens is None:
