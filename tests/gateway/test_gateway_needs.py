@@ -69,6 +69,7 @@ CHAT: list[tuple[dict[str, Any], list[str]]] = [
     ({"service_tier": "fast"}, ["priority"]),  # another word for it
     ({"service_tier": "ultrafast"}, ["priority"]),
     ({"web_search_options": {}}, ["web-search"]),
+    ({"tools": [{"type": "openrouter:web_search"}]}, ["web-search"]),
     ({"prediction": {"type": "content", "content": "x"}}, ["predicted-output"]),
     ({"store": True}, ["stored-state"]),
     ({"prompt_cache_key": "k"}, ["prompt-cache-key"]),
@@ -292,6 +293,8 @@ SEARCHES = [
     (responses(tools=[{"type": "web_search"}], max_tool_calls=10**15), 1 << 20),
     (responses(tools=[{"type": "web_search"}], max_tool_calls=-1), 0),
     (responses(prompt={"id": "pmpt_1"}), 128),  # the template may bring the tool along
+    (chat(tools=[{"type": "openrouter:web_search", "parameters": {"max_uses": 1}}]), 128),
+    (chat(tools=[{"type": "function", "function": {"name": "web_search"}}]), 0),
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search"}]), 128),
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]), 5),
     (messages(tools=[{"type": "computer_20250124", "name": "computer"}]), 0),
@@ -349,6 +352,15 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_responses, {"tools": [SVG_TOOL]}, "tools"),
     (decode_responses, {"tools": [{"type": "function", "name": "f"}, SVG_AUTHOR]}, "tools"),
     (decode_responses, {"input": [{"type": "additional_tools", "tools": [SVG_AUTHOR]}]}, "input.tools"),
+    # Tools of a server that offers many models, by which another of them works.
+    (decode_chat, {"tools": [{"type": "openrouter:advisor", "parameters": {"model": "x"}}]}, "tools"),
+    (decode_chat, {"tools": [7, {"type": "openrouter:advisor"}]}, "tools"),
+    (decode_chat, {"tools": [{"type": "function", "function": {}}, {"type": "openrouter:subagent"}]}, "tools"),
+    (decode_responses, {"tools": [{"type": "openrouter:fusion"}]}, "tools"),
+    (decode_responses, {"tools": [{"type": "openrouter:image_generation"}]}, "tools"),
+    (decode_messages, {"tools": [{"type": "openrouter:image_generation"}]}, "tools"),
+    (decode_messages, {"tools": [{"type": "openrouter:subagent"}]}, "tools"),
+    (decode_chat, {"tools": [{"type": "advisor_20260301", "model": "x"}]}, "tools"),
     # Tools by which the cloud acts with the identity of the operator's account.
     (decode_responses, {"tools": [{"type": "azure_ai_search", "azure_ai_search": {"indexes": []}}]}, "tools"),
     (decode_responses, {"tools": [{"type": "sharepoint_grounding_preview"}, 7]}, "tools"),
@@ -382,6 +394,9 @@ NOTHING: list[object] = [None, [], {}, ""]
         (decode_chat, {"extra_body": {"models": None, "top_k": 4}}),
         (decode_chat, {"extra_body": "no object"}),
         (decode_chat, {"compound_custom": {"tools": {"enabled_tools": ["web_search"]}}}),
+        (decode_chat, {"tools": [{"type": "function", "function": {"name": "openrouter:advisor"}}]}),
+        (decode_chat, {"tools": [{"type": "openrouter:datetime"}, {"type": "openrouter:web_fetch"}]}),
+        (decode_messages, {"max_tokens": 9, "messages": [], "tools": [{"type": "custom", "name": "subagent"}]}),
         (decode_responses, {"tools": [{"type": "image_generation", "output_format": "png", "svg": None}]}),
         (decode_responses, {"tools": [{"type": "function", "name": "f", "svg": {}}, {"type": "image_generation"}]}),
         (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": None}]}),

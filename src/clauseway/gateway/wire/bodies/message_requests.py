@@ -17,7 +17,15 @@ from clauseway.gateway.wire.bodies.body_errors import FurtherModel, NotOffered
 from clauseway.gateway.wire.bodies.decoding import RequestProperties, reader_of
 from clauseway.gateway.wire.bodies.escapes import may_have_escapes
 from clauseway.gateway.wire.bodies.members import each_readable, objects_once, repeats_no_name
-from clauseway.gateway.wire.bodies.needs import ABSENT, PLAIN, Needs, searches_within, stated
+from clauseway.gateway.wire.bodies.needs import (
+    ABSENT,
+    PLAIN,
+    WITHOUT_TOOL,
+    Needs,
+    asks_further_model,
+    searches_within,
+    stated,
+)
 from clauseway.gateway.wire.bodies.requests import Tokens
 from clauseway.values import NOT_JSON
 
@@ -147,8 +155,8 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
 
     def needs(self, body: bytes) -> Needs:
         bits, images, unbounded, added_tools = _of_messages(body)
-        if added_tools is not ABSENT and _has_advisor(added_tools):
-            raise FurtherModel("messages", _WITHOUT_ADVISOR)
+        if added_tools is not ABSENT and _ask_further_model(added_tools):
+            raise FurtherModel("messages", WITHOUT_TOOL)
         searches = 0
         for tools, path in ((self.tools, "tools"), (added_tools, "messages.tools")):
             if tools is not ABSENT:
@@ -200,18 +208,19 @@ _NO_PAYER: Final = (
     "'billing_policy' has the cloud charge another organisation, in whose books nobody here settles. "
     "Leave it out."
 )
-_WITHOUT_ADVISOR: Final = "Leave the advisor out, and ask that model yourself."
+# One of these stands in the tools of a message by which another model works (`asks_further_model`).
+_OF_FURTHER_MODELS: Final = (b"advisor", b":subagent", b":fusion", b":image_generation")
 _decode_message_request = reader_of(MessageRequest, "Messages", "messages")
 
 
 def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     """Return a request of messages. Raises BadBody; FurtherModel where the cloud would turn to
-    another model, as a fallback or as an advisor; NotOffered where it would turn to what it keeps
+    another model, as a fallback or by a tool; NotOffered where it would turn to what it keeps
     of an earlier message, process the message elsewhere or charge somebody else."""
     properties = _decode_message_request(body, content_type)
     request = cast(MessageRequest, properties.decoded)
-    if request.tools is not ABSENT and _has_advisor(request.tools):
-        raise FurtherModel("tools", _WITHOUT_ADVISOR)
+    if request.tools is not ABSENT and _ask_further_model(request.tools):
+        raise FurtherModel("tools", WITHOUT_TOOL)
     if stated(request.thread):
         raise NotOffered(_NO_THREAD, "thread")
     if request.diagnostics is not None and request.diagnostics.previous_message_id:
@@ -224,13 +233,15 @@ def decode_messages(body: bytes, content_type: bytes) -> RequestProperties:
     return properties
 
 
-def _has_advisor(tools: msgspec.Raw) -> bool:
-    """Return whether one of the tools is another model that the cloud asks for advice."""
+def _ask_further_model(tools: msgspec.Raw) -> bool:
+    """Return whether another model works by one of the tools."""
     written = bytes(tools)
-    if b"advisor" not in written and not may_have_escapes(written):
+    is_named = any(word in written for word in _OF_FURTHER_MODELS)
+    if not is_named and not may_have_escapes(written):
         return False
-    typed = each_readable(written, _decode_typed)
-    return any((tool.type or "").startswith("advisor") for tool in typed)
+    return any(
+        asks_further_model(tool.type or "") for tool in each_readable(written, _decode_typed)
+    )
 
 
 def _check_messages(written: msgspec.Raw) -> None:

@@ -112,6 +112,10 @@ _OF_ACCOUNT: Final = (
     *("bing_grounding", "bing_custom_search", "fabric_dataagent", "fabric_iq", "work_iq"),
     *("browser_automation", "a2a_preview", "toolbox_search"),
 )
+# Tools by which another model works at a server that offers many (`openrouter:subagent`), by the
+# beginning of their name.
+_OF_MANY_MODELS: Final = ("subagent", "fusion", "image_generation")
+WITHOUT_TOOL: Final = "Leave the tool out, and ask that model yourself."
 _WITH_OUR_IDENTITY: Final = (
     "has the cloud act with the identity of the operator's account, so whoever has a key would reach "
     "what the operator may. Search or call yourself, and send what came of it."
@@ -252,8 +256,8 @@ def tools_needed(
     """Return the bits of a list of tools, and whether one of them brings in input that is not in
     the body. `path` is where the list stands; `grouped`: in a namespace.
 
-    Raises RepeatedMember; FurtherModel where one has a further model write pictures as text;
-    NotOffered where one acts with the identity of our account.
+    Raises RepeatedMember; FurtherModel where a further model works by one, or writes pictures as
+    text; NotOffered where one acts with the identity of our account.
     """
     # Read twice: that no member that matters stands twice, also where a tool cannot be read; and
     # what each tool says.
@@ -284,15 +288,26 @@ def tools_needed(
         else:
             if _acts_for_account(tool):
                 raise NotOffered(f"{path!r} {_WITH_OUR_IDENTITY}", path)
-            # Tools that the cloud runs are named with a version at their end.
+            if asks_further_model(kind):
+                raise FurtherModel(path, WITHOUT_TOOL)
+            # Tools that the cloud runs are named with a version at their end, and some with the
+            # server that runs them at the beginning (`openrouter:web_search`).
+            name = kind.rpartition(":")[2]
             for beginning, bit in _HOSTED:
-                if kind.startswith(beginning):
+                if name.startswith(beginning):
                     bits |= bit
                     break
             unbounded = unbounded or not kind.startswith(_RUN_BY_CALLER)
     if bits & _DRAWING and _draws_as_text(tools):
         raise FurtherModel(path, _NO_AUTHOR)
     return bits, unbounded
+
+
+def asks_further_model(kind: str) -> bool:
+    """Return whether another model works by a tool of a type: one that advises the model, or one of a
+    server that offers many models."""
+    server, _, name = kind.rpartition(":")
+    return name.startswith("advisor") or (bool(server) and name.startswith(_OF_MANY_MODELS))
 
 
 def _acts_for_account(tool: _Tool) -> bool:

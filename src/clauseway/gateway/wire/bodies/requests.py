@@ -127,9 +127,11 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
             raise NotOffered(_READ_BY_THE_CLOUD, "data_sources")
         bits, images, unbounded, audio, _ = chat_parts(body)
         bits |= TIERS.get(self.service_tier or "", 0)
+        searches = 0
         if self.tools is not ABSENT:
             more, brings = tools_needed(self.tools)
             bits, unbounded = bits | more, unbounded or brings
+            searches = searches_within(None) if more & _WEB_SEARCH else 0
         if stated(self.functions):
             bits |= _TOOLS
         if self.parallel_tool_calls:
@@ -154,7 +156,15 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
         # What was said enters the prompt, and the body does not hold it.
         if sounds:
             unbounded = audio = True
-        needs = Needs(bits, images, unbounded, audio, tier=self.service_tier or "", items=sounds)
+        needs = Needs(
+            bits,
+            images,
+            unbounded,
+            audio,
+            tier=self.service_tier or "",
+            searches=searches,
+            items=sounds,
+        )
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
 
     @property
