@@ -224,6 +224,7 @@ CACHED_ELSEWHERE: list[tuple[dict[str, Any], int | None]] = [
     ({"cached_tokens": 20}, None),
     ({"cached_tokens": None}, None),
     ({"prompt_cache_hit_tokens": 12, "prompt_cache_miss_tokens": 7}, 12),
+    ({"num_cached_tokens": 10}, 10),
     ({"cached_tokens": 10, "prompt_tokens_details": {"cached_tokens": 9}}, 9),
     ({"cached_tokens": 10, "prompt_tokens_details": {"cached_tokens": None}}, 10),
     ({"cached_tokens": 10, "prompt_tokens_details": {"audio_tokens": 9}}, 10),
@@ -397,6 +398,11 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
     # An item that cannot be read hides no other; half of a surrogate pair, in whatever text, hides none.
     ("responses", RESPONSE, {"output": [7, {"type": 7}, {**SEARCH, "action": 7}, OPENED]}, 1),
     ("responses", RESPONSE, {"output": [SEARCH, {"type": "message", "content": [{"text": "\ud83d"}]}]}, 1),
+    # As OpenRouter says of a chat.
+    ("chat", {**REPORTED, "server_tool_use_details": {"tool_calls_executed": 2, "web_search_requests": 1}}, {}, 1),
+    ("chat", {**REPORTED, "server_tool_use": {"web_search_requests": 2}}, {}, 2),
+    ("chat", {**REPORTED, "server_tool_use": {"web_search_requests": 0}}, {}, None),
+    ("chat", {**REPORTED, "server_tool_use": {"web_search_requests": "two"}}, {}, None),
     ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 5}}, {}, 2),
     ("message", {**MESSAGE, "server_tool_use": {"web_search_requests": 0}}, {}, None),
     ("message", {**MESSAGE, "server_tool_use": None}, {}, None),
@@ -410,7 +416,7 @@ def test_searches_of_the_clouds_own_tool_are_metered(
     found = units(name, report, **members)
     assert found is not None
     assert found.pop("web_searches", None) == searches
-    assert found == units(name, {key: value for key, value in report.items() if key != "server_tool_use"})
+    assert found == units(name, {key: value for key, value in report.items() if not key.startswith("server_tool_use")})
 
 
 DRAWN = {

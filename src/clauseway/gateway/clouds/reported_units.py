@@ -49,6 +49,7 @@ from clauseway.gateway.clouds.usage_reports import (
     PromptDetails,
     Response,
     ResponsesReport,
+    ServerToolUse,
     SpeechUsage,
     TimedTranscription,
     TimeHeard,
@@ -128,7 +129,14 @@ def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | No
         parts += _add(units, _REJECTED, completion.rejected_prediction_tokens)
         if parts > tokens_out:
             _leave_out(units, wholes, omissions)
+    _add_searches(units, usage.tool_use)
     return tuple(units)
+
+
+def _add_searches(units: list[tuple[Unit, int]], tools: ServerToolUse | None) -> None:
+    """Add how often the web was searched. What searched nothing needs no price of searches."""
+    if tools is not None and tools.web_search_requests:
+        units.append((_WEB_SEARCHES, tools.web_search_requests))
 
 
 def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> int:
@@ -181,6 +189,8 @@ def _add_cached_elsewhere(
     cached = usage.cached_tokens
     if cached is None:
         cached = usage.prompt_cache_hit_tokens
+    if cached is None:
+        cached = usage.num_cached_tokens
     if cached is None:
         return
     others = sum([count for _, count in units[1:]])
@@ -392,9 +402,7 @@ def units_of_message(usage: MessageUsage, omissions: Omissions | None = None) ->
     details = usage.output_tokens_details
     if details is not None:
         _add_part(units, _REASONING, details.thinking_tokens, tokens_out, omissions)
-    tools = usage.server_tool_use
-    if tools is not None and tools.web_search_requests:
-        units.append((_WEB_SEARCHES, tools.web_search_requests))
+    _add_searches(units, usage.server_tool_use)
     return tuple(units)
 
 

@@ -45,6 +45,12 @@ class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
     rejected_prediction_tokens: _Count | None = None
 
 
+class ServerToolUse(msgspec.Struct, frozen=True, gc=False):
+    """What the cloud's own tools did for a message or a chat."""
+
+    web_search_requests: _Searches | None = None
+
+
 class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     """The member `usage` of an answer or of a stream's last chunk."""
 
@@ -54,9 +60,18 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     completion_tokens_details: CompletionDetails | None = None
     # It tells whether reasoning is counted in the completion or beside it.
     total_tokens: int | float | None = None
-    # What Kimi and DeepSeek call the cached part of the prompt, beside or instead of its details.
+    # What Kimi, DeepSeek and Mistral call the cached part of the prompt, beside or instead of its
+    # details.
     cached_tokens: _Count | None = None
     prompt_cache_hit_tokens: _Count | None = None
+    num_cached_tokens: _Count | None = None
+    # OpenRouter's.
+    server_tool_use: ServerToolUse | None = None
+    server_tool_use_details: ServerToolUse | None = None
+
+    @property
+    def tool_use(self) -> ServerToolUse | None:
+        return self.server_tool_use or self.server_tool_use_details
 
 
 class Answered(ServedAnswer, frozen=True, gc=False):
@@ -311,12 +326,6 @@ class Iteration(MessageTokens, frozen=True, gc=False):
     conversation, and the message's own counts leave it out."""
 
     type: str | None = None
-
-
-class ServerToolUse(msgspec.Struct, frozen=True, gc=False):
-    """What the cloud's own tools did for a message."""
-
-    web_search_requests: _Searches | None = None
 
 
 class MessageUsage(MessageTokens, frozen=True, gc=False):
