@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 from clauseway.storage.control import engines, schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.engines import CommitLost, LockLost, holding, without_password
+from clauseway.storage.control.server_address import read_address
 from clauseway.values import InvalidInput
 from postgresql_server import end_connections, new_control_database, new_database, transactions_of
 
@@ -111,6 +112,24 @@ def test_what_an_address_says_of_its_connections_holds() -> None:
         assert "-c tcp_keepalives_idle=15" in str(made["options"])
 
 
+@pytest.mark.parametrize(
+    ("address", "host", "port"),
+    [
+        ("postgresql://[::1]:5433/d", "::1", 5433),
+        ("postgresql:///d?host=one:5432&host=two:5433", "one,two", "5432,5433"),
+        ("postgresql:///d?host=one&host=two&port=5433", "one,two", "5433,5433"),
+        ("postgresql:///d?host=one,two:5433", "one,two", ",5433"),
+        ("postgresql:///d?host=[::1]:5432&host=[fe80::1%25lo]:5433", "::1,fe80::1%lo", "5432,5433"),
+        ("postgresql:///d?host=[::1]", "::1", None),
+        ("postgresql:///d?host=::1&port=5433", "::1", "5433"),
+        ("postgresql:///d?host=/run/postgresql&port=5433", "/run/postgresql", "5433"),
+    ],
+)
+def test_an_address_names_servers_and_their_ports(address: str, host: str, port: object) -> None:
+    _, given = engines.engine_of(address).dialect.create_connect_args(read_address(address))
+    assert (given.get("host"), given.get("port")) == (host, port)
+
+
 def test_settings_of_an_address_come_after_ours_and_its_encoding_does_not_hold() -> None:
     address = f"{new_control_database()}&options=-c%20search_path%3Dours&client_encoding=latin1"
     with closing(Control.open(address.replace("&options=-c%20search_path%3Dours", ""))):
@@ -147,6 +166,14 @@ NO_ADDRESSES = [
     "postgresql://me:secret/db/clauseway",
     "postgresql://me:secret@db:port/clauseway",
     "postgresql://me:secret@one:5432,two:5432/clauseway",
+    "postgresql://me:secret@::1/clauseway",
+    "postgresql://me:secret@db/clauseway?port=port",
+    "postgresql://me:secret@/clauseway?host=one:5432&host=two:port",
+    "postgresql://me:secret@/clauseway?host=one:5432&host=two:5432&port=5432",
+    "postgresql://me:secret@/clauseway?host=one,two&port=5432,5433,5434",
+    "postgresql://me:secret@/clauseway?host=one,two,three&port=5432,5433",
+    "postgresql://me:secret@/clauseway?port=5432,5433",
+    "postgresql://me:secret@/clauseway?host=[::1",
 ]
 
 
