@@ -304,6 +304,24 @@ def test_how_long_a_share_counts(_why: str, last: dict[str, Any], at_s: float, l
     assert shares.ask(at_s, "b", 1).left == left
 
 
+# As above, the first two asks at second 4,000; then the clock of the database is set back by an hour.
+SET_BACK = [
+    (4000.0, "a", 1, 40, (40, 60, False)),
+    (4000.0, "b", 1, 80, (0, 60, False)),  # refused: others are asked for shares for five seconds
+    (400.0, "c", 1, 0, (0, 60, True)),
+    (405.0, "c", 2, 0, (0, 60, False)),
+    (476.75, "b", 2, 0, (0, 60, False)),
+    (477.0, "b", 3, 100, (100, 0, False)),  # nobody has heard of the first for 77 seconds
+]
+
+
+def test_a_share_counts_no_longer_where_the_clock_is_set_back() -> None:
+    shares = Shares(requests=100)
+    for at_s, who, serial, least, (leased, left, revoked) in SET_BACK:
+        held = shares.ask(at_s, who, serial, least, least)
+        assert (held.leased, held.left, held.revoked) == (leased, left, revoked), (at_s, who)
+
+
 def test_requests_and_tokens_of_a_limit_are_shared_apart() -> None:
     shares = Shares(requests=10, tokens=1000)
     assert shares.ask(0.0, "a", 1, 10, 10).leased == 10

@@ -47,9 +47,12 @@ class LimitShares:
 def _lease(state: ShareState, holder: str, ask: Ask) -> GrantedLease:
     of, now_s = (ask.kind, ask.budget), state.now_s
     amount = _amount(state.limits.get(ask.budget), ask.kind)
-    # A share counts until its time is over, whether or not its holder is alive.
+    # A share counts until its time is over, whether or not its holder is alive; where the clock was
+    # set back, no longer than a share that was asked for now.
     shares = {
-        name: share for name, share in state.shares.get(of, {}).items() if now_s < share.until_s
+        name: LimitShare(share.leased, share.serial, min(share.until_s, now_s + _HELD_S))
+        for name, share in state.shares.get(of, {}).items()
+        if now_s < share.until_s
     }
     before = shares.get(holder, LimitShare(0, 0, 0.0))
     free = amount - sum(share.leased for share in shares.values())
@@ -66,6 +69,8 @@ def _lease(state: ShareState, holder: str, ask: Ask) -> GrantedLease:
     # Somebody is short: for a while, holders that need nothing are asked to return their shares.
     if after.leased < ask.least:
         state.short_s[of] = now_s
+    elif of in state.short_s:
+        state.short_s[of] = min(state.short_s[of], now_s)
     left = free + before.leased - after.leased
     is_short = now_s - state.short_s.get(of, -_REVOKE_S) < _REVOKE_S
     return GrantedLease(
