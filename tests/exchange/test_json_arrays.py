@@ -63,3 +63,13 @@ def test_a_mark_of_utf_8_is_no_part_of_the_first_value(tmp_path: Path, text: str
     path = tmp_path / "events.json"
     path.write_text(text, "utf-8-sig")
     assert [(value, problem) for _, value, problem in json_values(path)] == [({"id": 1}, ""), ({"id": 2}, "")]
+
+
+def test_what_is_no_json_costs_the_same_wherever_it_stands(tmp_path: Path) -> None:
+    """An error that counts the lines before it costs as much as all that was read."""
+    first, last = tmp_path / "first.json", tmp_path / "last.json"
+    wrong, long_text = ["x"] * 1_000, json.dumps("a" * 900_000)
+    first.write_text(as_array(iter([*wrong, long_text])))
+    last.write_text(as_array(iter([wrong[0], long_text, *wrong[1:]])))
+    assert count(first) == count(last) == 1_001
+    assert least_cost(lambda: count(last)) < 3 * least_cost(lambda: count(first))

@@ -266,7 +266,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
     Raise InvalidInput for repeated names, and for names that are nearly a part's.
     """
     columns: dict[str, str] = {}
-    others = []
+    others: dict[str, None] = {}
     problems = []
     for name in names:
         part = name.replace("-", "_")
@@ -283,7 +283,7 @@ def _columns_of(names: Iterable[str], path: Path) -> dict[str, str]:
         elif part in COLUMNS or part in LISTS:
             columns[part] = name
         else:
-            others.append(name)
+            others[name] = None
     missing = tuple(part for part in (*COLUMNS, *LISTS) if part not in columns)
     problems += [
         Problem(

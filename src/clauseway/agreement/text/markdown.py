@@ -84,7 +84,7 @@ def take_apart(text: str, mistakes: Mistakes) -> Document:
     return Document(
         name=mistakes.where,
         front=front[1] if front else "",
-        sections=tuple(draft.sections),
+        sections=draft.whole_sections(),
         blocks=tuple(draft.blocks),
     )
 
@@ -108,6 +108,7 @@ class _Draft:
 
     def __init__(self, body: str, first_line: int) -> None:
         self.sections: list[Section] = []
+        self.paragraphs: list[list[str]] = []  # of each section
         self.blocks: list[Block] = []
         self.read: set[int] = set()  # the lines of the blocks, counted from 0
         self.lines = body.split("\n")
@@ -117,8 +118,7 @@ class _Draft:
         if token.type == "heading_open" and token.level == 0:
             self._open_section(token, following.content)
         elif token.type == "paragraph_open" and self.sections:
-            prose = " ".join((self.sections[-1].text + " " + following.content).split())
-            self.sections[-1] = msgspec.structs.replace(self.sections[-1], text=prose)
+            self.paragraphs[-1].append(following.content)
         elif token.type == "fence" and token.level == 0 and (kind := self._kind(token)) is not None:
             self._add_block(token, kind)
 
@@ -130,6 +130,14 @@ class _Draft:
             self.sections.append(
                 Section(number=number, title=title, text="", line=self._line(token))
             )
+            self.paragraphs.append([])
+
+    def whole_sections(self) -> tuple[Section, ...]:
+        """Return the sections with the prose of all their paragraphs."""
+        return tuple(
+            msgspec.structs.replace(section, text=" ".join(" ".join(paragraphs).split()))
+            for section, paragraphs in zip(self.sections, self.paragraphs, strict=True)
+        )
 
     def _add_block(self, token: Token, kind: str) -> None:
         clause, line = len(self.sections) - 1, self._line(token) + 1

@@ -67,23 +67,34 @@ _OTHER_SERVICES = frozenset(SERVICE_CATEGORIES[1:-1])
 # a bill begins with one of them.
 _CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.bills}
 _SELLERS = {name: names.operator for names in CLOUD_NAMES for name in names.bills}
-# Patterns of meters' names and of units, the first that matches; each with the unit it counts.
+# Patterns of meters' names and of units, the first that matches; each with the unit it counts. What
+# may stand between two words is bounded: whoever writes a bill could have each word looked through
+# from every other one.
 _METERS: Sequence[tuple[re.Pattern[str], Unit]] = tuple(
     (re.compile(pattern, re.IGNORECASE), unit)
     for pattern, unit in (
         (
-            r"cach\w*[\s_-]*(write|creat).*(?<![0-9])(1|one)[\s_-]*h",
+            r"cach\w{0,40}[\s_-]{0,4}(write|creat).{0,100}(?<![0-9])(1|one)[\s_-]{0,4}h",
             Unit.CACHE_WRITE_1H_TOKENS,
         ),
-        (r"cach\w*[\s_-]*(write|creat)", Unit.CACHE_WRITE_TOKENS),
+        (r"cach\w{0,40}[\s_-]{0,4}(write|creat)", Unit.CACHE_WRITE_TOKENS),
         # Before plain input: the name of a meter of cached input has both words.
         (r"cach|cchd", Unit.CACHED_INPUT_TOKENS),
         (r"reason", Unit.REASONING_TOKENS),
         # Before text: audio and images are input and output too.
-        (r"aud\w*[\s_-]*in|in\w*[\s_-]*aud", Unit.AUDIO_INPUT_TOKENS),
-        (r"aud\w*[\s_-]*out|out\w*[\s_-]*aud", Unit.AUDIO_OUTPUT_TOKENS),
-        (r"im(age|g)\w*[\s_-]*in|in\w*[\s_-]*im(age|g)", Unit.IMAGE_INPUT_TOKENS),
-        (r"im(age|g)\w*[\s_-]*out|out\w*[\s_-]*im(age|g)", Unit.IMAGE_OUTPUT_TOKENS),
+        (r"aud\w{0,40}[\s_-]{0,4}in|in\w{0,40}[\s_-]{0,4}aud", Unit.AUDIO_INPUT_TOKENS),
+        (
+            r"aud\w{0,40}[\s_-]{0,4}out|out\w{0,40}[\s_-]{0,4}aud",
+            Unit.AUDIO_OUTPUT_TOKENS,
+        ),
+        (
+            r"im(age|g)\w{0,40}[\s_-]{0,4}in|in\w{0,40}[\s_-]{0,4}im(age|g)",
+            Unit.IMAGE_INPUT_TOKENS,
+        ),
+        (
+            r"im(age|g)\w{0,40}[\s_-]{0,4}out|out\w{0,40}[\s_-]{0,4}im(age|g)",
+            Unit.IMAGE_OUTPUT_TOKENS,
+        ),
         (r"\bout|outp|completion", Unit.OUTPUT_TOKENS),
         (r"\binp?\b|input|prompt", Unit.INPUT_TOKENS),
         (r"request", Unit.REQUESTS),
@@ -98,7 +109,7 @@ _METERED = ("SkuMeter", "ChargeDescription", "SkuId")
 # A unit's own size, as `1,000 Tokens` or `1M Tokens`: a word of the provider's, in which a comma
 # only groups.
 _SCALES = re.compile(
-    r"^\s*([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b",
+    r"^([0-9]{1,3}(?:,[0-9]{3}){1,4}|[0-9]{1,15})?\s*(k|m|b|thousand|million|billion)?\b",
     re.IGNORECASE,
 )
 # A figure that was divided has as many places as its writer keeps.
@@ -335,8 +346,9 @@ def _unit(row: Mapping[str, Any], words: Sequence[str]) -> Unit | None:
     if searched and "token" not in counted_in.lower():
         return Unit.WEB_SEARCHES
     for word in (counted_in, *words):
+        name = word[:_NAME_CHARACTERS_MAX]
         for pattern, unit in _METERS:
-            if pattern.search(word):
+            if pattern.search(name):
                 return unit
     return None
 
@@ -349,7 +361,7 @@ def _tier(row: Mapping[str, Any]) -> str:
 
 def scale_of(unit: object) -> Decimal:
     """Return how many a single unit is, by its name: `1K Tokens` are 1,000."""
-    match = _SCALES.match(str(unit or ""))
+    match = _SCALES.match(str(unit or "").lstrip()[:_NAME_CHARACTERS_MAX])
     number, word = match.groups() if match else (None, None)
     return Decimal((number or "1").replace(",", "")) * _TIMES.get((word or "").lower(), 1)
 

@@ -1,6 +1,7 @@
 """The rows of a foreign Parquet file: a value that Python cannot hold makes only its own row
 unreadable. A separate process reads the file (`parquet_reading`)."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ _NO_PYTHON_VALUE = (ValueError, OverflowError, TypeError, LookupError)
 
 def check_columns(path: Path, names: list[str]) -> None:
     """Raise InvalidInput if a column is there twice: a row would silently keep the last value."""
-    if again := sorted({name for name in names if names.count(name) > 1}):
+    if again := sorted(name for name, times in Counter(names).items() if times > 1):
         raise InvalidInput.of(
             what="a column is there twice",
             why=f"{', '.join(again)} could mean either",

@@ -19,6 +19,8 @@ _DOCUMENT_BYTES_MAX = 256 << 20
 # The longest record, or export of a collector. A longer value must not fill the memory.
 _VALUE_BYTES_MAX = 16 << 20
 _ARRAY_BYTES = 1 << 20
+# More text before an element that is not JSON is dropped: its error would count the lines of all of it.
+_BEFORE_ERROR_MAX = 8 << 10
 _SHOWN = 500  # characters of an unreadable value
 _BOM = b"\xef\xbb\xbf"
 _TOO_DEEP = "not readable JSON: it is nested too deep"
@@ -173,6 +175,9 @@ def _elements(
             if at == len(text):
                 yield line, "", "not JSON: the array has no end"
                 return
+            if at > _BEFORE_ERROR_MAX:
+                text, at = text[at:], 0
+                continue
             end = _end_of_element(text, at)
             value, wrong = text[at : min(end, at + _SHOWN)], _why(error, text[at:end], at)
         yield line, value, wrong
