@@ -714,6 +714,28 @@ def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: 
     assert "`line` stands twice" in run("statement", "verify", str(may), home=own.root).stderr
 
 
+@pytest.mark.parametrize(("name", "megabytes"), [("may.json", 256), ("may.json.signatures.json", 64)])
+def test_a_file_of_any_length_is_not_read_into_memory(own: Home, tmp_path: Path, name: str, megabytes: int) -> None:
+    may = written(own, tmp_path / "may.json")
+    with (tmp_path / name).open("wb") as file:
+        file.truncate((megabytes << 20) + 1)
+    done = run("statement", "verify", str(may), home=own.root)
+    assert (done.returncode, f"it has more than {megabytes} MB" in done.stderr) == (3, True)
+
+
+# how many signed → why these are no signatures
+@pytest.mark.parametrize(("times", "why"), [(0, "nobody has signed in it"), (101, "101 signatures are more than 100")])
+def test_signatures_of_nobody_or_of_more_than_sign_are_none(own: Home, tmp_path: Path, times: int, why: str) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    beside = tmp_path / "may.json.signatures.json"
+    document = json.loads(beside.read_text())
+    beside.write_text(json.dumps({**document, "signatures": document["signatures"] * times}))
+    done = run("statement", "verify", str(may), home=own.root)
+    assert (done.returncode, why in done.stderr) == (3, True)
+
+
 # where a signature says more than who signed, and when
 @pytest.mark.parametrize(
     ("member", "text"),

@@ -19,8 +19,9 @@ from clauseway.cli.customers.tenancy import plain_table
 from clauseway.cli.output import Styled, lines, print_text
 from in_process import CLAUSEWAY, answer, run
 
-# clears the screen · a colour, by one character of eight bits · a title of the window · over the line's beginning
-OBEYED = "a \x1b[2Jb \x9b31mc \x1b]0;title\x07d \re \x7ff"
+# clears the screen · a colour, by one character of eight bits · a title of the window · over the line's beginning ·
+# the words behind it from right to left · a line of its own
+OBEYED = "a \x1b[2Jb \x9b31mc \x1b]0;title\x07d \re \x7ff \u202eg\u2066h\u2069 \u2028i"
 SEEN = "\u241b[2Jb"
 
 
@@ -36,7 +37,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def obeyed(text: str) -> set[str]:
     """The characters in a text that a terminal would obey, those of lines apart."""
-    return {character for character in text if character < " " or "\x7f" <= character <= "\x9f"} - {"\n"}
+    turning = "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return {each for each in text if each < " " or "\x7f" <= each <= "\x9f" or each in turning} - {"\n"}
 
 
 @pytest.mark.parametrize("columns", [None, 100])

@@ -15,6 +15,11 @@ import pytest
 from gateway_rig import AUTHORIZED, SECRET, Cloud, Rig, chat_body, read_all, request_bytes, well
 
 from clauseway.gateway.routing.key_digests import digest
+from clauseway.gateway.wire.bodies.body_contents import read_body
+from clauseway.gateway.wire.bodies.body_errors import BadBody
+from clauseway.gateway.wire.bodies.decoding import Decode
+from clauseway.gateway.wire.bodies.message_requests import decode_messages
+from clauseway.gateway.wire.bodies.requests import decode_chat, decode_items, decode_plain, decode_responses
 
 BOMB_BYTES = 64 << 20
 OPENAPI = Path(__file__).parents[2] / "docs/openapi"
@@ -100,6 +105,30 @@ def close_code(frames: bytes) -> int:
     """The code of the close frame that is the first of these."""
     assert frames[0] == 0x88, frames[:40]
     return int.from_bytes(frames[2:4], "big")
+
+
+MANY = 250_001
+COMMAS = json.dumps({"role": "user", "content": 'a,"' * MANY})
+# what has a quarter of a million commas | what reads it | the body | whether it is read
+ELEMENTS: list[tuple[str, Decode, str, bool]] = [
+    ("tools of a chat", decode_chat, '{"model": "m", "messages": [], "tools": [%s{}]}' % ("{}," * MANY), False),
+    ("numbers for tools", decode_responses, '{"model": "m", "input": "a", "tools": [%s1]}' % ("1," * MANY), False),
+    ("messages", decode_messages, '{"model": "m", "max_tokens": 1, "messages": [%s""]}' % ('"a",' * MANY), False),
+    ("items", decode_items, '{"items": [%s{}]}' % ("{}," * MANY), False),
+    ("members", decode_chat, '{%s"messages": []}' % ('"a": 1,' * MANY), False),
+    ("the text of a chat", decode_chat, f'{{"model": "m", "messages": [{COMMAS}]}}', True),
+    ("tokens to embed", decode_plain, '{"model": "m", "input": [%s1]}' % ("1," * MANY), True),
+]
+
+
+@pytest.mark.parametrize(("decode", "body", "is_read"), [row[1:] for row in ELEMENTS], ids=[row[0] for row in ELEMENTS])
+def test_no_body_has_more_elements_than_are_looked_at_while_others_wait(
+    decode: Decode, body: str, is_read: bool
+) -> None:
+    """A body of 50 MB with nothing but empty tools kept all others waiting for a minute, in gigabytes of memory."""
+    refused = contextlib.nullcontext() if is_read else pytest.raises(BadBody, match="more than 250,000 members")
+    with refused:
+        read_body(decode, body.encode(), b"application/json")
 
 
 @pytest.mark.parametrize("path", PAGES_ALONE)

@@ -24,8 +24,9 @@ from clauseway.values import Problem, counted
 UNBOUNDED = 100_000
 _PROGRESS_EVERY_S = 5.0
 # A terminal obeys these, and somebody else may have written the text: a reason in a dispute, a name
-# in a bill. Each is shown as its picture, as `cat -v` does.
-_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# in a bill. Each is shown as its picture, as `cat -v` does. The last ones embed or turn the direction
+# of what follows: a line would show its words and amounts in another order.
+_OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _PICTURES, _DELETE = 0x2400, 0x7F
 _BYTES_OF_NAMES = "clauseway-bytes-of-names"
 _COLOURS = {
@@ -172,10 +173,8 @@ def print_fault(fault: Problem, as_json: bool) -> None:
     if as_json:
         print_json({"error": {"type": "machine_fault", "problems": [fault]}})
         return
-    print(
-        f"Stopped.\n  {fault.where}: {fault.what}: {fault.why}.\n    {fault.remedy}",
-        file=sys.stderr,
-    )
+    sentences = f"  {fault.where}: {fault.what}: {fault.why}.\n    {fault.remedy}"
+    print(f"Stopped.\n{shown(sentences)}", file=sys.stderr)
 
 
 def print_failure(failure: Problem) -> None:

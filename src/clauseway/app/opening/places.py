@@ -48,6 +48,18 @@ def read_text(path: Path, subject: str = "the file", encoding: str = "utf-8") ->
         ) from None
 
 
+def read_bytes(path: Path, bytes_max: int) -> bytes:
+    """Return the content of a file that somebody else gave. Raise OSError, also where it has more
+    than so many bytes."""
+    with path.open("rb") as file:
+        if os.fstat(file.fileno()).st_size <= bytes_max:
+            # A pipe or a device does not say how much it has.
+            content = file.read(bytes_max + 1)
+            if len(content) <= bytes_max:
+                return content
+    raise OSError(errno.EOVERFLOW, f"it has more than {bytes_max >> 20} MB", str(path))
+
+
 def place_or_output(out: Path | None) -> Path:
     """Return the place of a file, or that of standard output where none is named."""
     return out or STANDARD_OUTPUT

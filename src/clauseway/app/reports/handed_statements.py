@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from clauseway.app.opening.places import read_bytes
 from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
@@ -20,6 +21,8 @@ from clauseway.ledger.statement import canonical_bytes
 from clauseway.values import NOT_JSON, InvalidInput, check_names, unreal_amount
 
 _SIGNATURES = ".signatures.json"
+# The most that is read of a statement and of its signatures. 100,000 lines have 60 MB.
+STATEMENT_BYTES_MAX, SIGNATURES_BYTES_MAX = 256 << 20, 64 << 20
 THE_SAME, DIFFERS, CANNOT_BE_CHECKED = "the same", "differs", "cannot be checked here"
 _ZERO = Decimal(0)
 _AMOUNT_SHOWN_MAX = 40
@@ -113,7 +116,7 @@ class StatementVerification(msgspec.Struct, frozen=True, kw_only=True):
 def read_statement(path: Path) -> HandedStatement:
     """Return a statement's file in any format but the terminal's. Raise InvalidInput."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, STATEMENT_BYTES_MAX)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error)) from None
     # A verification of these formats writes the statement again and compares the bytes.

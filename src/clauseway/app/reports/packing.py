@@ -34,6 +34,8 @@ from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import writing
 from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
+    SIGNATURES_BYTES_MAX,
+    STATEMENT_BYTES_MAX,
     HandedStatement,
     StatementVerification,
     beside,
@@ -77,12 +79,12 @@ from clauseway.values import (
 FORMAT = "clauseway-pack/1"
 MANIFEST, STATEMENT, SIGNATURES = "manifest.json", "statement.json", "signatures.json"
 BOOKS, DAYS, USAGE = "books.json", "days.json", "usage.parquet"
-# The parts that a pack may have, and the most bytes that are read of each. A statement of 100,000
-# lines has 60 MB; of usage, a hundred million attempts.
+# The parts that a pack may have, and the most bytes that are read of each. Of usage they are a
+# hundred million attempts.
 _PARTS: Mapping[str, int] = {
     MANIFEST: 64 * 1024,
-    STATEMENT: 256 * 1024**2,
-    SIGNATURES: 64 * 1024**2,
+    STATEMENT: STATEMENT_BYTES_MAX,
+    SIGNATURES: SIGNATURES_BYTES_MAX,
     BOOKS: 1024**3,
     DAYS: 16 * 1024**2,
     USAGE: 16 * 1024**3,

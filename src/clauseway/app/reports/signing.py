@@ -22,8 +22,8 @@ from clauseway.app.books.party_keys import (
 )
 from clauseway.app.books.trusted_keys import trusted_keys, withdrawal_text, withdrawals
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.places import file_at
-from clauseway.app.reports.handed_statements import HandedStatement, beside
+from clauseway.app.opening.places import file_at, read_bytes
+from clauseway.app.reports.handed_statements import SIGNATURES_BYTES_MAX, HandedStatement, beside
 from clauseway.app.reports.packing import verify_pack
 from clauseway.app.reports.tracing import BookedDispute, disputed_days
 from clauseway.app.reports.verifying import verify_statement
@@ -52,6 +52,9 @@ from clauseway.values import (
     flaw_of_name,
 )
 
+# Each signature covers all before it, so each costs as much as all of them. A statement has some
+# parties, each of which signs once.
+_SIGNATURES_MAX = 100
 _BESIDE = "Put the statement where you may write beside it."
 
 
@@ -336,6 +339,14 @@ def _refuse(
         )
 
 
+def _check_number(signatures: int) -> None:
+    """Raise DecodeError where nobody signed, which would pass as signed by all, or too many did."""
+    if not signatures:
+        raise msgspec.DecodeError("nobody has signed in it")
+    if signatures > _SIGNATURES_MAX:
+        raise msgspec.DecodeError(f"{signatures:,} signatures are more than {_SIGNATURES_MAX}")
+
+
 def _check_words(signature: Signature) -> None:
     """Raise DecodeError unless party, role and time are valid, because they are printed with the
     result."""
@@ -351,11 +362,12 @@ def _check_words(signature: Signature) -> None:
 
 def _read(path: Path) -> Signatures:
     try:
-        content = path.read_bytes()
+        content = read_bytes(path, SIGNATURES_BYTES_MAX)
         document = msgspec.json.decode(content, type=Signatures)
         check_names_once(content)
         if document.format != FORMAT:
             raise msgspec.DecodeError(f"its format is {document.format!r}")
+        _check_number(len(document.signatures))
         for signature in document.signatures:
             _check_words(signature)
     except (OSError, *NOT_JSON) as error:
