@@ -26,6 +26,7 @@ import pytest
 import settled_book
 from clauseway.agreement.language.shares import PaymentTerm
 from clauseway.app.opening.home import Home
+from clauseway.app.reports import packing
 from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from clauseway.app.reports.verifying import repeat
 from clauseway.ledger import Settlement, Statement, StatementChange, corrected, statement_of
@@ -635,6 +636,17 @@ def test_texts_that_swell_are_refused(packs: Path, tmp_path: Path, monkeypatch: 
 
     bomb = rewritten(packs / "may.pack", tmp_path / "b.pack", swell)
     assert "unpack to more than 1 MB" in did(tmp_path / "nowhere", "statement", "verify", str(bomb), code=3)
+
+
+@pytest.mark.parametrize("part", ["books.json", "days.json", "statement.json"])
+def test_a_part_of_many_elements_is_refused_before_each_is_an_object(
+    packs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    monkeypatch.setattr(packing, "_ELEMENTS_MAX", 1_000)
+    forged = rewritten(packs / "may.pack", tmp_path / "f.pack", added(part, b'{"a,\\"":[%b{}]}\n' % (b"{}," * 1_000)))
+    assert f"{part} has more than 1,000 members and elements" in did(
+        tmp_path, "statement", "verify", str(forged), code=3
+    )
 
 
 def test_a_pack_has_its_parts_in_one_order(packs: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from clauseway.values.clocks import (
     start_of_day_ns,
 )
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
-from clauseway.values.json_documents import check_names_once
+from clauseway.values.json_documents import check_names_once, elements_beyond
 from clauseway.values.money import (
     CENT,
     USD,
@@ -103,6 +103,7 @@ __all__ = [
     "counted",
     "day_after",
     "day_of",
+    "elements_beyond",
     "exact_product",
     "exact_sum",
     "flaw_of_name",

@@ -73,6 +73,7 @@ from clauseway.values import (
     KnownAt,
     counted,
     day_after,
+    elements_beyond,
     exact_sum,
 )
 
@@ -92,6 +93,9 @@ _PARTS: Mapping[str, int] = {
 THE_SAME_HERE, ANOTHER_HERE, NOT_HERE = "the same", "another", "not here"
 _MAY_LACK = frozenset({SIGNATURES, USAGE})
 _ASK_AGAIN = "Ask for it again: clauseway statement pack MONTH writes one."
+# Objects take twenty times the room of their shortest text: so many take a gigabyte at most. The rows
+# that a pack may have, with all their columns, are fewer.
+_ELEMENTS_MAX = 16_000_000
 _ROWS = 50_000
 # Longer names are not ours; a short name that is repeated a billion times is read once.
 _TEXT_BYTES_MAX = 4_000
@@ -678,6 +682,7 @@ def _by_day(parts: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
 
 
 def _statement(content: bytes, path: Path) -> Statement:
+    _check_elements(content, path, STATEMENT)
     try:
         with _as_the_packs(path):
             return statement_in(content)
@@ -685,7 +690,14 @@ def _statement(content: bytes, path: Path) -> Statement:
         raise _bad(path, f"{STATEMENT}: {error}") from None
 
 
+def _check_elements(content: bytes, path: Path, name: str) -> None:
+    is_long = content.count(b",") >= _ELEMENTS_MAX
+    if is_long and elements_beyond(_ELEMENTS_MAX).match(content):
+        raise _bad(path, f"{name} has more than {_ELEMENTS_MAX:,} members and elements")
+
+
 def _decoded(content: bytes, kind: Any, path: Path, name: str) -> Any:
+    _check_elements(content, path, name)
     try:
         decoded = msgspec.json.decode(content, type=kind)
     except NOT_JSON as error:

@@ -17,7 +17,7 @@ from clauseway.gateway.wire.bodies.members import (
     members_once,
 )
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.values import NOT_JSON
+from clauseway.values import NOT_JSON, elements_beyond
 
 
 class DecodedBody(Protocol):
@@ -107,10 +107,7 @@ _OPENING_BRACE: Final = ord("{")
 # The elements of messages, items and tools are looked at one by one, and nobody else is served
 # meanwhile: so many take less than a second. A prompt of a million tokens has fewer.
 _ELEMENTS_MAX: Final = 250_000
-# As many commas outside texts, read once and not again.
-_TOO_MANY_ELEMENTS: Final = re.compile(
-    rb'(?:(?:[^",]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+,){%d}+' % _ELEMENTS_MAX, re.DOTALL
-)
+_TOO_MANY_ELEMENTS: Final = elements_beyond(_ELEMENTS_MAX)
 # Encoding the typed members of a shorter body costs more than reading the other members again.
 _DECODED_WHOLE_BYTES: Final = 512
 # An application repeats its parameters with each request. Remember so many different ones, none
