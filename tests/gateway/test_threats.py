@@ -17,9 +17,16 @@ from gateway_rig import AUTHORIZED, SECRET, Cloud, Rig, chat_body, read_all, req
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.gateway.wire.bodies.body_contents import read_body
 from clauseway.gateway.wire.bodies.body_errors import BadBody
-from clauseway.gateway.wire.bodies.decoding import Decode
+from clauseway.gateway.wire.bodies.decoding import Decode, RequestProperties
 from clauseway.gateway.wire.bodies.message_requests import decode_messages
-from clauseway.gateway.wire.bodies.requests import decode_chat, decode_items, decode_plain, decode_responses
+from clauseway.gateway.wire.bodies.requests import (
+    NOTHING_ASKED,
+    decode_chat,
+    decode_items,
+    decode_plain,
+    decode_responses,
+)
+from clauseway.gateway.wire.web_socket_turns import request_of
 
 BOMB_BYTES = 64 << 20
 OPENAPI = Path(__file__).parents[2] / "docs/openapi"
@@ -107,6 +114,11 @@ def close_code(frames: bytes) -> int:
     return int.from_bytes(frames[2:4], "big")
 
 
+def decode_message(message: bytes, _content_type: bytes) -> RequestProperties:
+    request_of(message)
+    return NOTHING_ASKED
+
+
 MANY = 250_001
 COMMAS = json.dumps({"role": "user", "content": 'a,"' * MANY})
 # what has a quarter of a million commas | what reads it | the body | whether it is read
@@ -116,6 +128,8 @@ ELEMENTS: list[tuple[str, Decode, str, bool]] = [
     ("messages", decode_messages, '{"model": "m", "max_tokens": 1, "messages": [%s""]}' % ('"a",' * MANY), False),
     ("items", decode_items, '{"items": [%s{}]}' % ("{}," * MANY), False),
     ("members", decode_chat, '{%s"messages": []}' % ('"a": 1,' * MANY), False),
+    ("members beside tokens", decode_plain, '{%s"model": "m", "input": "a"}' % ('"a": 1,' * MANY), False),
+    ("a message over a WebSocket", decode_message, '{%s"input": "a"}' % ('"a": 1,' * MANY), False),
     ("the text of a chat", decode_chat, f'{{"model": "m", "messages": [{COMMAS}]}}', True),
     ("tokens to embed", decode_plain, '{"model": "m", "input": [%s1]}' % ("1," * MANY), True),
 ]

@@ -6,13 +6,15 @@ import re
 import msgspec
 
 # Texts, in which a comma separates nothing, are passed over whole. No place is tried twice.
-_BEFORE_COMMA = rb'(?:[^",]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+_OUTSIDE_TEXTS = rb'(?:[^"%b]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
 
 
-def elements_beyond(most: int) -> re.Pattern[bytes]:
+def elements_beyond(most: int, sign: bytes = b",") -> re.Pattern[bytes]:
     """Return the pattern that a JSON document matches which has more than so many members and
-    elements: its commas outside texts say it, before a decoder makes an object of each."""
-    return re.compile(rb"(?:%b,){%d}+" % (_BEFORE_COMMA, most), re.DOTALL)
+    elements, before a decoder makes an object of each: its commas outside texts say it. The `sign`
+    of members alone is a colon."""
+    before = _OUTSIDE_TEXTS % sign
+    return re.compile(rb"(?:%b%b){%d}+" % (before, sign, most), re.DOTALL)
 
 
 def check_names_once(document: bytes) -> None:

@@ -108,6 +108,7 @@ _OPENING_BRACE: Final = ord("{")
 # meanwhile: so many take less than a second. A prompt of a million tokens has fewer.
 _ELEMENTS_MAX: Final = 250_000
 _TOO_MANY_ELEMENTS: Final = elements_beyond(_ELEMENTS_MAX)
+_TOO_MANY_MEMBERS: Final = elements_beyond(_ELEMENTS_MAX, b":")
 # Encoding the typed members of a shorter body costs more than reading the other members again.
 _DECODED_WHOLE_BYTES: Final = 512
 # An application repeats its parameters with each request. Remember so many different ones, none
@@ -154,12 +155,14 @@ class _TypedMembers:
         return properties
 
 
-def check_elements(body: bytes) -> None:
-    """Raise BadBody where a body has more elements and members than are looked at one by one."""
-    # Most bodies are shorter than that, or have fewer commas even in their texts.
-    if len(body) <= _ELEMENTS_MAX or body.count(b",") < _ELEMENTS_MAX:
+def check_elements(body: bytes, *, members_alone: bool = False) -> None:
+    """Raise BadBody where a body has more members and elements than are looked at one by one; of
+    some bodies these are the `members_alone`."""
+    # Most bodies are shorter than that, or have fewer of these signs even in their texts.
+    if len(body) <= _ELEMENTS_MAX:
         return
-    if _TOO_MANY_ELEMENTS.match(body) is not None:
+    sign, pattern = (b":", _TOO_MANY_MEMBERS) if members_alone else (b",", _TOO_MANY_ELEMENTS)
+    if body.count(sign) >= _ELEMENTS_MAX and pattern.match(body) is not None:
         raise BadBody(
             f"The body has more than {_ELEMENTS_MAX:,} members and elements, and each is looked at "
             "before a cloud is asked. Write long data as a text."
@@ -185,11 +188,11 @@ def reader_of(
     typed_members = _TypedMembers(kind, typed)
     read = names_read(kind, *read_later)
     nested = [(field.name, names) for field in fields if (names := _members_of(field.type))]
-    has_elements = bool(read_later)
+    # Tokens to embed or to complete are elements too, and nobody looks at them.
+    members_alone = not read_later
 
     def decode_body(body: bytes, _content_type: bytes) -> RequestProperties:
-        if has_elements:
-            check_elements(body)
+        check_elements(body, members_alone=members_alone)
         try:
             check_utf8(body)
             members = members_once(body, read)
