@@ -175,12 +175,14 @@ def test_a_line_that_is_no_export_is_named(tmp_path: Path, line: str) -> None:
     assert reported.fields == {"export": json.loads(line)}
 
 
+WIDE = {"resource": {"attributes": [{"key": "a"}] * 1_001}, "scopeSpans": []}
 # an export of which a part is not of its type | the field that is kept, why it is not read
 MALFORMED = [
     ({"resourceSpans": 3}, {"resourceSpans": 3}, "resourceSpans is not a list"),
     ({"resourceMetrics": [4]}, {"resourceMetrics": 4}, "an element of resourceMetrics is not an object"),
     ({"resourceSpans": [{"scopeSpans": "x"}]}, {"scopeSpans": "x"}, "scopeSpans is not a list"),
     ({"resourceSpans": [{"scopeSpans": [{"spans": [5]}]}]}, {"spans": 5}, "an element of spans is not an object"),
+    ({"resourceSpans": [WIDE]}, {"resourceSpans": WIDE}, "it has 1,001 attributes, more than 1,000"),
 ]
 
 

@@ -62,6 +62,8 @@ _OUR_FIELDS = frozenset(fields())
 # OTLP JSON wraps a value by its type.
 _WRAPPED = ("stringValue", "intValue", "doubleValue", "boolValue")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+# Those of a resource are put together with those of each of its spans. SDKs write 128 unless set.
+_ATTRIBUTES_MAX = 1_000
 _DELTA = (1, "AGGREGATION_TEMPORALITY_DELTA")
 # The places of spans and metrics in an export, and of the points in a metric.
 _SPANS = ("resourceSpans", "scopeSpans", "spans")
@@ -310,7 +312,10 @@ def _named(attributes: Mapping[str, Any]) -> dict[str, Any]:
 def _attributes(owner: Mapping[str, Any]) -> dict[str, Any]:
     """Return attributes by name. Raise Malformed."""
     values: dict[str, Any] = {}
-    for attribute in list_of(owner.get("attributes"), "attributes"):
+    attributes = list_of(owner.get("attributes"), "attributes")
+    if len(attributes) > _ATTRIBUTES_MAX:
+        raise Malformed(f"it has {len(attributes):,} attributes, more than {_ATTRIBUTES_MAX:,}")
+    for attribute in attributes:
         name = object_of(attribute, "an attribute").get("key")
         if not isinstance(name, str):
             raise Malformed("an attribute has no name")
