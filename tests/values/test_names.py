@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.values import InvalidInput, check_names, flaw_of_name, problem_of_name
+from clauseway.values import InvalidInput, check_names, flaw_of_name, nearest_name, problem_of_name
+from work_done import calls_in
 
 NAMES = ["acme", "Acme GmbH & Co. KG", "search/eu-1", "gpt-5.5", "Zürich", "日本電気", "=1+1", "-", "a" * 200]
 
@@ -70,3 +71,21 @@ def test_a_name_is_one_line_that_can_be_printed(name: str) -> None:
         assert name == name.strip()
         assert 1 <= len(name) <= 200
         name.encode("utf-8")
+
+
+# an unknown name → the nearest of thousands
+NEAREST = [
+    ("model-01235x", "model-01235"),
+    ("MODEL-00007", "model-00007"),
+    ("modl-00000", "model-00000"),
+    ("zebra", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "nearest"), NEAREST)
+def test_an_unknown_name_is_compared_with_few_of_thousands(name: str, nearest: str) -> None:
+    """A text with thousands of unknown names took half an hour to be refused."""
+    known = [f"model-{number:05}" for number in range(5_000)]
+    named = list[str]()
+    calls = calls_in(lambda: named.append(nearest_name(name, known)))
+    assert (named, calls["ratio"] <= 200, calls["real_quick_ratio"] <= 200) == ([nearest], True, True)

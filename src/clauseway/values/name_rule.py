@@ -8,6 +8,7 @@ inside it.
 """
 
 import re
+from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
@@ -17,6 +18,10 @@ from clauseway.values.problems import Problem, refuse_any
 NAME_CHARACTERS_MAX = 200
 # Known names in a remedy: more than a screen of them is not read.
 _LISTED_MAX = 50
+
+# Of more names than this, those are compared that begin most like the unknown name: a text with
+# thousands of unknown names would have each compared with thousands of others.
+_COMPARED_MAX = 200
 
 # Letters and marks by their category, and yet drawn as nothing: fillers, joiners, variation
 # selectors (Unicode's Default_Ignorable_Code_Point beyond category Cf) and the blank of Braille.
@@ -69,6 +74,9 @@ def nearest_name(name: str, known_names: Iterable[str], least: float = 0.6) -> s
     none is. `least` is how much of the two has to be the same, at 1.0 all but the capitals."""
     names = sorted(known_names)
     same = [other for other in names if other.casefold() == name.casefold()]
+    if not same and len(names) > _COMPARED_MAX:
+        at = max(bisect(names, name) - _COMPARED_MAX // 2, 0)
+        names = names[at : at + _COMPARED_MAX]
     return next(iter(same or get_close_matches(name, names, 1, least)), "")
 
 
