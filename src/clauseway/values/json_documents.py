@@ -5,7 +5,7 @@ import re
 
 import msgspec
 
-# Texts, in which a comma separates nothing, are passed over whole. No place is tried twice.
+# Texts, in which a comma separates nothing, are skipped whole. No place is tried twice.
 _OUTSIDE_TEXTS = rb'(?:[^"%b]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
 
 
