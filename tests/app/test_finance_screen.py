@@ -231,8 +231,8 @@ CLAIMED = [
 
 @pytest.mark.parametrize(("state", "said"), CLAIMED)
 def test_what_is_claimed_paid_and_not_invoiced_yet(state: dict[str, Any], said: str) -> None:
-    owed = {"payer": "openai", "payee": "microsoft", "amount": D("4.00"), "unclaimed": D(0), "unpaid": ()} | state
-    assert finance_page._claimed(MonthOwed(**owed)) == said
+    owed: dict[str, Any] = {"amount": D("4.00"), "unclaimed": D(0), "unpaid": ()} | state
+    assert finance_page._claimed(MonthOwed(payer="openai", payee="microsoft", **owed)) == said
 
 
 def test_a_long_statement_is_paged_and_says_so(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

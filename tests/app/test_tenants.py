@@ -232,6 +232,7 @@ def test_a_former_secret_is_accepted_before_its_end_and_not_at_it(home: Home, mo
     for before_ns, accepted in ((1, 2), (0, 1)):
         monkeypatch.setattr(time, "time_ns", lambda before_ns=before_ns: begin_ns + 12 * HOUR_NS - before_ns)
         assert len(tenancy_for_plan(home).keys) == accepted
+        assert [bool(key.former_until) for key in list_keys(home)] == [accepted == 2]
 
 
 def test_a_key_that_is_revoked_meanwhile_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

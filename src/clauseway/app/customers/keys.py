@@ -263,7 +263,6 @@ def _made(key: ApiKey, secret: str) -> NewKey:
 
 def _listed(key: ApiKey, former_until_ns: int, now_ns: int) -> ListedKey:
     expired = 0 < key.expires_ns <= now_ns
-    is_active = not expired and not key.revoked_ns
     # A former secret ends with its key at the latest.
     former_until_ns = min(former_until_ns, key.expires_ns or former_until_ns)
     return ListedKey(
@@ -276,7 +275,9 @@ def _listed(key: ApiKey, former_until_ns: int, now_ns: int) -> ListedKey:
         state="revoked" if key.revoked_ns else "expired" if expired else "active",
         created=_instant(key.created_ns),
         expires=_instant(key.expires_ns),
-        former_until=_instant(former_until_ns) if is_active and former_until_ns > now_ns else "",
+        former_until=_instant(former_until_ns)
+        if former_until_ns > now_ns and not key.revoked_ns
+        else "",
     )
 
 
