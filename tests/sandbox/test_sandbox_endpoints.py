@@ -185,9 +185,9 @@ def test_a_conversation_keeps_what_is_said_in_it(client: OpenAI) -> None:
     assert answer.usage is not None
     assert answer.usage.input_tokens == 5 + 2
     added = client.conversations.items.create(kept.id, items=WHAT)
-    ids = [item.id for item in client.conversations.items.list(kept.id, order="asc")]
+    ids = [str(item.id) for item in client.conversations.items.list(kept.id, order="asc")]
     assert ids == [item.id for item in client.conversations.items.list(kept.id)][::-1]
-    assert (len(ids), ids[2:]) == (4, [answer.output[0].id, added.data[0].id])  # type: ignore[union-attr]
+    assert (len(ids), ids[2:]) == (4, [answer.output[0].id, added.data[0].id])
     middle: Any = client.conversations.items.retrieve(ids[1], conversation_id=kept.id)
     assert middle.content[0].text == "and when"
     assert client.conversations.items.delete(ids[1], conversation_id=kept.id).id == kept.id

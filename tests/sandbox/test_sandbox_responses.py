@@ -275,7 +275,8 @@ def test_a_tool_is_called_in_responses_and_answered(client: OpenAI) -> None:
     events = list(client.responses.create(model="gpt-5.5", input=WHAT, tools=RESPONSE_TOOLS, stream=True))
     assert "response.function_call_arguments.done" in [event.type for event in events]
     assert [problem for event in events for problem in problems_of("ResponseStreamEvent", event.to_dict())] == []
-    echoed: Any = client.responses.create(model="gpt-5.5", input=WHAT, tools=[{"type": "function", "name": "f"}]).tools  # type: ignore[list-item]
+    bare: Any = [{"type": "function", "name": "f"}]
+    echoed: Any = client.responses.create(model="gpt-5.5", input=WHAT, tools=bare).tools
     assert (echoed[0].strict, echoed[0].parameters) == (True, None)
     after = client.responses.create(
         model="gpt-5.5",
@@ -286,10 +287,10 @@ def test_a_tool_is_called_in_responses_and_answered(client: OpenAI) -> None:
     assert after.output_text
     assert problems_of("ResponseItemList", client.responses.input_items.list(after.id).to_dict()) == []
     two: Any = [{"role": "user", "content": text} for text in ("first", "last")]
-    listed = client.responses.input_items.list
+    listed: Any = client.responses.input_items.list
     asked = client.responses.create(model="gpt-5.5", input=two).id
-    assert [item.content[0].text for item in listed(asked)] == ["last", "first"]  # type: ignore[union-attr]
-    assert [item.content[0].text for item in listed(asked, order="asc")] == ["first", "last"]  # type: ignore[union-attr]
+    assert [item.content[0].text for item in listed(asked)] == ["last", "first"]
+    assert [item.content[0].text for item in listed(asked, order="asc")] == ["first", "last"]
 
 
 THOUGHT: Any = [

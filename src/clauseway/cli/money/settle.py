@@ -195,13 +195,19 @@ def command(
         _refuse_beside("--second-opinion", why, known_at=known_at, under=under)
     if part:
         why = "a day alone is summed, and no month settled"
-        others = {"second_opinion": second_opinion, "from_scratch": from_scratch}
-        _refuse_beside("--part", why, known_at=known_at, under=under, **others)
+        _refuse_beside(
+            "--part",
+            why,
+            known_at=known_at,
+            under=under,
+            second_opinion=second_opinion,
+            from_scratch=from_scratch,
+        )
     if known_at is not None:
         why = "what the home held then is used"
         named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
-        named |= {"assume": assume, "reading": reading, "from_scratch": from_scratch}
-        _refuse_beside("--known-at", why, **named)
+        others = {"assume": assume, "reading": reading, "from_scratch": from_scratch}
+        _refuse_beside("--known-at", why, **others, **named)
         with start(engine_name) as engine:
             _print(settle_as_known(at, period, known_point(known_at), engine), as_json)
         return 0
