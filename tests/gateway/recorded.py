@@ -90,6 +90,10 @@ def usage_of(told: Any) -> tuple[int, int] | None:
 def searches_of(told: Any) -> int:
     """How often the cloud searched the web for an answer or an event."""
     response = told.get("response") or told if isinstance(told, dict) else {}
+    usage = response.get("usage") or {}
+    chatted = usage.get("server_tool_use") or usage.get("server_tool_use_details")
+    if chatted:
+        return int(chatted.get("web_search_requests") or 0)
     tools = response.get("tool_usage")
     if tools is None:
         output = response.get("output") if isinstance(response, dict) else None
