@@ -27,7 +27,7 @@ from clauseway.values.clocks import (
     start_of_day_ns,
 )
 from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
-from clauseway.values.json_documents import check_names_once, elements_beyond
+from clauseway.values.json_documents import check_names_once, elements_beyond, nests_beyond
 from clauseway.values.money import (
     CENT,
     USD,
@@ -111,6 +111,7 @@ __all__ = [
     "listed_names",
     "listen_problem",
     "nearest_name",
+    "nests_beyond",
     "parse_day",
     "problem_of_name",
     "read_decimal",

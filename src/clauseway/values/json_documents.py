@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import accumulate
 
 import msgspec
 
@@ -15,6 +16,23 @@ def elements_beyond(most: int, sign: bytes = b",") -> re.Pattern[bytes]:
     of members alone is a colon."""
     before = _OUTSIDE_TEXTS % sign
     return re.compile(rb"(?:%b%b){%d}+" % (before, sign, most), re.DOTALL)
+
+
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_DEEPER = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_OTHER_SIGNS = bytes(set(range(256)) - set(_DEEPER))
+
+
+def nests_beyond(document: bytes, most: int) -> bool:
+    """Return whether the arrays and objects of a JSON document nest deeper than so many.
+
+    >>> nests_beyond(b'[[1, {"a": "]]"}]]', 2), nests_beyond(b'[[1, {"a": "[["}]]', 3)
+    (True, False)
+    """
+    if document.count(b"[") + document.count(b"{") <= most:
+        return False
+    signs = _TEXT.sub(b"", document).translate(None, _OTHER_SIGNS)
+    return any(depth > most for depth in accumulate(map(_DEEPER.__getitem__, signs)))
 
 
 def check_names_once(document: bytes) -> None:

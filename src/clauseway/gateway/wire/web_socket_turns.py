@@ -15,7 +15,7 @@ import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
 from clauseway.gateway.wire.bodies.body_errors import BadBody
-from clauseway.gateway.wire.bodies.decoding import check_elements, why_not_json
+from clauseway.gateway.wire.bodies.decoding import check_depth, check_elements, why_not_json
 from clauseway.gateway.wire.bodies.members import members_once
 from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.gateway.wire.bodies.requests import READ_OF_RESPONSES
@@ -93,6 +93,7 @@ def request_of(
     message: bytes, prepared: PreparedInput | None = None
 ) -> SessionRequest | SessionPreparation | SessionSteering:
     """Return what a message asks for; `prepared` is what the session keeps. Raises BadBody."""
+    check_depth(message, "The message")
     check_elements(message)
     try:
         members = members_once(message, _READ)

@@ -1,6 +1,7 @@
 """Decode the JSON body of a request by type, and refuse a body that a cloud could read otherwise."""
 
 import re
+import sys
 from collections.abc import Callable, Set
 from typing import Final, Protocol, cast, get_args
 
@@ -17,7 +18,7 @@ from clauseway.gateway.wire.bodies.members import (
     members_once,
 )
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.values import NOT_JSON, elements_beyond
+from clauseway.values import NOT_JSON, elements_beyond, nests_beyond
 
 
 class DecodedBody(Protocol):
@@ -91,7 +92,7 @@ BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 def why_not_json(text: bytes, error: Exception, noun: str = "The body") -> str:
     """Say why a text is not JSON, also where the decoder's own words would mislead."""
     if isinstance(error, RecursionError):
-        return f"{noun} is nested too deeply."
+        return _too_deep(noun)
     if text.startswith(BYTE_ORDER_MARK):
         return f"{noun} is not JSON: it begins with a byte order mark. Send it without."
     for escape in _ESCAPE.finditer(text):
@@ -103,7 +104,15 @@ def why_not_json(text: bytes, error: Exception, noun: str = "The body") -> str:
     return f"{noun} is not JSON: {error}."
 
 
+def _too_deep(noun: str) -> str:
+    return f"{noun} is nested too deeply."
+
+
 _OPENING_BRACE: Final = ord("{")
+# Python 3.11 ends with RecursionError at about so many levels. Later ones read thousands, at which
+# clouds fail, and then seem to be broken for everybody.
+_LEVELS_MAX: Final = 900
+_READS_ANY_DEPTH: Final = sys.hexversion >= 0x030C0000
 # The elements of messages, items and tools are looked at one by one, and nobody else is served
 # meanwhile: so many take less than a second. A prompt of a million tokens has fewer.
 _ELEMENTS_MAX: Final = 250_000
@@ -169,6 +178,12 @@ def check_elements(body: bytes, *, members_alone: bool = False) -> None:
         )
 
 
+def check_depth(body: bytes, noun: str = "The body") -> None:
+    """Raise BadBody where a body nests deeper than clouds read, if Python itself would not."""
+    if _READS_ANY_DEPTH and nests_beyond(body, _LEVELS_MAX):
+        raise BadBody(_too_deep(noun))
+
+
 def names_read(kind: type[DecodedBody], *read_later: str) -> frozenset[str]:
     """Return the members that are read of a body of this kind. `read_later` are those that `needs`
     reads beside the fields of `kind`."""
@@ -192,6 +207,7 @@ def reader_of(
     members_alone = not read_later
 
     def decode_body(body: bytes, _content_type: bytes) -> RequestProperties:
+        check_depth(body)
         check_elements(body, members_alone=members_alone)
         try:
             check_utf8(body)
