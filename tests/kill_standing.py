@@ -69,7 +69,7 @@ def _pids(part: Part) -> list[int]:
 
 
 def _answers(got: Sequence[Got], now_s: float) -> Iterator[str]:
-    lately = [one for one in got if one.ended_s >= now_s - _LATELY_S]
+    lately = [answer for answer in got if answer.ended_s >= now_s - _LATELY_S]
     counts = Counter((one.port, one.customer, f"{one.outcome} {one.status} {one.code}".strip()) for one in lately)
     for (port, customer, outcome), count in sorted(counts.items()):
         yield f"  port {port}, {customer}: {outcome}, {count} times"
@@ -116,9 +116,9 @@ def _stacks(pids: Sequence[int]) -> Iterator[str]:
     for pid in pids:
         with contextlib.suppress(subprocess.TimeoutExpired):
             asked = [program, "dump", "--pid", str(pid)]
-            told = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_STACK_S)
-            if told.returncode == 0:
-                yield told.stdout.rstrip()
+            result = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=_STACK_S)
+            if result.returncode == 0:
+                yield result.stdout.rstrip()
 
 
 def _last_lines(log: Path) -> list[str]:

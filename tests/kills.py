@@ -237,7 +237,7 @@ class Kills:
         return True
 
     def _other(self, machine: Machine) -> Machine:
-        (other,) = (one for one in self.stage.machines if one is not machine)
+        (other,) = (item for item in self.stage.machines if item is not machine)
         return other
 
     def _journals(self, machine: Machine) -> list[str]:
@@ -339,7 +339,7 @@ def judge(stage: Stage, customers: Sequence[Customer], got: Sequence[Got]) -> Ju
     recounted = sum(row["upstream_id"] in ledger for row in usage)
     return Judged(
         requests=len(got),
-        whole=sum(one.outcome == "whole" for one in got),
+        whole=sum(answer.outcome == "whole" for answer in got),
         attempts=len(ledger),
         recounted=recounted,
         not_yet_written=len(unwritten),
@@ -367,7 +367,7 @@ def _ledger(stage: Stage) -> dict[str, Answered]:
 
 def not_yet_written(usage: Sequence[Row], ledger: Mapping[str, Answered], got: Sequence[Got]) -> set[str]:
     """Attempts without a record that a gateway began just before it was killed: the client's connection broke then."""
-    broken_s = {one.tag: one.ended_s for one in got if one.outcome == "broken"}
+    broken_s = {answer.tag: answer.ended_s for answer in got if answer.outcome == "broken"}
     missing = ledger.keys() - {row["upstream_id"] for row in usage}
     return {name for name in missing if broken_s.get(ledger[name].tag, _FOREVER_S) - ledger[name].asked_s < _WRITTEN_S}
 
@@ -388,22 +388,22 @@ def recount(usage: Sequence[Row], ledger: Mapping[str, Answered], got: Sequence[
             if (row["input_tokens"], row["output_tokens"]) != (answered.input, answered.output):
                 yield f"{row['upstream_id']} is metered with other figures"
     tags = {row["request_id"]: ledger[row["upstream_id"]].tag for row in complete.values()}
-    for one in got:
-        if one.outcome != "whole":
+    for answer in got:
+        if answer.outcome != "whole":
             continue
-        if tags.get(one.request) != one.tag:
-            yield f"{one.tag} was answered whole as {one.request}, and is not metered as complete"
-        elif any(one.tokens):
-            row = complete[one.request]
-            if one.tokens != (row["input_tokens"], row["output_tokens"]):
-                yield f"{one.tag} was told {one.tokens}"
+        if tags.get(answer.request) != answer.tag:
+            yield f"{answer.tag} was answered whole as {answer.request}, and is not metered as complete"
+        elif any(answer.tokens):
+            row = complete[answer.request]
+            if answer.tokens != (row["input_tokens"], row["output_tokens"]):
+                yield f"{answer.tag} was told {answer.tokens}"
     unnamed = sum(not row["upstream_id"] for row in usage)
     if (missing := len(ledger.keys() - names.keys()) - unwritten) > unnamed:
         yield f"{missing} attempts reached a cloud, and only {unnamed} are metered without the cloud's name"
 
 
 def _streams(got: Sequence[Got]) -> list[str]:
-    return [f"{one.tag} ended as if it were whole" for one in got if one.outcome == "silent"]
+    return [f"{answer.tag} ended as if it were whole" for answer in got if answer.outcome == "silent"]
 
 
 def _budgets(machine: Machine, customers: Sequence[Customer], usage: Sequence[Row]) -> tuple[int, list[str]]:

@@ -78,8 +78,8 @@ def documents(terms: str, facts: Iterable[str] = (), rule: str = "", owned: str 
 
 def amendment(name: str, effective: str, blocks: str, announced: str = "") -> str:
     head = AMENDMENT % (name, announced or effective, effective)
-    written = [one.strip() for one in blocks.split("\n\n") if one.strip()]
-    return head + "".join(_block(one) for one in written)
+    written = [part.strip() for part in blocks.split("\n\n") if part.strip()]
+    return head + "".join(_block(block) for block in written)
 
 
 def _block(text: str) -> str:

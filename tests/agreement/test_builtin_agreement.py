@@ -199,7 +199,7 @@ def items(amendment: Amendment) -> list[Term | Change]:
 @pytest.mark.parametrize("row", rows(AMENDMENTS), ids=lambda row: row[0])
 def test_what_each_amendment_says(row: list[str]) -> None:
     id, day, terms, changes = row
-    amendment = next(one for one in AGREEMENT.amendments if one.id == id)
+    amendment = next(amendment for amendment in AGREEMENT.amendments if amendment.id == id)
     assert (str(amendment.announced), str(amendment.effective)) == (day, day)
     assert [term.id for term in amendment.terms] == [f"{id}.{name}" for name in terms.split()]
     assert [change.id for change in amendment.changes] == [f"{id}.{name}" for name in changes.split() if name != "-"]
@@ -435,8 +435,8 @@ def test_the_register_of_launches() -> None:
     ],
 )
 def test_boundaries_are_the_days_on_which_an_answer_can_change(known_at: str, days: str) -> None:
-    found = boundaries(AGREEMENT, PARTNERSHIP.facts, KnownAt.end_of(date.fromisoformat(known_at)))
-    assert [str(day) for day in found] == days.split()
+    result = boundaries(AGREEMENT, PARTNERSHIP.facts, KnownAt.end_of(date.fromisoformat(known_at)))
+    assert [str(day) for day in result] == days.split()
 
 
 def test_between_two_boundaries_nothing_changes() -> None:

@@ -949,9 +949,9 @@ def cases(table: str) -> dict[str, Case]:
             name = f"{heading}: {first}"
             assert name not in read, f"{name} stands twice"
             written = [match for line in lines if (match := re.match(r"    (.+):(\d+) written: ?(.*)", line))]
-            told = [line.removeprefix("    told: ") for line in lines if line.startswith("    told: ")]
-            assert len(written) + len(told) == len(lines), f"{name}: a line is neither"
-            read[name] = Case([(match[1], int(match[2]), decoded(match[3])) for match in written], told)
+            results = [line.removeprefix("    told: ") for line in lines if line.startswith("    told: ")]
+            assert len(written) + len(results) == len(lines), f"{name}: a line is neither"
+            read[name] = Case([(match[1], int(match[2]), decoded(match[3])) for match in written], results)
     return read
 
 

@@ -71,7 +71,7 @@ def test_an_edit_without_a_change_of_meaning(tmp_path: Path, name: str, before: 
 def test_an_edit_of_the_meaning(tmp_path: Path, name: str, before: str, after: str) -> None:
     done = verified(tmp_path, name, before, after)
     assert not done.same
-    assert "agreement" in [one.what for one in done.differences]
+    assert "agreement" in [difference.what for difference in done.differences]
 
 
 def test_a_deadline_is_meant() -> None:

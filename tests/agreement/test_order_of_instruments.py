@@ -125,8 +125,8 @@ def test_a_renewal_comes_in_time_until_the_last_day(day: str, in_time: bool) -> 
     renews = letter("A3", "2026-03-01", day, "id: a3\nsets-end: [x]\nthrough: 2030-12-31")
     agreement = opened(ends, renews)
     assert forbidden_on(agreement, "2026-03-31", "2026-04-01") == [True, in_time]
-    told = [remark.what for remark in check_agreement(agreement.agreement, agreement.facts)]
-    assert ("a3 changes nothing of x" in told) is not in_time
+    texts = [remark.what for remark in check_agreement(agreement.agreement, agreement.facts)]
+    assert ("a3 changes nothing of x" in texts) is not in_time
 
 
 # What A2, then A3, concluded later, do to x from 1 April on → whether x holds on 31 March, 1 April, 31 December, 2027.
@@ -150,8 +150,10 @@ def test_of_two_that_take_effect_on_one_day_the_later_concluded_prevails(
         letter("A3", "2026-03-01", "2026-04-01", f"id: a3\n{later}"),
     )
     assert forbidden_on(agreement, "2026-03-31", "2026-04-01", "2026-12-31", "2027-01-01") == holds
-    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
-    assert [remark.what for remark in told] == [idle]
+    remarks = [
+        remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"
+    ]
+    assert [remark.what for remark in remarks] == [idle]
 
 
 REFUSED = [
@@ -216,8 +218,10 @@ def test_check_tells_a_change_that_changes_nothing() -> None:
     ends = letter("A2", "2026-02-01", "2026-02-01", "id: a2\nends: [x]")
     late = letter("A3", "2026-03-01", "2026-03-01", "id: a3\nsets-end: [x]\nthrough: 2030-12-31")
     agreement = opened(ends, late)
-    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
-    assert [(remark.what, remark.document) for remark in told] == [("a3 changes nothing of x", "A3.md")]
+    remarks = [
+        remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"
+    ]
+    assert [(remark.what, remark.document) for remark in remarks] == [("a3 changes nothing of x", "A3.md")]
 
 
 READINGS = "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\nrules:"
@@ -250,8 +254,10 @@ def test_check_tells_a_change_that_never_stands_where_its_term_does(
     if rescission:
         texts["A3.md"] = letter("A3", "2026-05-01", "2026-05-01", rescission)
     agreement = terms_at_hand.reading(texts)
-    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
-    assert [(remark.what, remark.why, remark.remedy) for remark in told] == (
+    remarks = [
+        remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"
+    ]
+    assert [(remark.what, remark.why, remark.remedy) for remark in remarks] == (
         [("a2 changes nothing of x", why, remedy)] if why else []
     )
 
@@ -261,8 +267,10 @@ def test_check_tells_a_change_of_what_never_began_for_a_rescission() -> None:
     rescinds = letter("A3", "2026-05-01", "2026-05-01", "id: a3\nrescinds: [A2]")
     ends = letter("A4", "2026-10-01", "2026-10-01", "id: a4\nends: [y]")
     agreement = opened(begun, rescinds, ends)
-    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
-    assert [(remark.what, remark.why) for remark in told] == [("a4 changes nothing of y", "A3 rescinds A2")]
+    remarks = [
+        remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"
+    ]
+    assert [(remark.what, remark.why) for remark in remarks] == [("a4 changes nothing of y", "A3 rescinds A2")]
 
 
 # What A2 does to x from 1 July on · the day from which A3 sets another end.
@@ -275,8 +283,10 @@ def test_check_tells_a_change_that_one_concluded_later_overtakes(change: str, da
     earlier = letter("A2", "2026-02-01", "2026-07-01", f"id: a2\n{change}")
     later = letter("A3", "2026-03-01", day, "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
     agreement = opened(earlier, later)
-    told = [remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"]
-    assert [(remark.what, remark.why) for remark in told] == [
+    remarks = [
+        remark for remark in check_agreement(agreement.agreement, agreement.facts) if remark.kind == "idle-change"
+    ]
+    assert [(remark.what, remark.why) for remark in remarks] == [
         ("a2 changes nothing of x", "a3, concluded later, had set its end by 2026-07-01, when the change takes effect")
     ]
 
@@ -285,5 +295,5 @@ def test_check_says_nothing_of_a_change_that_held_until_a_retroactive_one() -> N
     held = letter("A2", "2026-02-01", "2026-02-15", "id: a2\nsets-end: [x]\nthrough: 2027-12-31")
     revived = letter("A3", "2026-05-01", "2026-02-10", "id: a3\nsets-end: [x]\nthrough: 2026-12-31")
     agreement = opened(held, revived)
-    told = check_agreement(agreement.agreement, agreement.facts)
-    assert [remark for remark in told if remark.kind == "idle-change"] == []
+    remarks = check_agreement(agreement.agreement, agreement.facts)
+    assert [remark for remark in remarks if remark.kind == "idle-change"] == []

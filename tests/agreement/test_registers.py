@@ -93,7 +93,7 @@ def test_launches_of_one_day_are_cited_in_one_order() -> None:
         text.format(cloud, stage) for cloud, stage in (("own", "preview"), ("other", "available"), ("other", "preview"))
     ]
     orders = [register("".join(each)).launches("chat-1") for each in permutations(launches)]
-    assert {tuple(fact.citation.term for fact in found) for found in orders} == {
+    assert {tuple(fact.citation.term for fact in order) for order in orders} == {
         ("launch:chat-1:other:available", "launch:chat-1:other:preview", "launch:chat-1:own:preview")
     }
 
@@ -236,11 +236,11 @@ MALFORMED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), MALFORMED)
-def test_every_problem_of_a_register_is_told_with_its_line(text: str, told: list[str]) -> None:
+@pytest.mark.parametrize(("text", "expected"), MALFORMED)
+def test_every_problem_of_a_register_is_told_with_its_line(text: str, expected: list[str]) -> None:
     with pytest.raises(InvalidInput) as refused:
         register(text.replace("…", "source: [T], says: It."))
-    assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == told
+    assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == expected
     assert {problem.where for problem in refused.value.problems} == {"facts.yaml"}
 
 
@@ -261,11 +261,11 @@ MALFORMED_DOCUMENTS = [
 ]
 
 
-@pytest.mark.parametrize(("text", "told"), MALFORMED_DOCUMENTS)
-def test_every_problem_of_a_document_of_facts(text: str, told: list[str]) -> None:
+@pytest.mark.parametrize(("text", "expected"), MALFORMED_DOCUMENTS)
+def test_every_problem_of_a_document_of_facts(text: str, expected: list[str]) -> None:
     with pytest.raises(InvalidInput) as refused:
         register(text, "facts.md")
-    assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == told
+    assert [f"{problem.line} {problem.what}" for problem in refused.value.problems] == expected
 
 
 def test_a_grant_is_kept_to_no_place_that_no_act_with_its_product_has() -> None:
@@ -325,7 +325,7 @@ def test_what_is_supposed_counts_as_known_always(text: str, kind: type) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("milestone", ["cannot suppose 'milestone'"]),
         ("milestone=soon", ["'soon' is not a day"]),
@@ -338,8 +338,8 @@ def test_what_is_supposed_counts_as_known_always(text: str, kind: type) -> None:
         ("grant:taker:api=2026-01-01", ["unknown party 'taker'"]),
     ],
 )
-def test_every_problem_of_a_supposition(text: str, told: list[str]) -> None:
+def test_every_problem_of_a_supposition(text: str, expected: list[str]) -> None:
     with pytest.raises(InvalidInput) as refused:
         suppose(text, CATALOG, {})
-    assert [problem.what for problem in refused.value.problems] == told
+    assert [problem.what for problem in refused.value.problems] == expected
     assert {problem.where for problem in refused.value.problems} == {"--suppose"}

@@ -352,6 +352,6 @@ def test_a_near_kind_is_named(kind: str, near: str) -> None:
 
 
 def test_a_floor_above_the_cap_names_both_lines() -> None:
-    told = remedy_of(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2001, per: month}]")
-    assert told == ("its cap in line 28 lets no more than USD 2000 be due in all. Lower the floor, or raise the cap.")
+    remedy = remedy_of(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2001, per: month}]")
+    assert remedy == ("its cap in line 28 lets no more than USD 2000 be due in all. Lower the floor, or raise the cap.")
     at_hand(SHARE + "base: {sellers: [shop]}\ncap: USD 2000\nfloors: [{amount: USD 2000, per: month}]")

@@ -670,7 +670,7 @@ ABOUT_THE_FIRST = (
 def test_what_is_said(a1: list[str], a2: list[str], expected: str) -> None:
     texts = documents([OWNS, STAKE, *a1], a2)
     # The small agreement has no figure `wholesale`; what is said of that is of one row alone.
-    [remark] = (one for one in remarks_on(texts) if one.kind != "whole-price" or one.kind in expected)
+    [remark] = (remark for remark in remarks_on(texts) if remark.kind != "whole-price" or remark.kind in expected)
     assert said(remark) == expected
     assert remark.why
     assert remark.remedy
@@ -1150,9 +1150,9 @@ LICENSED = [
 ]
 
 
-@pytest.mark.parametrize(("reserved", "licensed", "told"), LICENSED)
+@pytest.mark.parametrize(("reserved", "licensed", "expected"), LICENSED)
 def test_a_licence_past_the_licensee_is_told_of_what_can_be_licensed(
-    reserved: str, licensed: str, told: list[str]
+    reserved: str, licensed: str, expected: list[str]
 ) -> None:
     """The wider class takes no action, so nobody can license it as such."""
     actions = "actions: [license, use-under-licence]}"
@@ -1160,7 +1160,7 @@ def test_a_licence_past_the_licensee_is_told_of_what_can_be_licensed(
     definitions = DEFINITIONS.replace(f"ip: {{{actions}", f"ip: {{}}{classes}")
     licence = f"id: A2.licence, kind: licence, licensor: maker, licensee: rival, products: [{licensed}]"
     texts = documents([OWNS, STAKE, TO_BUYER.replace("[ip]", f"[{reserved}]")], [licence], definitions)
-    assert [said(remark) for remark in remarks_on(texts) if remark.kind != "whole-price"] == told
+    assert [said(remark) for remark in remarks_on(texts) if remark.kind != "whole-price"] == expected
 
 
 def test_idle_definitions_and_prose_alone() -> None:
@@ -1304,7 +1304,7 @@ def test_a_conflict_leaves_no_way_as_the_engine_decides(a1: list[str], a2: list[
     ]
     ways = set(map(_way, questions))
     assert ways
-    assert ways - {_way(one) for one in questions if opened.answer(one).outcome is not Outcome.FORBIDDEN}
+    assert ways - {_way(question) for question in questions if opened.answer(question).outcome is not Outcome.FORBIDDEN}
 
 
 def _way(question: Question) -> tuple[str, ...]:
@@ -1343,7 +1343,9 @@ def test_where_readings_are_too_many_it_is_said() -> None:
     texts = hand.documents(terms)
     texts["agreement.md"] = texts["agreement.md"].replace("rules:\n", readings + "rules:\n")
     opened = hand.reading(texts)
-    [said] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "readings-left-out"]
+    [said] = [
+        remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "readings-left-out"
+    ]
     assert said.what == "terms were compared under 256 combinations of readings"
     assert "512 ways" in said.why
 
@@ -1354,7 +1356,7 @@ def test_a_minimum_beside_a_share_is_no_copy_of_it() -> None:
         later = {"A2.md": hand.amendment("A2", "2026-07-01", share % (2, rate, floors))}
         opened = hand.reading(hand.documents(share % (1, "5 %", "")) | later)
         remarks = check_agreement(opened.agreement, opened.facts)
-        assert len([one for one in remarks if one.kind == "overlap"]) == told
+        assert len([remark for remark in remarks if remark.kind == "overlap"]) == told
 
 
 def test_a_change_of_a_rescinded_amendment_is_not_blamed() -> None:
@@ -1364,19 +1366,19 @@ def test_a_change_of_a_rescinded_amendment_is_not_blamed() -> None:
         "A3.md": hand.amendment("A3", "2026-06-01", "id: A3.takes-back\nrescinds: [A2]"),
     }
     opened = hand.reading(texts)
-    assert [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == []
+    assert [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-change"] == []
     # Nor one that sets the end that a term has.
     texts["A1.md"] = texts["A1.md"].replace("products: [apps]\nsource", "products: [apps]\nuntil: 2027-01-01\nsource")
     texts["A2.md"] = hand.amendment(
         "A2", "2026-07-01", "id: A2.sets\nsets-end: [A1.lets]\nuntil: 2027-01-01", "2026-03-01"
     )
     opened = hand.reading(texts)
-    assert [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == []
+    assert [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-change"] == []
     del texts["A3.md"]
     opened = hand.reading(texts)
-    assert [one.term for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"] == [
-        "A2.sets"
-    ]
+    assert [
+        remark.term for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-change"
+    ] == ["A2.sets"]
 
 
 def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
@@ -1393,7 +1395,7 @@ def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
         ]
     ]
     opened = at_hand("", (granted, *withdrawn))
-    said = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-withdrawal"]
+    said = [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-withdrawal"]
     assert [one.why for one in said] == [
         "no grant of tool to shop was in effect on 2026-03-02",
         "no grant of app to shop on south for state customers was in effect on 2026-03-03",
@@ -1404,7 +1406,7 @@ def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("scopes", "told"),
+    ("scopes", "expected"),
     [
         (["{clouds: [north]}", "{clouds: [north], segments: [state]}"], ["2 of x lies within its carve-out 1"]),
         (["{clouds: [north], products: [app]}", "{clouds: [north, south]}"], ["1 of x lies within its carve-out 2"]),
@@ -1417,13 +1419,13 @@ def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
         (["{products: [app], clouds: [north]}", "{products: [tool], clouds: [north]}"], []),
     ],
 )
-def test_a_carve_out_within_another_is_noted(scopes: list[str], told: list[str]) -> None:
+def test_a_carve_out_within_another_is_noted(scopes: list[str], expected: list[str]) -> None:
     written = "".join(f"\n  - {scope}" for scope in scopes)
     kept = f"id: x\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {{parties: [maker]}}\nexcept:{written}"
     opened = at_hand(kept)
     remarks = check_agreement(opened.agreement, opened.facts)
-    said = [one.what for one in remarks if one.kind == "within-carve-out"]
-    assert said == [f"carve-out {each}" for each in told]
+    said = [remark.what for remark in remarks if remark.kind == "within-carve-out"]
+    assert said == [f"carve-out {each}" for each in expected]
 
 
 WHOLESALE = "id: s\nkind: revenue-share\npayer: %s\npayee: shop\nrate: 10 %%\nbase: {sellers: [%s], wholesale: true%s}"
@@ -1440,7 +1442,7 @@ def test_who_can_earn_nothing_from_others_pays_no_share_of_it(owned: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("payer", "more", "base", "told"),
+    ("payer", "more", "base", "expected"),
     [
         ("maker", "", "", []),
         # Who may license on earns from its licensees.
@@ -1461,11 +1463,11 @@ def test_who_can_earn_nothing_from_others_pays_no_share_of_it(owned: str) -> Non
     ],
 )
 def test_a_share_of_what_others_sell_of_what_its_payer_does_not_own(
-    payer: str, more: str, base: str, told: list[str]
+    payer: str, more: str, base: str, expected: list[str]
 ) -> None:
     opened = at_hand(WHOLESALE % (payer, payer, base) + "\n\n" + more)
-    said = [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "others-sales"]
-    assert said == [f"s takes a share of what others sell of {each}" for each in told]
+    said = [remark.what for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "others-sales"]
+    assert said == [f"s takes a share of what others sell of {each}" for each in expected]
 
 
 CAPPED = "id: A1.%s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 10 %%\ncap: %s\nbase: {sellers: [maker]}\n%s"
@@ -1514,8 +1516,8 @@ OF_FIGURES = [
 ]
 
 
-@pytest.mark.parametrize(("shares", "figures", "told"), OF_FIGURES)
-def test_what_is_said_of_figures_prices_and_caps(shares: str, figures: dict[str, str], told: list[str]) -> None:
+@pytest.mark.parametrize(("shares", "figures", "expected"), OF_FIGURES)
+def test_what_is_said_of_figures_prices_and_caps(shares: str, figures: dict[str, str], expected: list[str]) -> None:
     texts = hand.documents(shares)
     lines = [
         f"  {name}: {{says: A figure., value: '{value}', standing: ours, source: [T]}}"
@@ -1525,8 +1527,12 @@ def test_what_is_said_of_figures_prices_and_caps(shares: str, figures: dict[str,
     opened = hand.reading(texts)
     remarks = check_agreement(opened.agreement, opened.facts)
     kinds = ("idle", "whole-price", "cap-from-nothing", "caps-apart")
-    about = [one for one in remarks if one.kind in kinds and (one.term in figures or one.term.startswith("A1."))]
-    assert sorted(map(said, about)) == told
+    about = [
+        remark
+        for remark in remarks
+        if remark.kind in kinds and (remark.term in figures or remark.term.startswith("A1."))
+    ]
+    assert sorted(map(said, about)) == expected
     assert all(one.line and one.remedy for one in about)
 
 
@@ -1536,18 +1542,20 @@ def test_the_event_of_a_term_that_has_ended_is_not_dropped() -> None:
     later = hand.amendment("A2", "2026-06-01", "id: A2.c\nsets-end: [A1.x]\nthrough: 2027-12-31")
     for facts, told in ((happened, ["idle-change"]), ((), ["drops-event"])):
         opened = hand.reading(hand.documents(ended, facts) | {"A2.md": later})
-        assert [one.kind for one in check_agreement(opened.agreement, opened.facts) if one.term == "A2.c"] == told
+        assert [
+            remark.kind for remark in check_agreement(opened.agreement, opened.facts) if remark.term == "A2.c"
+        ] == told
 
 
 @pytest.mark.parametrize(
-    ("through", "on", "told"),
+    ("through", "on", "expected"),
     [
         ("2026-12-31", "2027-01-01", ["until: term-end of A1.x has no effect"]),
         ("2026-12-31", "2026-12-31", []),
         ("2027-06-30", "2027-01-01", []),
     ],
 )
-def test_an_event_that_comes_about_after_the_last_day_ends_nothing(through: str, on: str, told: list[str]) -> None:
+def test_an_event_that_comes_about_after_the_last_day_ends_nothing(through: str, on: str, expected: list[str]) -> None:
     """What extends the event puts it off, never forward."""
     term = "id: A1.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nuntil: term-end"
     texts = hand.documents(f"{term}\nthrough: {through}")
@@ -1555,18 +1563,22 @@ def test_an_event_that_comes_about_after_the_last_day_ends_nothing(through: str,
     event = f"  term-end: {{says: It ends., on: {on}, extended-by: renewal, days: 365, source: [T]}}\n"
     texts["agreement.md"] = texts["agreement.md"].replace("rules:", f"events:\n{renewed}{event}rules:", 1)
     opened = hand.reading(texts)
-    assert [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-end"] == told
+    assert [
+        remark.what for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-end"
+    ] == expected
 
 
 @pytest.mark.parametrize(
-    ("product", "told"), [("right", ["launch:right:north:available=2026-02-01 changes nothing"]), ("app", [])]
+    ("product", "expected"), [("right", ["launch:right:north:available=2026-02-01 changes nothing"]), ("app", [])]
 )
-def test_a_launch_of_what_is_on_no_cloud_changes_nothing(product: str, told: list[str]) -> None:
+def test_a_launch_of_what_is_on_no_cloud_changes_nothing(product: str, expected: list[str]) -> None:
     facts = (f"kind: launch, product: {product}, cloud: north, stage: available, effective: 2026-02-01",)
     texts = hand.documents("", facts)
     texts["agreement.md"] = texts["agreement.md"].replace("products:\n", "products:\n  right: {class: rights}\n", 1)
     opened = hand.reading(texts)
-    assert [one.what for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"] == told
+    assert [
+        remark.what for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-fact"
+    ] == expected
 
 
 def test_what_is_kept_and_reserved_to_the_same_is_named() -> None:
@@ -1581,14 +1593,16 @@ def test_a_region_that_a_grant_alone_names_is_not_idle() -> None:
         texts["agreement.md"] = texts["agreement.md"].replace("segments:", "regions: {eu: {own: [own-1]}}\nsegments:")
         opened = hand.reading(texts)
         remarks = check_agreement(opened.agreement, opened.facts)
-        assert [one.what for one in remarks if one.kind == "idle"] == told
+        assert [remark.what for remark in remarks if remark.kind == "idle"] == told
 
 
 def test_no_case_is_excepted_from_what_a_right_writes() -> None:
     older = "id: A1.l\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]"
     sole = "id: A2.l\nkind: licence\nlicensor: maker\nlicensee: rival\nproducts: [rights]\nsole: true"
     opened = hand.reading(hand.documents(older) | {"A2.md": hand.amendment("A2", "2026-06-01", sole)})
-    [said] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "contradicted-grant"]
+    [said] = [
+        remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "contradicted-grant"
+    ]
     assert said.remedy == (
         "End A2.l.exclusive or A1.l in a change, or write A2.l.exclusive as a term of its own (kind: exclusivity) that "
         "lets the case pass, in place of exclusive: or sole: under A2.l."
@@ -1603,7 +1617,7 @@ def test_a_term_that_its_author_named_as_rights_name_theirs_is_like_any_other() 
     ends = "id: A3.ends\nends: [A1.sale]"
     texts = hand.documents(f"{sale}\n\n{only}") | {"A2.md": hand.amendment("A2", "2026-06-01", own)}
     opened = hand.reading(texts)
-    remarks = {one.kind: one for one in check_agreement(opened.agreement, opened.facts)}
+    remarks = {remark.kind: remark for remark in check_agreement(opened.agreement, opened.facts)}
     assert remarks["within-class"].what == "A1.sale.exclusive names app beside apps, in which it lies"
     assert remarks["contradicted-grant"].remedy == (
         "End A1.sale.exclusive or A2.own in a change, write despite: [A1.sale.exclusive] under A2.own, or except the "
@@ -1617,7 +1631,7 @@ def test_a_term_that_its_author_named_as_rights_name_theirs_is_like_any_other() 
 def test_of_what_nobody_owns_a_share_is_due_all_the_same() -> None:
     share = "id: s\nkind: revenue-share\npayer: maker\npayee: shop\nrate: 10 %\nbase: {sellers: [maker]}"
     opened = at_hand(share, owned="id: own\nkind: ownership\nparty: maker\nproducts: [rooms, rights]")
-    [gap] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "gap"]
+    [gap] = [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "gap"]
     assert gap.why == (
         "no ownership in force names it, and nobody could grant it: every answer about what may be done with it is "
         "unstated, unless a permission of anyone covers the act"
@@ -1634,7 +1648,7 @@ def test_a_fact_that_no_term_lets_count_is_noted() -> None:
         "kind: milestone, effective: 2026-03-01",
     )
     opened = at_hand("", facts)
-    said = [one.why for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"]
+    said = [remark.why for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-fact"]
     assert said == [
         "maker owned app on 2026-02-01, and grants itself nothing",
         "no ship-first of app asks for an answer",
@@ -1645,7 +1659,7 @@ def test_a_fact_that_no_term_lets_count_is_noted() -> None:
         "\nsince: 2026-01-01\nunless: cannot-and-declines\nuntil: milestone"
     )
     opened = at_hand(waits, facts[1:])
-    assert not [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-fact"]
+    assert not [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-fact"]
 
 
 def test_a_class_without_actions_is_told_that_it_has_none_from_its_wider_class() -> None:

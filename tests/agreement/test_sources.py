@@ -48,11 +48,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("written", "told"), REFUSED)
-def test_what_is_no_source_is_told(written: str, told: str) -> None:
+@pytest.mark.parametrize(("written", "expected"), REFUSED)
+def test_what_is_no_source_is_told(written: str, expected: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read_agreement(edited(written))
-    assert [problem.what for problem in refused.value.problems] == [told]
+    assert [problem.what for problem in refused.value.problems] == [expected]
 
 
 def test_the_schema_takes_what_the_reader_takes() -> None:

@@ -89,5 +89,7 @@ source: [T]
 ```
 """
     agreement = read_agreement(with_edits() | {"A3.md": later})
-    [state] = [one for one in folded(agreement, "2026-06-01", KnownAt.everything()).states if one.term.id == "A1.only"]
+    [state] = [
+        state for state in folded(agreement, "2026-06-01", KnownAt.everything()).states if state.term.id == "A1.only"
+    ]
     assert (str(state.end), state.ended_by.term) == ("2025-01-01", "A2.ends")

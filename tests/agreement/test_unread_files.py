@@ -41,8 +41,8 @@ def test_what_is_no_document_is_named_by_check(folder: Path, tmp_path: Path) -> 
     (folder / "drafts").mkdir()
     (folder / ".DS_Store").write_bytes(b"")
     view = check_folder(folder, Home(tmp_path / "home"))
-    told = [(one.document, one.what) for one in view.remarks if one.kind == "not-read"]
-    assert told == [("drafts", "drafts is not read"), ("signed.pdf", "signed.pdf is not read")]
+    rows = [(remark.document, remark.what) for remark in view.remarks if remark.kind == "not-read"]
+    assert rows == [("drafts", "drafts is not read"), ("signed.pdf", "signed.pdf is not read")]
 
 
 def test_a_pipe_is_refused_and_not_waited_for(folder: Path) -> None:

@@ -286,9 +286,9 @@ _NAME = re.compile(
 def renamed(text: str, names: Mapping[str, str] = NEW_NAMES) -> str:
     """Every party, cloud and product under its new name, with a capital where prose has it in another spelling."""
 
-    def new(found: re.Match[str]) -> str:
-        name = names[found[1].lower().replace(" ", "-")]
-        return name if found[1] in (*names, _OF_A_PARTY) else name.capitalize()
+    def new(match: re.Match[str]) -> str:
+        name = names[match[1].lower().replace(" ", "-")]
+        return name if match[1] in (*names, _OF_A_PARTY) else name.capitalize()
 
     return _NAME.sub(new, text)
 

@@ -157,7 +157,7 @@ def state(home: Home) -> dict[str, Any]:
             read = spool.read_frames(home.spools / "gateway", position.segment, first, 10**9)
             recorded += [(record.request.boot, record.request.number) for record in read.records]
             assert read.damages == ()
-        served = sum(one.served for one in usage_by(lake.control, ["cloud"]))
+        served = sum(row.served for row in usage_by(lake.control, ["cloud"]))
         scanned = sum(row["served"] for row in scan(lake.files(), Interval(date(2026, 4, 1), date(2026, 5, 1))))
         entries = lake.control.entries()
         batches = lake.control.batches()
@@ -196,7 +196,7 @@ def brought_in(home: Home) -> dict[str, Any]:
             "twice": len(ids) - len(set(ids)),
             "files": len(files),
             "days": len({file.first_day for file in files}),
-            "rollups": sum(one.served for one in usage_by(lake.control, ["cloud"])) - scanned,
+            "rollups": sum(row.served for row in usage_by(lake.control, ["cloud"])) - scanned,
             "waiting": len(held(lake.control)),
             "batches": len(lake.control.batches()),
         }

@@ -60,8 +60,8 @@ def home(made: Path, tmp_path: Path) -> Home:
 def settle(home: Home, opened: OpenAgreement, *periods: str, assume: tuple[str, ...] = ()) -> Settlement:
     accepted = [*assume, *(one for one in settled_book.ACCEPTED if one not in {a.split("=")[0] for a in assume})]
     for period in periods:
-        found = settle_month(home, opened, PRICES, period, accepted, {})
-    return found
+        settlement = settle_month(home, opened, PRICES, period, accepted, {})
+    return settlement
 
 
 def books_of(folder: Path) -> Home:
@@ -70,17 +70,17 @@ def books_of(folder: Path) -> Home:
 
 def faces(home: Home, period: str, payer: str = "openai") -> dict[str, D]:
     """What each face says that `payer` owes for a month: JSON, text, HTML, CSV, and the lines of payment."""
-    found = statement(home, period)
-    assert found is not None
-    rows = [one.split(",") for one in FORMATS["csv"](found).decode().splitlines()]
+    month = statement(home, period)
+    assert month is not None
+    rows = [line.split(",") for line in FORMATS["csv"](month).decode().splitlines()]
     amount, who = rows[0].index("amount_usd"), rows[0].index("payer")
     said = f"{payer} owes microsoft"
-    html = re.sub(r"<[^>]+>", " ", FORMATS["html"](found).decode())
+    html = re.sub(r"<[^>]+>", " ", FORMATS["html"](month).decode())
     printed = run("statement", "--period", period, "--home", str(home.root)).stdout
     return {
-        "json": exact_sum(one.total for one in found.directions if one.payer == payer),
-        "lines": exact_sum(one.amount for one in found.lines if one.payer == payer),
-        "payments": exact_sum(one.amount for one in found.dues if one.payer == payer),
+        "json": exact_sum(direction.total for direction in month.directions if direction.payer == payer),
+        "lines": exact_sum(line.amount for line in month.lines if line.payer == payer),
+        "payments": exact_sum(due.amount for due in month.dues if due.payer == payer),
         "csv": exact_sum(D(row[amount]) for row in rows[1:] if row[who] == payer),
         "html": D(re.findall(rf"{said}\s+(-?[\d.,]+)", html)[-1]),
         "text": D(re.findall(rf"{said}: (-?[\d.,]+) USD", printed)[-1]),
@@ -91,7 +91,7 @@ def faces(home: Home, period: str, payer: str = "openai") -> dict[str, D]:
 OWED = [("", "correction", ("0.20", "0.00")), ("late: restatement\n", "restatement", ("0.00", "0.20"))]
 
 
-@pytest.mark.parametrize(("says", "kind", "parts"), OWED, ids=[one[1] for one in OWED])
+@pytest.mark.parametrize(("says", "kind", "parts"), OWED, ids=[case[1] for case in OWED])
 def test_every_face_says_one_amount(tmp_path: Path, says: str, kind: str, parts: tuple[str, str]) -> None:
     opened = agreement(tmp_path / "agreement", f"payment: {{due-days: 30}}\nwithholding: 10 %\n{says}")
     home = books_of(tmp_path / "home")
@@ -103,9 +103,9 @@ def test_every_face_says_one_amount(tmp_path: Path, says: str, kind: str, parts:
     settle(home, opened, "2026-05")
     # A5: May's own 0.60 and April's 0.20 more; A1: 0.40 × 20 % = 0.08 more of April.
     assert faces(home, "2026-05") == dict.fromkeys(("json", "lines", "payments", "csv", "html", "text"), D("0.88"))
-    found = statement(home, "2026-05")
-    assert found is not None
-    [due] = [one for one in found.dues if one.term == A5]
+    result = statement(home, "2026-05")
+    assert result is not None
+    [due] = [due for due in result.dues if due.term == A5]
     assert (str(due.share), str(due.corrections), str(due.restated)) == ("0.60", *parts)
     # 30 days after 31 May; 10 % of 0.80 is withheld
     assert (due.amount, due.due, due.withheld, due.paid) == (D("0.80"), date(2026, 6, 30), D("0.08"), D("0.72"))
@@ -114,8 +114,8 @@ def test_every_face_says_one_amount(tmp_path: Path, says: str, kind: str, parts:
     may = bookkeeping.invoice(home, "2026-05", "openai", "microsoft", date(2026, 6, 2))
     assert may.total == D("0.88")
     assert {line.term: str(line.amount) for line in may.lines} == {A1: "0.08", A5: "0.80"}
-    told = look_ahead(home, opened, known_at=settled_book.KNOWN, assume=(), readings={}, growth="0%")
-    [ahead] = [one for one in told.forecast.outlooks if one.term == A5]
+    outcome = look_ahead(home, opened, known_at=settled_book.KNOWN, assume=(), readings={}, growth="0%")
+    [ahead] = [outlook for outlook in outcome.forecast.outlooks if outlook.term == A5]
     assert str(ahead.settled) == "1.56"  # 0.76 + 0.60 + 0.20
     bookkeeping.pay(home, "bank-1", may.id, "", date(2026, 6, 30))
     assert [str(left) for one, left in bookkeeping.invoices(home) if one.id == may.id] == ["0.00"]
@@ -143,8 +143,8 @@ def test_a_late_invoice_does_not_move_a_due_day(tmp_path: Path) -> None:
         close_month(home, period, TODAY)
     # Nobody invoiced April in time: 0.76 of it is due on 30 May all the same, and May's 0.60 on 30 June.
     late = bookkeeping.invoice(home, "2026-05", "openai", "microsoft", date(2026, 6, 29))
-    told = [(line.term, str(line.amount), line.due) for line in late.lines]
-    assert told == [(A1, "0.50", None), (A5, "0.76", date(2026, 5, 30)), (A5, "0.60", date(2026, 6, 30))]
+    rows = [(line.term, str(line.amount), line.due) for line in late.lines]
+    assert rows == [(A1, "0.50", None), (A5, "0.76", date(2026, 5, 30)), (A5, "0.60", date(2026, 6, 30))]
     part = bookkeeping.pay(home, "bank-1", late.id, "1.00", date(2026, 6, 30))
     assert exact_sum(amount for _, amount in part.settles) == D("1.00")
 
@@ -203,7 +203,7 @@ def test_a_first_close_of_a_month_after_one_that_nobody_settled(tmp_path: Path) 
 def test_a_minimum_that_no_usage_earned_is_not_lost_either(tmp_path: Path) -> None:
     opened = agreement(tmp_path / "agreement", "floors: [{amount: USD 31, per: month}]\n")
     home = Home(tmp_path / "home").make()
-    settled_book.seal(home, [one for one in settled_book.USED if one[1] >= "05-01"])
+    settled_book.seal(home, [sale for sale in settled_book.USED if sale[1] >= "05-01"])
     settle(home, opened, "2026-05")
     # 31.00 × 4 of April's 30 days: 4.13
     with pytest.raises(InvalidInput, match=rf"4\.13 USD is due under {A5} for the days before"):
@@ -212,13 +212,15 @@ def test_a_minimum_that_no_usage_earned_is_not_lost_either(tmp_path: Path) -> No
 
 def test_usage_of_a_month_before_the_first_close_is_a_correction(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").make()
-    settled_book.seal(home, [one for one in settled_book.USED if one[1] >= "05-01"])
+    settled_book.seal(home, [sale for sale in settled_book.USED if sale[1] >= "05-01"])
     opened = open_agreement()
     settle(home, opened, "2026-05")
     close_month(home, "2026-05", TODAY)
     settled_book.seal(home, [settled_book.USED[4]])  # 3.575 of 28 April: 20 % is 0.715
     june = settle(home, opened, "2026-06")
-    assert [(one.period.begin, one.old, one.new) for one in june.corrections] == [(date(2026, 4, 1), D(0), D("0.72"))]
+    assert [(correction.period.begin, correction.old, correction.new) for correction in june.corrections] == [
+        (date(2026, 4, 1), D(0), D("0.72"))
+    ]
     assert june.corrections[0].causes == ("usage of a month before the first that was closed",)
     # 0.60 of May, 0.72 of April, and 6.59 × 20 % = 1.318 → 1.32 in all
     assert [str(share.share_after) for share in june.shares if share.term == A5] == ["1.32"]
@@ -280,7 +282,7 @@ def test_a_payment_is_reversed_by_a_voucher_of_its_own(home: Home) -> None:
     legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
     # 1.00 on 0.50 and 0.76: 0.40 and 0.60, there and back.
     amounts = ("0.40", "0.60", "-0.40", "-0.60")
-    assert [str(one.leg.posting.amount) for one in legs] == list(amounts)
+    assert [str(leg.leg.posting.amount) for leg in legs] == list(amounts)
     assert str(legs[-1].balance) == "0.00"
     # Twice the same is once; a reversed payment is not reversed by another; what is open can be paid again.
     bookkeeping.reverse(home, "back-1", "bank-1", date(2026, 5, 4), "returned")
@@ -295,12 +297,12 @@ def test_a_payment_is_reversed_by_a_voucher_of_its_own(home: Home) -> None:
 # The working of a line
 
 
-def rates_in_files(found: Statement) -> list[tuple[str, tuple[str, str, float | None]]]:
+def rates_in_files(statement: Statement) -> list[tuple[str, tuple[str, str, float | None]]]:
     """Each line's rate, as CSV, the pages and Parquet have it."""
-    rows = csv.DictReader(io.StringIO(statement_csv(found)))
-    sections = statement_context(found).sections
+    rows = csv.DictReader(io.StringIO(statement_csv(statement)))
+    sections = statement_context(statement).sections
     shown = {line.id: line.rate for section in sections for line in section.lines}
-    table = lines_table([found]).to_pylist()
+    table = lines_table([statement]).to_pylist()
     return [
         (row["line"], (row["rate"], shown[row["line"]], kept["rate"])) for row, kept in zip(rows, table, strict=True)
     ]
@@ -311,11 +313,11 @@ def test_a_minimum_is_explained_by_what_is_lacking(tmp_path: Path) -> None:
     opened = agreement(folder, "floors: [{amount: USD 5, per: month}]\n")
     home = books_of(tmp_path / "home")
     settle(home, opened, "2026-04", "2026-05")
-    found = statement(home, "2026-05")
-    assert found is not None
-    [line] = [one for one in found.lines if one.product == "minimum"]
+    may = statement(home, "2026-05")
+    assert may is not None
+    [line] = [line for line in may.lines if line.product == "minimum"]
     # No rate gives what is lacking.
-    assert [rate for of, rate in rates_in_files(found) if of == line.id] == [("", "–", None)]
+    assert [rate for of, rate in rates_in_files(may) if of == line.id] == [("", "–", None)]
     shown = run("statement", "explain", line.id, "--home", str(home.root))
     assert "is 0.00" not in shown.stdout
     # May's share of 3.015 is 0.60: 4.40 are lacking to 5.00
@@ -327,10 +329,10 @@ def test_a_line_by_bands_is_explained_by_its_bands(tmp_path: Path) -> None:
     opened = agreement(folder, "tiers: [{above: USD 4, rate: 10 %}]\n")
     home = books_of(tmp_path / "home")
     settle(home, opened, "2026-04", "2026-05")
-    found = statement(home, "2026-05")
-    assert found is not None
-    assert {rate for _, rate in rates_in_files(found)} == {("", "by bands", None)}
-    for line in found.lines:
+    may = statement(home, "2026-05")
+    assert may is not None
+    assert {rate for _, rate in rates_in_files(may)} == {("", "by bands", None)}
+    for line in may.lines:
         trace = trace_line(home, line.id)
         assert trace.line == line
         shown = run("statement", "explain", line.id, "--home", str(home.root)).stdout
@@ -342,7 +344,7 @@ def test_a_line_by_bands_is_explained_by_its_bands(tmp_path: Path) -> None:
 def test_a_share_that_a_milestone_ended_is_not_explained_by_usage(home: Home) -> None:
     close_month(home, "2026-04", TODAY)
     may = settle(home, open_agreement().supposing(["milestone=2026-04-21"]), "2026-05")
-    assert [one.causes for one in may.corrections] == [
+    assert [correction.causes for correction in may.corrections] == [
         ("amended fact: in force on 2026-04-01 to 2026-04-20, no longer to 2026-04-26",)
     ]
 
@@ -352,15 +354,15 @@ def test_a_share_that_a_milestone_ended_is_not_explained_by_usage(home: Home) ->
 
 def test_a_forecast_at_another_rate_leaves_the_settled_months_alone(home: Home) -> None:
     def ahead(*assume: str) -> list[tuple[str, D, D, D]]:
-        named = {one.split("=")[0] for one in assume}
+        named = {assumption.split("=")[0] for assumption in assume}
         accepted = [*assume, *(one for one in settled_book.ACCEPTED if one not in named)]
-        told = look_ahead(
+        result = look_ahead(
             home, open_agreement(), known_at=settled_book.KNOWN, assume=accepted, readings={}, growth="0%", through=2026
         )
-        [one] = [one for one in told.forecast.outlooks if one.term == A5]
-        assert one.saved == 0
-        assert exact_sum(year.due.mid for year in one.years) == one.months[-1].due.mid
-        return [(month.month, month.due.mid, month.uncapped.mid, one.settled) for month in one.months[:3]]
+        [outlook] = [item for item in result.forecast.outlooks if item.term == A5]
+        assert outlook.saved == 0
+        assert exact_sum(year.due.mid for year in outlook.years) == outlook.months[-1].due.mid
+        return [(month.month, month.due.mid, month.uncapped.mid, outlook.settled) for month in outlook.months[:3]]
 
     # May's base of 3.015 again in June: 20 % of 9.825 is 1.965 → 1.96; at 40 % June is 1.206 → 1.36 + 1.21
     assert [str(month[1]) for month in ahead()] == ["0.76", "1.36", "1.96"]

@@ -185,7 +185,7 @@ def torn(draw: st.DrawFn, whole: bytes) -> bytes:
 
 
 def lines_of(*documents: Any) -> bytes:
-    return b"".join(json.dumps(one).encode() + b"\n" for one in documents)
+    return b"".join(json.dumps(document).encode() + b"\n" for document in documents)
 
 
 def events(broken: Any) -> bytes:

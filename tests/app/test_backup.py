@@ -331,9 +331,9 @@ def test_a_damaged_backup_is_refused_with_the_file_and_its_digest(
         path.unlink()
     with pytest.raises(InvalidInput) as refused:
         restore(folder, Home(tmp_path / "look"))
-    told = str(refused.value)
-    assert path.name in told
-    assert digest in told or (how == "missing" and path.name == "backup.json")
+    message = str(refused.value)
+    assert path.name in message
+    assert digest in message or (how == "missing" and path.name == "backup.json")
     assert not Home(tmp_path / "look").is_begun
     assert list((tmp_path / "look").glob("*")) == []
 
@@ -483,7 +483,7 @@ def test_a_lake_that_is_damaged_is_not_backed_up(home: Home, tmp_path: Path, how
         back_up(home, tmp_path / "backup")
     assert path.name in str(refused.value)
     assert {problem.what for problem in refused.value.problems} == {f"a file of the lake is {how}"}
-    assert [found.name for found in tmp_path.iterdir()] == ["home"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
 
 
 def test_nothing_that_commands_make_in_a_home_is_told_as_left(home: Home, tmp_path: Path) -> None:
@@ -754,8 +754,8 @@ def test_the_commands_say_what_is_not_in_it(home: Home, tmp_path: Path) -> None:
     made = run("home", "restore", target, "--home", second, "--take-over", "--why", "the disk is gone")
     assert made.returncode == 0, made.stderr
     assert "not in it: All that was recorded after" in made.stdout
-    told = answer("home", "restore", target, "--home", str(tmp_path / "third"))
-    assert (told["takes_over"], told["journals"]) == (False, 1)
+    result = answer("home", "restore", target, "--home", str(tmp_path / "third"))
+    assert (result["takes_over"], result["journals"]) == (False, 1)
 
 
 def test_a_full_disk_of_the_home_is_named_where_a_backup_needs_its_lock(

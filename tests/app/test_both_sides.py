@@ -30,8 +30,8 @@ def settle_and_close(home: Home) -> None:
 
 
 def stated(home: Home) -> list[bytes]:
-    found = [statement(home, period) for period in ("2026-04", "2026-05")]
-    return [canonical_bytes(one) for one in found if one is not None]
+    results = [statement(home, period) for period in ("2026-04", "2026-05")]
+    return [canonical_bytes(result) for result in results if result is not None]
 
 
 @pytest.fixture(scope="module")
@@ -104,5 +104,5 @@ def test_what_the_other_settled_is_verified_against_ones_own_usage(ours: Home, t
     did(ours, "statement", "--period", "2026-04", "--out", str(may))
     assert answer("statement", "verify", str(may), home=theirs.root)["repeated"]["same"]
     settled_book.seal(theirs, [(12, "04-28", 9, 1, 2, (1000, 0, 1000))])
-    told = answer("statement", "verify", str(may), home=theirs.root, code=2)["repeated"]
-    assert "it had 6 attempts in the period, and there are 7 here" in told["remarks"][0]
+    repetition = answer("statement", "verify", str(may), home=theirs.root, code=2)["repeated"]
+    assert "it had 6 attempts in the period, and there are 7 here" in repetition["remarks"][0]

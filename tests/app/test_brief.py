@@ -109,16 +109,16 @@ def test_a_timeline_under_other_names_is_the_renamed_timeline() -> None:
 def test_any_agreement_can_be_told(documents: Mapping[str, str]) -> None:
     opened = opened_from(documents)
     for amendment in opened.agreement.amendments:
-        told = markdown_of(brief(opened, amendment.id))
-        assert told.startswith(f"# {amendment.id}: {amendment.title}\n")
+        page = markdown_of(brief(opened, amendment.id))
+        assert page.startswith(f"# {amendment.id}: {amendment.title}\n")
         for term in amendment.terms:
-            assert f":{term.citation.line}" in told, term.id
+            assert f":{term.citation.line}" in page, term.id
     view = rights_over_time(opened, main_rights(opened, KNOWN, {}), KNOWN)
     assert svg_of(view).count("<svg") == 1
     for row in view.rights:
         assert row.spans[0].begin == view.begin
         assert row.spans[-1].end == view.end
-        assert all(one.end == other.begin for one, other in zip(row.spans, row.spans[1:], strict=False))
+        assert all(span.end == other.begin for span, other in zip(row.spans, row.spans[1:], strict=False))
 
 
 @some
@@ -131,8 +131,8 @@ def test_the_groups_of_any_diff_are_exactly_what_changed(documents: Mapping[str,
         told_of = {combination for group in comparison.groups for combination in group.combinations()}
         assert told_of == set(changed)
         assert sum(group.count for group in comparison.groups) == len(changed) == len(set(changed))
-        told = {(group.sentence, group.place) for group in comparison.groups}
-        assert len(told) == len(comparison.groups), "two groups are told in the same words"
+        rows = {(group.sentence, group.place) for group in comparison.groups}
+        assert len(rows) == len(comparison.groups), "two groups are told in the same words"
 
 
 @some
@@ -154,12 +154,12 @@ def test_a_diff_says_of_each_combination_what_decisions_say(documents: Mapping[s
 
 def test_every_sentence_is_cited() -> None:
     for name in NAMES:
-        told = told_of(name)
-        places = [said.place for said in (*told.what_happened, *told.why_it_matters)]
-        places += [number.place for number in told.key_numbers] + [answer.place for answer in told.quick_answers]
+        page = told_of(name)
+        places = [said.place for said in (*page.what_happened, *page.why_it_matters)]
+        places += [number.place for number in page.key_numbers] + [answer.place for answer in page.quick_answers]
         assert len(places) > 10
         assert [place for place in places if ".md" not in place] == []
-        assert set(told.sources) <= set(BUILT_IN.agreement.sources)
+        assert set(page.sources) <= set(BUILT_IN.agreement.sources)
 
 
 def test_what_was_never_published_is_named_as_such() -> None:
@@ -169,7 +169,7 @@ def test_what_was_never_published_is_named_as_such() -> None:
 
 
 def test_a_quick_answer_is_the_decision() -> None:
-    answers = {one.question: one for one in told_of("A5").quick_answers}
+    answers = {answer.question: answer for answer in told_of("A5").quick_answers}
     share = answers["Does OpenAI owe Microsoft a revenue share?"]
     assert share.answer == "Yes, through 2030-12-31; then no. Without A5: yes, without an end date."
     sale = answers["May Amazon sell gpt-5.5 on AWS?"]
@@ -181,8 +181,8 @@ def test_a_quick_answer_is_the_decision() -> None:
 
 
 def test_what_was_recorded_until_the_next_amendment_follows() -> None:
-    told = [(said.text, said.place) for said in told_of("A4").since_then]
-    assert told == [
+    rows = [(said.text, said.place) for said in told_of("A4").since_then]
+    assert rows == [
         ("On 2026-02-27 stateful-runtime was announced for AWS.", "facts, facts.md:14; P"),
         ("On 2026-03-07 gpt-5.4 became available on Azure.", "facts, facts.md:12; P"),
         ("On 2026-04-24 gpt-5.5 became available on Azure.", "facts, facts.md:13; P"),
@@ -192,11 +192,11 @@ def test_what_was_recorded_until_the_next_amendment_follows() -> None:
 
 
 def test_another_reading_makes_another_brief() -> None:
-    told = [
+    texts = [
         said.text for said in brief(BUILT_IN, "A5", {"R1": "or"}).what_happened if "before any other cloud" in said.text
     ]
-    assert len(told) == 1
-    assert "unless Microsoft cannot or chooses not to support them (read with R1=or and R5=new)" in told[0]
+    assert len(texts) == 1
+    assert "unless Microsoft cannot or chooses not to support them (read with R1=or and R5=new)" in texts[0]
 
 
 def test_an_amendment_that_there_is_not() -> None:
@@ -276,23 +276,23 @@ RESCISSION = (
 def test_a_rescission_is_told_with_who_when_and_what_returns() -> None:
     opened = reading(RESCINDED)
     for name, begun in (("A2", "never (rescinded by A3; it was to be 2026-07-01)"), ("A3", "2026-06-01")):
-        told = brief(opened, name)
-        assert told.what_happened[0].text.startswith(f"{RESCISSION}.")
-        assert {one.what: one.value for one in told.key_numbers} | {
+        page = brief(opened, name)
+        assert page.what_happened[0].text.startswith(f"{RESCISSION}.")
+        assert {number.what: number.value for number in page.key_numbers} | {
             "in effect from": begun,
             "terms that begin": "0",
             "terms that end": "0",
-        } == {one.what: one.value for one in told.key_numbers}
+        } == {number.what: number.value for number in page.key_numbers}
     assert "never in effect (rescinded by A3)" in markdown_of(brief(opened, "A2"))
     for names in (["A2"], ["A3"], ["A1", "A3"]):
         comparison = compare_amendments(opened, names)
-        assert [one.sentence for one in comparison.rescissions] == [RESCISSION]
+        assert [rescission.sentence for rescission in comparison.rescissions] == [RESCISSION]
         assert comparison.rescissions[0].place.startswith("A3 1, A3.md:")
     # Facts since A3 do not stop where A2 would have begun.
     assert brief(opened, "A3").next_amendment == ""
     assert brief(opened, "A1").next_amendment == "A3"
     days = compare_days(opened, [date(2026, 6, 1), date(2026, 7, 1)], [KNOWN])
-    assert [one.by for one in days.rescissions] == ["A3"]
+    assert [rescission.by for rescission in days.rescissions] == ["A3"]
 
 
 def test_a_rescission_changes_answers_from_the_day_on_which_the_rescinded_amendment_was_to_hold() -> None:
@@ -350,8 +350,8 @@ def test_a_rescission_announced_after_the_amendment_took_effect_says_so() -> Non
     }
     opened = reading(texts)
     points = [KnownAt.end_of(date(2026, 6, 30)), KnownAt.end_of(date(2026, 7, 1))]
-    [told] = compare_days(opened, [date(2026, 6, 1)], points).rescissions
-    assert told.sentence == (
+    [rescission] = compare_days(opened, [date(2026, 6, 1)], points).rescissions
+    assert rescission.sentence == (
         "A2 (The terms at hand), in effect since 2026-05-01 as known before, never took effect: A3 rescinds it, as "
         "announced on 2026-07-01; the express permission for selling apps products (A2.new) never began"
     )
@@ -366,12 +366,12 @@ EXTENDING = written("A2", "2026-07-01", EXTENDS)
 
 def test_an_amendment_that_changes_later_answers_alone_says_of_which_day() -> None:
     """An extension changes nothing on its own day; its brief tells the first day of which it does."""
-    told = brief(reading(documents(ENDING) | {"A2.md": EXTENDING}), "A2")
-    assert [said.text for said in told.why_it_matters] == [
+    page = brief(reading(documents(ENDING) | {"A2.md": EXTENDING}), "A2")
+    assert [said.text for said in page.why_it_matters] == [
         "Nothing that can be asked of 2026-07-01 is answered otherwise. Of 2027-01-01 something is:",
         "Shop may now sell any apps product on any cloud without condition. Without A2: conditional.",
     ]
-    assert ("answers of 2027-01-01 that change", "18") in [(number.what, number.value) for number in told.key_numbers]
+    assert ("answers of 2027-01-01 that change", "18") in [(number.what, number.value) for number in page.key_numbers]
 
 
 def test_an_extension_is_compared_on_the_first_day_on_which_it_changes_an_answer() -> None:
@@ -461,14 +461,14 @@ WITHOUT_EFFECT = [
 ]
 
 
-@pytest.mark.parametrize(("key", "change", "told"), WITHOUT_EFFECT)
-def test_a_change_without_effect_is_told_as_such(key: str, change: str, told: str) -> None:
+@pytest.mark.parametrize(("key", "change", "expected"), WITHOUT_EFFECT)
+def test_a_change_without_effect_is_told_as_such(key: str, change: str, expected: str) -> None:
     texts = documents(f"{LETS}\n{key}")
     readings = "readings:\n  R1: {says: It reads both ways., source: [T], options: [wide, narrow]}\nrules:"
     texts["agreement.md"] = texts["agreement.md"].replace("rules:", readings, 1)
     texts["A2.md"] = written("A2", "2026-07-01", f"id: A2.c\n{change}", "2026-03-01")
     texts["A3.md"] = written("A3", "2026-09-01", NEW.replace("A2.new", "A3.new"), "2026-02-01")
-    assert [said.text for said in brief(reading(texts), "A2").what_happened] == [told]
+    assert [said.text for said in brief(reading(texts), "A2").what_happened] == [expected]
 
 
 EXCLUSIVITY = "xclusivity in selling apps products (A1.lets.exclusive)"
@@ -481,11 +481,11 @@ OF_BOTH = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), OF_BOTH)
-def test_a_change_of_an_exclusive_right_is_told_of_both(change: str, told: list[str]) -> None:
+@pytest.mark.parametrize(("change", "expected"), OF_BOTH)
+def test_a_change_of_an_exclusive_right_is_told_of_both(change: str, expected: list[str]) -> None:
     texts = documents(f"{LETS}\nthrough: 2026-12-31\nexclusive: true")
     texts["A2.md"] = written("A2", "2026-07-01", f"id: A2.c\n{change}")
-    assert [said.text for said in brief(reading(texts), "A2").what_happened] == told
+    assert [said.text for said in brief(reading(texts), "A2").what_happened] == expected
 
 
 def test_an_exclusivity_that_was_to_end_before_its_right_is_told_to_last_longer() -> None:
@@ -493,24 +493,24 @@ def test_an_exclusivity_that_was_to_end_before_its_right_is_told_to_last_longer(
     for name, effective, through in (("A2", "2026-07-01", "2026-10-31"), ("A3", "2026-08-01", "2027-06-30")):
         change = f"id: {name}.c\nsets-end: [A1.lets.exclusive]\nthrough: {through}"
         texts[f"{name}.md"] = written(name, effective, change)
-    told = [said.text for said in brief(reading(texts), "A3").what_happened]
-    assert told == [f"The e{EXCLUSIVITY} now lasts through 2027-06-30."]
+    result = [said.text for said in brief(reading(texts), "A3").what_happened]
+    assert result == [f"The e{EXCLUSIVITY} now lasts through 2027-06-30."]
 
 
 KEPT_TO_SHOP = "id: A1.only\nkind: exclusivity\nactions: [%s]\nproducts: [rights]\nonly: {licensees: [shop]}"
 
 
 @pytest.mark.parametrize(
-    ("actions", "told"),
+    ("actions", "expected"),
     [
         ("license", "Licensing rights to anyone but shop is excluded."),
         ("use-under-licence", "The use of rights under licence by anyone but shop is excluded."),
         ("license, use-under-licence", "Licensing rights to, and use by, anyone but shop is excluded."),
     ],
 )
-def test_what_is_reserved_to_licensees_is_told_as_licensing_or_use(actions: str, told: str) -> None:
+def test_what_is_reserved_to_licensees_is_told_as_licensing_or_use(actions: str, expected: str) -> None:
     said = [said.text for said in brief(reading(documents(KEPT_TO_SHOP % actions)), "A1").what_happened]
-    assert told in said
+    assert expected in said
 
 
 SOLD = "id: A2.sold\nends: [own]\n\nid: A2.owns\nkind: ownership\nparty: rival\nproducts: [apps, rooms, rights]"
@@ -521,9 +521,9 @@ TO_SHOP = LETS + "\nbegins: 2026-04-01"
 
 def test_a_condition_names_the_owner_of_the_day() -> None:
     opened = reading(documents(LETS) | {"A2.md": written("A2", "2026-07-01", f"{SOLD}\n\n{ENDS}")})
-    told = [group.sentence for group in compare_amendments(opened, ["A2"]).groups]
-    assert "Shop may sell any apps product on any cloud only if rival grants it: permitted → conditional" in told
-    assert not any("maker or rival" in sentence for sentence in told)
+    sentences = [group.sentence for group in compare_amendments(opened, ["A2"]).groups]
+    assert "Shop may sell any apps product on any cloud only if rival grants it: permitted → conditional" in sentences
+    assert not any("maker or rival" in sentence for sentence in sentences)
 
 
 def test_an_amendment_that_reaches_back_takes_none_away_that_was_concluded_before_it() -> None:
@@ -544,9 +544,9 @@ def test_what_no_product_is_concerned_by_is_told_last_and_never_as_the_whole_cla
         .replace("  apps: {actions: [serve, sell]}", classes)
         .replace("{class: apps}", "{class: apps.sold}")
     )
-    told = [group.sentence for group in compare_amendments(reading(texts), ["A1"]).groups]
-    assert "Nobody may sell any apps.sold product on any cloud: unstated → forbidden" in told
-    assert told[-2:] == [
+    sentences = [group.sentence for group in compare_amendments(reading(texts), ["A1"]).groups]
+    assert "Nobody may sell any apps.sold product on any cloud: unstated → forbidden" in sentences
+    assert sentences[-2:] == [
         "Maker may sell any apps product outside apps.sold on any cloud: unstated → permitted",
         "Parties other than maker may sell any apps product outside apps.sold on any cloud, if maker grants it: "
         "unstated → conditional",
@@ -568,10 +568,10 @@ def test_a_diff_cites_what_ended_the_right_not_what_ended_long_before() -> None:
 def test_quick_answers_say_that_they_are_few() -> None:
     """Others' rights may change: a brief asks about a few."""
     opened = reading(documents(LETS) | {"A2.md": written("A2", "2026-07-01", ENDS)})
-    told = markdown_of(brief(opened, "A2"))
-    assert "No fact is recorded of these days." in told
-    assert "None of the few questions that a brief asks is answered otherwise, or rests on A2." in told
-    assert "main rights" not in told
+    page = markdown_of(brief(opened, "A2"))
+    assert "No fact is recorded of these days." in page
+    assert "None of the few questions that a brief asks is answered otherwise, or rests on A2." in page
+    assert "main rights" not in page
 
 
 def test_a_brief_tells_on_which_events_a_term_rests() -> None:
@@ -617,8 +617,8 @@ def test_a_brief_says_when_a_term_begins_and_how_long_a_product_leads() -> None:
     assert [text for text in said if "cloud, from 2026-03-01." in text]
     later = first.replace("A1.first", "A2.first").removesuffix("\nbegins: 2026-03-01")
     opened = reading(documents("") | {"A2.md": written("A2", "2026-07-01", later)})
-    told = " ".join(said.text for said in brief(opened, "A2").why_it_matters)
-    assert "only if it shipped on north 30 days before. Without A2: permitted." in told
+    result = " ".join(said.text for said in brief(opened, "A2").why_it_matters)
+    assert "only if it shipped on north 30 days before. Without A2: permitted." in result
     assert "Nobody may sell tool on any cloud." in said or "Nobody may sell tool." in said
     never = "id: A2.no\nkind: prohibition\nparties: [maker, partner, rival]\nactions: [sell]\nproducts: [apps]"
     opened = reading(documents("") | {"A2.md": written("A2", "2026-07-01", never)})
@@ -635,15 +635,15 @@ OF_OURS = [
 ]
 
 
-@pytest.mark.parametrize(("source", "told"), OF_OURS)
-def test_a_figure_of_ours_is_not_called_undisclosed_and_names_its_source(source: str, told: str) -> None:
+@pytest.mark.parametrize(("source", "expected"), OF_OURS)
+def test_a_figure_of_ours_is_not_called_undisclosed_and_names_its_source(source: str, expected: str) -> None:
     share = "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: rate\nbase: {sellers: [shop]}"
     texts = documents(share)
     figures = f"figures:\n  rate: {{says: The rate., value: 20 %, standing: ours, source: {source}}}\n"
     definitions = texts["agreement.md"].replace("rules:\n", figures + "rules:\n")
     texts["agreement.md"] = definitions.replace("sources:\n", "sources:\n  ours: our own reading\n")
     numbers = {number.what: number.value for number in brief(reading(texts), "A1").key_numbers}
-    assert numbers["percentage, shop to maker"] == told
+    assert numbers["percentage, shop to maker"] == expected
 
 
 def test_a_new_right_is_cited_with_the_term_that_gives_it() -> None:
@@ -652,9 +652,9 @@ def test_a_new_right_is_cited_with_the_term_that_gives_it() -> None:
     ends = "id: A2.ends\nends: [A1.only]"
     opened = reading(documents(only) | {"A2.md": written("A2", "2026-07-01", f"{ends}\n\n{gives}")})
     page = brief(opened, "A2")
-    [told] = [said for said in page.why_it_matters if said.text.startswith("Shop may now sell")]
+    [matter] = [said for said in page.why_it_matters if said.text.startswith("Shop may now sell")]
     line = opened.agreement.amendments[-1].terms[0].citation.line
-    assert told.place == f"A2 1, A2.md:{line}; T"
+    assert matter.place == f"A2 1, A2.md:{line}; T"
 
 
 def test_a_brief_shows_bands_cap_and_minimum_of_a_share() -> None:
@@ -662,8 +662,8 @@ def test_a_brief_shows_bands_cap_and_minimum_of_a_share() -> None:
         "id: A1.share\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop]}\n"
         "tiers: [{above: USD 1000000, rate: 4.12345 %}]\ncap: USD 90000\nfloors: [{amount: USD 100, per: quarter}]"
     )
-    numbers = [(one.what, one.value) for one in brief(reading(documents(share)), "A1").key_numbers]
-    assert [one for one in numbers if "shop to maker" in one[0]] == [
+    numbers = [(number.what, number.value) for number in brief(reading(documents(share)), "A1").key_numbers]
+    assert [number for number in numbers if "shop to maker" in number[0]] == [
         ("percentage, shop to maker", "5 %"),
         ("percentage, shop to maker, above USD 1,000,000", "4.12345 %"),
         ("total cap, shop to maker", "USD 90,000"),
@@ -703,15 +703,15 @@ NOT_BEGUN = [
 ]
 
 
-@pytest.mark.parametrize(("key", "change", "told", "ended"), NOT_BEGUN)
-def test_a_change_of_a_term_that_waits_or_pauses_is_told(key: str, change: str, told: str, ended: str) -> None:
+@pytest.mark.parametrize(("key", "change", "expected", "ended"), NOT_BEGUN)
+def test_a_change_of_a_term_that_waits_or_pauses_is_told(key: str, change: str, expected: str, ended: str) -> None:
     texts = documents(f"{LETS}\n{key}", ["kind: event, event: consent, effective: 2026-02-01, through: 2026-12-31"])
     events = "notice: {says: Notice is given., source: [T]}\n  consent: {says: It is agreed., source: [T]}\n"
     texts["agreement.md"] = texts["agreement.md"].replace("rules:", f"events:\n  {events}rules:", 1)
     changed = written("A2", "2026-07-01", f"id: A2.change\n{change}")
     page = brief(reading(texts | {"A2.md": changed}), "A2")
     assert [said.text for said in page.what_happened] == [
-        f"The express permission for selling apps products (A1.lets) {told}."
+        f"The express permission for selling apps products (A1.lets) {expected}."
     ]
     assert {number.what: number.value for number in page.key_numbers}["terms that end"] == ended
 
@@ -736,7 +736,7 @@ def test_a_brief_tells_how_a_share_is_paid() -> None:
         "cap: USD 90000\ncap-opening: USD 20000\npayment: {every: quarter, due-days: 30}\nwithholding: 15 %\n"
         "late: restatement"
     )
-    numbers = {one.what: one.value for one in brief(reading(documents(share)), "A1").key_numbers}
+    numbers = {number.what: number.value for number in brief(reading(documents(share)), "A1").key_numbers}
     assert numbers["counted toward the cap before, shop to maker"] == "USD 20,000"
     assert numbers["withheld as tax, shop to maker"] == "15 %"
     assert numbers["payment due, shop to maker"] == "30 days after each quarter"

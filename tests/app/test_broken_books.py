@@ -40,12 +40,12 @@ def test_a_stated_break_lets_the_books_go_on_and_is_shown_for_ever(tmp_path: Pat
     assert refused.returncode == 3
     assert "audit restart" in refused.stderr
     before = answer("audit", "verify", home=home.root, code=2)
-    assert said in " ".join(one["what"] for one in before["problems"])
+    assert said in " ".join(problem["what"] for problem in before["problems"])
     stated = answer("audit", "restart", "--why", "edited on 3 June", home=home.root)
     assert stated["why"] == "edited on 3 June"
     after = answer("audit", "verify", home=home.root, code=2)
     assert after["problems"] == []
-    assert [one["head"] for one in after["breaks"]] == [stated["head"]]
+    assert [log_break["head"] for log_break in after["breaks"]] == [stated["head"]]
     if deed != "a posting":
         assert after["before"] != [], "what is broken stays broken"
     text = run("audit", "verify", home=home.root).stdout
@@ -68,7 +68,7 @@ def test_a_stranger_reads_of_the_break_and_gets_the_same_bytes(tmp_path: Path) -
     answer("statement", "pack", "2026-05", "--out", packed, home=home.root)
     done = answer("statement", "verify", packed, home=tmp_path / "nowhere")["repeated"]
     assert done["same"]
-    assert [one["name"] for one in done["estimates"]] == ["books-begun-again-1"]
+    assert [estimate["name"] for estimate in done["estimates"]] == ["books-begun-again-1"]
 
 
 def test_the_new_log_is_checked_like_any_other(tmp_path: Path) -> None:
@@ -76,8 +76,8 @@ def test_the_new_log_is_checked_like_any_other(tmp_path: Path) -> None:
     by_hand(home, DEEDS["a posting"][0])
     answer("audit", "restart", "--why", "x", home=home.root)
     by_hand(home, "UPDATE postings SET amount = '8.88' WHERE entry = 2 AND leg = 0")
-    found = answer("audit", "verify", home=home.root, code=2)
-    assert len(found["problems"]) == 1
+    result = answer("audit", "verify", home=home.root, code=2)
+    assert len(result["problems"]) == 1
     assert run(*SETTLE, home=home.root).returncode == 3
     answer("audit", "restart", "--why", "again", home=home.root)
     assert len(answer("audit", "verify", home=home.root, code=2)["breaks"]) == 2

@@ -83,9 +83,9 @@ def totals(settlement: Settlement) -> dict[str, str]:
 
 
 def bytes_of(home: Home, period: str) -> bytes:
-    found = statement(home, period)
-    assert found is not None
-    return canonical_bytes(found)
+    month = statement(home, period)
+    assert month is not None
+    return canonical_bytes(month)
 
 
 # Sold by openai under A5: 0.22 + 3.575 = 3.795 in April, 1.50 + 0.22 + 0.495 + 0.80 = 3.015 in May.
@@ -155,7 +155,7 @@ def test_late_usage_is_a_correction_in_the_open_month(home: Home) -> None:
     seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)), (13, "05-03", 9, 1, 1, (120_000, 0, 0)))
     may = settle(home, "2026-05")
     # A5, April: 20 % of 3.795 = 0.759 → 0.76; of 4.795 = 0.959 → 0.96
-    (change,) = [one for one in may.corrections if one.amount]
+    (change,) = [correction for correction in may.corrections if correction.amount]
     assert (change.period.begin, change.term) == (date(2026, 4, 1), A5)
     assert (str(change.old), str(change.new), str(change.amount)) == ("0.04", "0.24", "0.20")
     assert (str(change.new_base - change.old_base), change.new_requests - change.old_requests) == ("1.000000000000", 1)
@@ -164,7 +164,10 @@ def test_late_usage_is_a_correction_in_the_open_month(home: Home) -> None:
     assert totals(may) == {A5: "0.66"}
     printed = statement(home, "2026-05")
     assert printed is not None
-    assert {(one.payer, one.total) for one in printed.directions} == {("openai", D("0.86")), ("microsoft", 0)}
+    assert {(direction.payer, direction.total) for direction in printed.directions} == {
+        ("openai", D("0.86")),
+        ("microsoft", 0),
+    }
     assert bytes_of(home, "2026-04") == kept
     # In the books: A1's 0.50 of April, 0.76, 0.20 and 0.66 of A5.
     assert balance(home, "openai:payable:revenue-share:microsoft") == "-2.12"
@@ -183,7 +186,9 @@ def test_settling_again_posts_nothing_and_a_closed_correction_is_not_made_again(
     # A second late request of April: the correction counts from the first one.
     seal(home, (13, "04-29", 9, 1, 1, (200_000, 0, 0)))
     june = settle(home, "2026-06")
-    assert {str(one.amount) for one in june.corrections if one.period.begin == date(2026, 4, 1)} == {"0.10"}
+    assert {
+        str(correction.amount) for correction in june.corrections if correction.period.begin == date(2026, 4, 1)
+    } == {"0.10"}
 
 
 def entries(home: Home) -> list[str]:
@@ -198,7 +203,9 @@ def test_a_credit_of_a_closed_month(home: Home) -> None:
     close(home, "2026-04")
     note(home, "note-1", 5)  # 3.575 of 28 April, on aws
     may = settle(home, "2026-05")
-    changed = {one.line.split("|")[2]: (str(one.amount), one.causes) for one in may.corrections}
+    changed = {
+        correction.line.split("|")[2]: (str(correction.amount), correction.causes) for correction in may.corrections
+    }
     assert changed["aws"] == ("-0.72", ("credit or dispute: -3.575 of base",))
     # Told again it changes nothing; told otherwise it is refused; more than was charged is refused.
     note(home, "note-1", 5)
@@ -221,7 +228,7 @@ def test_a_dispute_waits_in_an_account_of_its_own(home: Home) -> None:
     may = settle(home, "2026-05")
     # 20 % of 3.795 + 3.015 − 0.80 = 6.01 is 1.202 → 1.20, less 0.76; undisputed 1.362 → 1.36
     assert totals(may) == {A5: "0.44"}
-    assert exact_sum(one.amount for one in may.disputed) == D("0.16")
+    assert exact_sum(voucher.amount for voucher in may.disputed) == D("0.16")
     assert balance(home, "openai:payable:disputed:microsoft") == "-0.16"
     assert balance(home, "openai:expense:revenue-share:microsoft") == "1.86"  # 0.50 + 0.76 + 0.60
     bookkeeping.resolve(home, "answer-1", "claim-1", upheld=False, day=date(2026, 6, 2), reason="it was")
@@ -240,7 +247,7 @@ def test_a_dispute_over_a_close_is_resolved_in_the_open_month(home: Home) -> Non
     settle(home, "2026-05")
     bookkeeping.resolve(home, "answer-1", "claim-1", upheld=True, day=date(2026, 6, 2), reason="")
     may = settle(home, "2026-05")
-    assert [one.causes for one in may.corrections] == [("a dispute was resolved",)]
+    assert [correction.causes for correction in may.corrections] == [("a dispute was resolved",)]
     assert balance(home, "microsoft:receivable:disputed:openai") == "0.00"
     assert (
         balance(home, "microsoft:income:revenue-share:openai") == "-1.15"
@@ -276,7 +283,7 @@ def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="'bank-2' is taken"):
         bookkeeping.pay(home, "bank-2", april.id, "0.23", TODAY, "EUR")
     legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
-    assert {one.leg.posting.currency: str(one.balance) for one in legs} == {"USD": "1.00", "EUR": "0.24"}
+    assert {leg.leg.posting.currency: str(leg.balance) for leg in legs} == {"USD": "1.00", "EUR": "0.24"}
     assert [(one.id, str(left)) for one, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]
 
 
@@ -353,11 +360,14 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
     seal(home, (12, "04-28", 9, 1, 1, (400_000, 0, 0)), (13, "04-20", 9, 1, 1, (400_000, 0, 0)))
     may = settled("2026-05")
     # A1 says nothing of late usage: 1.00 more of 20 April is a correction. A5 restates April.
-    assert {(one.term, str(one.amount)) for one in may.corrections} == {(A1, "0.20")}
+    assert {(correction.term, str(correction.amount)) for correction in may.corrections} == {(A1, "0.20")}
     ((closed, (restated,)),) = closed_months(home)
     assert (restated.restates, closed.statement) == (april.receipt, kept)
-    assert {one.term: str(one.amount) for one in restated.shares if one.payer == "openai"} == {A1: "0.50", A5: "0.96"}
-    assert {(one.term, str(one.old), str(one.new), one.causes) for one in restated.changes} == {
+    assert {share.term: str(share.amount) for share in restated.shares if share.payer == "openai"} == {
+        A1: "0.50",
+        A5: "0.96",
+    }
+    assert {(change.term, str(change.old), str(change.new), change.causes) for change in restated.changes} == {
         (A5, "0.04", "0.24", ("late usage: 1 request more",))
     }
     assert bytes_of(home, "2026-04") == kept
@@ -408,8 +418,8 @@ def test_late_usage_restates_where_the_agreement_says_so(tmp_path: Path) -> None
         assert equivocations(signed_by_openai(other, unchanged)) == []
     assert settled("2026-05") == may
     exported = lines_table([statement_of(may)]).to_pylist()
-    told = [(row["term"], str(row["amount"].quantize(D("0.01"))), row["corrects"], row["restates"]) for row in exported]
-    assert told[-2:] == [(A1, "0.20", "2026-04", ""), (A5, "0.20", "", "2026-04")]
+    rows = [(row["term"], str(row["amount"].quantize(D("0.01"))), row["corrects"], row["restates"]) for row in exported]
+    assert rows[-2:] == [(A1, "0.20", "2026-04", ""), (A5, "0.20", "", "2026-04")]
     assert balance(home, "openai:payable:revenue-share:microsoft") == "-2.26"  # 0.50 + 0.96 + 0.20 + 0.60
     control = Control.open(home.control)
     assert len(Books(control).restatements(closed.period)) == 1
@@ -455,17 +465,17 @@ def test_plain_sql_over_the_lake_comes_to_the_same_shares(home: Home) -> None:
         return Fraction(round(sum(bases, Fraction(0)) * 20), 100)
 
     openai = [base["A5", "openai", number] for number in (4, 5)]
-    assert {one.term: Fraction(one.amount) for one in april.shares} == {
+    assert {share.term: Fraction(share.amount) for share in april.shares} == {
         A1: share(base["A1", "openai", 4]),
         "A1.share-microsoft-openai": share(base["A1", "microsoft", 4]),
         A5: share(openai[0]),
     }
-    assert {one.term: Fraction(one.amount) for one in may.shares} == {A5: share(*openai) - share(openai[0])}
-    assert [Fraction(one.base) for one in may.shares] == [openai[1]]
+    assert {share.term: Fraction(share.amount) for share in may.shares} == {A5: share(*openai) - share(openai[0])}
+    assert [Fraction(share.base) for share in may.shares] == [openai[1]]
     # The same under a cap of 1.00, of which April takes 0.96.
     change_figures(home, "to see a cap reached", ["cap=1.00"])
     capped = settle_month(home, open_agreement(), PRICES, "2026-05", (), {})
-    assert [Fraction(one.amount) for one in capped.shares] == [1 - share(openai[0])]
+    assert [Fraction(share.amount) for share in capped.shares] == [1 - share(openai[0])]
     reached = capped.shares[0].cap
     assert reached is not None
     assert reached.reached is not None

@@ -88,10 +88,10 @@ TOLD: list[tuple[list[RevenueLine], str, dict[str, object]]] = [
 ]
 
 
-@pytest.mark.parametrize(("lines", "day", "told"), TOLD)
-def test_a_burn_down(lines: list[RevenueLine], day: str, told: dict[str, object]) -> None:
+@pytest.mark.parametrize(("lines", "day", "expected"), TOLD)
+def test_a_burn_down(lines: list[RevenueLine], day: str, expected: dict[str, object]) -> None:
     found: BurnDown = burn_down(MACC, lines, date.fromisoformat(day))
-    assert {name: getattr(found, name) for name in told} == told
+    assert {name: getattr(found, name) for name in expected} == expected
 
 
 COMMITMENT = """
@@ -111,8 +111,13 @@ def test_the_command_tells_of_a_home(tmp_path: Path, capsys: pytest.CaptureFixtu
     with (tmp_path / "clauseway.toml").open("a") as file:
         file.write(COMMITMENT)
     assert run(["gateway", "commitments", "--home", str(tmp_path), "--as-of", "2026-05-31", "--json"]) == 0
-    (told,) = json.loads(capsys.readouterr().out)["commitments"]
-    assert (told["name"], told["spent"], told["days_left"], told["outlook"]) == ("macc", "0", 214, "short")
+    (commitment,) = json.loads(capsys.readouterr().out)["commitments"]
+    assert (commitment["name"], commitment["spent"], commitment["days_left"], commitment["outlook"]) == (
+        "macc",
+        "0",
+        214,
+        "short",
+    )
     assert run(["gateway", "commitments", "--home", str(tmp_path), "--as-of", "2026-05-31"]) == 0
     assert "1,000.00 would lapse at this pace" in capsys.readouterr().out
 
@@ -135,7 +140,7 @@ def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, caps
     assert run(["gateway", "commitments", "--home", str(home.root)]) == 3
     assert "usage has no price: no price for input_tokens of gpt-5.4" in " ".join(capsys.readouterr().err.split())
     plan = present_plan(ServeOptions(home=home, opened=open_agreements([]), configuration=home.configuration))
-    assert [one.left for one in plan.commitments] == [(1000 - 5) * 10**12]
+    assert [commitment.left for commitment in plan.commitments] == [(1000 - 5) * 10**12]
 
 
 def test_a_plan_sums_the_days_that_changed(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def home(tmp_path: Path) -> Home:
 
 def tokens(home: Home) -> list[tuple[str, dict[str, int]]]:
     with open_lake(home) as lake:
-        return [(one.key[0], one.units) for one in usage_by(lake.control, ["hour"])]
+        return [(row.key[0], row.units) for row in usage_by(lake.control, ["hour"])]
 
 
 def test_what_is_handed_on_comes_back_the_same(home: Home, tmp_path: Path) -> None:
@@ -199,6 +199,6 @@ def test_where_the_disk_fails_it_is_told_once_and_usage_waits(tmp_path: Path) ->
 def test_what_was_used_is_shown_from_the_sums(home: Home) -> None:
     assert [(one.key, one.served) for one in usage_shown(home, ["cloud", "product"])] == [(("azure", "gpt-5.4"), 10)]
     hours = usage_shown(home, ["hour"], Interval(date(2026, 5, 2), date(2026, 5, 3)))
-    assert [one.key[0] for one in hours][:2] == ["2026-05-02T01:00Z", "2026-05-02T03:00Z"]
+    assert [hour.key[0] for hour in hours][:2] == ["2026-05-02T01:00Z", "2026-05-02T03:00Z"]
     with pytest.raises(InvalidInput, match="'colour' is nothing to sum by"):
         usage_shown(home, ["colour"])

@@ -108,4 +108,4 @@ def test_names_and_agreements_that_mean_nothing(home: Path, written: str, proble
         head += 'agreement = ["openai-microsoft", "names"]\n'
     (home / "clauseway.toml").write_text(head + written + deployments)
     problems = answer("config", "check", home=home, code=3)["error"]["problems"]
-    assert problem in [told["what"] for told in problems]
+    assert problem in [problem["what"] for problem in problems]

@@ -69,15 +69,15 @@ def rows(home: Home) -> list[dict[str, Any]]:
 def figures(home: Home) -> dict[str, tuple[int, int | None, int | None]]:
     """By organisation: what was served, and its tokens in and out. Held against a scan of every row."""
     with open_lake(home) as lake:
-        found = usage_by(lake.control, ["organisation"])
+        rows = usage_by(lake.control, ["organisation"])
         whole = scan(lake.files(), YEAR)
-    assert sum(one.served for one in found) == sum(row["served"] for row in whole)
-    assert sum(one.units.get("input_tokens", 0) for one in found) == sum(row["input_tokens"] for row in whole)
-    return {one.key[0]: (one.served, one.units.get("input_tokens"), one.units.get("output_tokens")) for one in found}
+    assert sum(row.served for row in rows) == sum(row["served"] for row in whole)
+    assert sum(row.units.get("input_tokens", 0) for row in rows) == sum(row["input_tokens"] for row in whole)
+    return {row.key[0]: (row.served, row.units.get("input_tokens"), row.units.get("output_tokens")) for row in rows}
 
 
 def reasons(home: Home) -> list[tuple[int, list[tuple[str, str]]]]:
-    return [(one.line, [(flaw.field, flaw.reason) for flaw in one.flaws]) for one in listed(home)]
+    return [(item.line, [(flaw.field, flaw.reason) for flaw in item.flaws]) for item in listed(home)]
 
 
 @pytest.mark.parametrize("taker", ["nobody", "as many rows of the day", "fewer rows"])
@@ -108,7 +108,7 @@ def test_what_was_let_out_since_the_state_that_a_database_went_back_to_stays(hom
     bill = put(tmp_path, "bill.csv", BILL)
     load(home, bill)
     shutil.copy(home.embedded_control, tmp_path / "control.db")
-    (number, _) = (one.number for one in listed(home))
+    (number, _) = (item.number for item in listed(home))
     replay(home, OPENED, [number], {"output_tokens": "4000"})
     (since,) = (path.relative_to(home.lake).as_posix() for path in home.lake.glob("usage/*/quarantine-*.parquet"))
     shutil.copy(tmp_path / "control.db", home.embedded_control)
@@ -174,14 +174,14 @@ def test_a_bill_becomes_usage_once_and_its_bad_rows_wait(home: Home, tmp_path: P
         (4, [("units", "output_tokens is -4000, below zero")]),
         (5, [("product", "missing")]),
     ]
-    first, second = [one.number for one in listed(home)]
+    first, second = [item.number for item in listed(home)]
     assert replay(home, OPENED, [first], {"output_tokens": "4000"}).replayed == (first,)
     assert figures(home) == {"acme": (3, 1_700_000, 4_000)}
     assert dict(replay(home, OPENED, [], {}).still)[second][0].reason == "missing"
     assert replay(home, OPENED, [second], {"product": "gpt-5.5"}).replayed == (second,)
     assert figures(home) == {"acme": (4, 1_700_000, 8_000)}
     assert listed(home) == []
-    assert [one.state for one in listed(home, with_ended=True)] == ["replayed", "replayed"]
+    assert [item.state for item in listed(home, with_ended=True)] == ["replayed", "replayed"]
 
 
 def test_a_meter_that_is_not_ours_is_cleared_and_what_it_counts_is_set(home: Home, tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_li
     assert [one.number for one in drop(home, [1])] == [1]
     with pytest.raises(InvalidInput):
         replay(home, OPENED, [1], {})
-    assert [(one.number, one.state) for one in listed(home, with_ended=True)] == [(1, "dropped"), (2, "open")]
+    assert [(item.number, item.state) for item in listed(home, with_ended=True)] == [(1, "dropped"), (2, "open")]
 
 
 def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) -> None:
@@ -481,14 +481,14 @@ def test_a_record_that_comes_again_in_a_later_chunk_or_file_counts_once(home: Ho
 
 
 def id_of(line: str) -> str:
-    found: str = json.loads(line)["id"]
-    return found
+    result: str = json.loads(line)["id"]
+    return result
 
 
 def test_a_name_that_cannot_be_seen_waits(home: Home, tmp_path: Path) -> None:
     names = {"organisation": "ac\u202eme", "project": "a\nb", "model": "x" * 201, "upstream_id": "a\u200bb"}
     events = [event(name, **{name: value}) for name, value in names.items()]
-    load(home, put(tmp_path, "names.jsonl", "".join(json.dumps(one) + "\n" for one in events)))
+    load(home, put(tmp_path, "names.jsonl", "".join(json.dumps(event) + "\n" for event in events)))
     assert [[field for field, _ in flaws] for _, flaws in reasons(home)] == [[name] for name in names]
 
 
@@ -542,8 +542,8 @@ def test_a_sum_keeps_how_many_requests_it_stands_for_where_its_file_says_so(home
     export = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
     path = put(tmp_path, "metrics.json", json.dumps(export) + "\n")
     load(home, path, organisation="acme", seller="openai")
-    told = [(row["cloud"], row["input_tokens"], row["cached_input_tokens"], row["requests"]) for row in rows(home)]
-    assert sorted(told, key=str) == sorted(
+    result = [(row["cloud"], row["input_tokens"], row["cached_input_tokens"], row["requests"]) for row in rows(home)]
+    assert sorted(result, key=str) == sorted(
         [
             ("azure", 1_500_000, None, 12),
             ("azure", 200_000, 200_000, None),
@@ -587,7 +587,7 @@ def test_a_bill_of_any_version_says_who_hosted(
     row |= providers
     text = f"{','.join(row)}\n{','.join(row.values())}\n"
     assert load(home, put(tmp_path, "bill.csv", text)).imported == 1
-    assert [(one["cloud"], one["seller"]) for one in rows(home)] == [(cloud, "microsoft")]
+    assert [(row["cloud"], row["seller"]) for row in rows(home)] == [(cloud, "microsoft")]
 
 
 def test_a_bill_that_names_no_provider_is_refused(home: Home, tmp_path: Path) -> None:

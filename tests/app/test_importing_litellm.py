@@ -23,8 +23,8 @@ def write(folder: Path, text: str, name: str = "config.yaml") -> Path:
 
 def imported(folder: Path, text: str, *flags: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the command says, and the configuration that it wrote."""
-    told = answer("config", "import", "litellm", str(write(folder, text)), *flags, home=folder / "home")
-    return told, tomllib.loads((folder / "home" / "clauseway.toml").read_text())
+    result = answer("config", "import", "litellm", str(write(folder, text)), *flags, home=folder / "home")
+    return result, tomllib.loads((folder / "home" / "clauseway.toml").read_text())
 
 
 def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,7 +369,7 @@ REFUSED = [
 def test_what_litellm_would_not_take_either_is_refused(tmp_path: Path, text: str, problem: str) -> None:
     file = write(tmp_path, text)
     problems = answer("config", "import", "litellm", str(file), home=tmp_path / "home", code=3)["error"]["problems"]
-    assert problem in [told["what"] for told in problems]
+    assert problem in [problem["what"] for problem in problems]
     assert not (tmp_path / "home").exists()
 
 
@@ -421,8 +421,8 @@ def test_what_is_advised_for_several_sellers_can_be_done(tmp_path: Path) -> None
     written = done.stdout.partition("\nWritten\n")[2].partition("\n\n")[0].split("\n")
     for file in written:
         Path(file.strip()).unlink()
-    told = answer("config", "import", "litellm", str(path), "--seller", "ours", home=tmp_path / "home")
-    assert sum(" key create " in command for command in told["next"]) == 1
+    result = answer("config", "import", "litellm", str(path), "--seller", "ours", home=tmp_path / "home")
+    assert sum(" key create " in command for command in result["next"]) == 1
 
 
 # An address of an own server · its key · whether its deployment says plain_http
@@ -474,10 +474,10 @@ def test_the_next_steps_lead_to_a_sound_configuration(
     """Followed as they are printed, in the folder in which the import ran."""
     monkeypatch.delenv("CLAUSEWAY_HOME", raising=False)
     write(tmp_path, TEN)
-    told = answer("config", "import", "litellm", "config.yaml", *flags, cwd=tmp_path)
-    for variable in told["secrets"]:
+    result = answer("config", "import", "litellm", "config.yaml", *flags, cwd=tmp_path)
+    for variable in result["secrets"]:
         monkeypatch.setenv(variable, "sk-x")
-    *before, serve = told["next"]
+    *before, serve = result["next"]
     for command in before:
         done = run(*shlex.split(command)[1:], cwd=tmp_path)
         assert done.returncode == 0, f"{command}: {done.stderr}"

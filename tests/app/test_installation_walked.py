@@ -101,10 +101,10 @@ def steps(heading: str) -> list[str]:
     """A section's commands, and its files in the places that their first lines name."""
     begin = PAGE.index(f"\n## {heading}\n")
     text = PAGE[begin + 1 :].split("\n## ")[0]
-    found = re.findall(r"(?ms)^ {4}(?: {4})?(\S[^\n]*)$|^```\w+\n# (/\S+)\n(.*?)^```$", text)
+    matches = re.findall(r"(?ms)^ {4}(?: {4})?(\S[^\n]*)$|^```\w+\n# (/\S+)\n(.*?)^```$", text)
     return [
         line if line else f"mkdir -p {shlex.quote(str(Path(place).parent))}; cat >{place} <<'END'\n{body}END"
-        for line, place, body in found
+        for line, place, body in matches
     ]
 
 

@@ -56,7 +56,10 @@ def base(home: Home) -> Decimal:
 
 
 def problems(found: Any) -> str:
-    return "\n".join(f"{one['what']} {one['why']} {one['where']} {one['remedy']}" for one in found["error"]["problems"])
+    return "\n".join(
+        f"{problem['what']} {problem['why']} {problem['where']} {problem['remedy']}"
+        for problem in found["error"]["problems"]
+    )
 
 
 def test_a_gateway_that_was_stopped_and_started_is_metered_from_its_first_request_on(home: Home) -> None:
@@ -221,15 +224,15 @@ def test_lost_usage_blocks_its_month_until_an_estimate_is_accepted_by_name(
     refused = problems(settled(home, code=3))
     assert "clauseway spool" in refused, "what to do"
     assert settled(home, "2026-04", code=0), "nothing of April can be lost with it: the journal began later"
-    told = run("spool", "list", home=home.root)
-    assert told.returncode == 2
-    assert "open:" in told.stdout
-    found = answer("spool", "list", home=home.root, code=2)
+    result = run("spool", "list", home=home.root)
+    assert result.returncode == 2
+    assert "open:" in result.stdout
+    outcome = answer("spool", "list", home=home.root, code=2)
     why = "the disk of the gateway failed"
-    if found["losses"]:
-        accepted = answer("spool", "accept", str(found["losses"][0]["number"]), "--why", why, home=home.root)
+    if outcome["losses"]:
+        accepted = answer("spool", "accept", str(outcome["losses"][0]["number"]), "--why", why, home=home.root)
     else:
-        accepted = answer("spool", "write-off", found["spools"][0]["spool"][:8], "--why", why, home=home.root)
+        accepted = answer("spool", "write-off", outcome["spools"][0]["spool"][:8], "--why", why, home=home.root)
     assert accepted["attempts"] == attempts
     assert base(home) == charged
     statement = run("statement", "--period", month(), home=home.root).stdout
@@ -255,19 +258,19 @@ def test_what_was_sealed_before_is_not_lost_with_a_journal_and_what_is_found_lat
     shutil.copytree(directory, tmp_path / "copy")
     shutil.rmtree(directory)
     assert any("missing" in damage for damage in seal(home).damages)
-    (one,) = answer("spool", "list", home=home.root, code=2)["spools"]
-    assert one["missing_ns"] > 0
+    (spool,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert spool["missing_ns"] > 0
     assert "a usage journal is missing" in problems(settled(home, code=3))
-    accepted = answer("spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
+    accepted = answer("spool", "write-off", spool["spool"], "--why", "the volume was deleted", home=home.root)
     assert accepted["attempts"] == 1, "the sixth request: what came after the last sealing nobody knows"
     assert base(home) == 5 * 12 + 100
-    again = answer("spool", "write-off", one["spool"], "--why", "the volume was deleted", home=home.root)
+    again = answer("spool", "write-off", spool["spool"], "--why", "the volume was deleted", home=home.root)
     assert again["number"] == accepted["number"]
     shutil.copytree(tmp_path / "copy", directory)
     seal(home)
     assert base(home) == 5 * 12 + 100 + 2 * 12, "requests 7 and 8 were in it; of 6 no end was ever written"
-    told = run("spool", "list", home=home.root)
-    assert (told.returncode, "found again" in told.stdout) == (0, True)
+    result = run("spool", "list", home=home.root)
+    assert (result.returncode, "found again" in result.stdout) == (0, True)
 
 
 @pytest.mark.parametrize("frames_between", [False, True], ids=["as it was", "with more in it"])
@@ -346,9 +349,9 @@ def test_a_segment_that_goes_before_it_is_sealed_is_missed(home: Home) -> None:
     directory = gateway(home, range(1, 6), killed=True)
     gateway(home, range(6, 11), boot=8)
     segment(directory, 0).unlink()
-    (told,) = seal(home).damages
-    assert "segment 0" in told
-    assert "the segment is gone" in told
+    (damage,) = seal(home).damages
+    assert "segment 0" in damage
+    assert "the segment is gone" in damage
     assert settled(home, code=3)
     answer("spool", "accept", "1", "--estimate", "nothing", "--why", "in the bill of the cloud", home=home.root)
     assert base(home) == 5 * 12
@@ -482,8 +485,8 @@ def test_a_journal_that_went_back_with_its_database_writes_over_nothing_in_the_l
     assert name in line
     config = home.root / "clauseway.toml"
     config.write_text("")
-    found = run("doctor", "--config", str(config), home=home.root).stdout
-    assert "the lake holds usage that the database does not know" in " ".join(found.split())
+    output = run("doctor", "--config", str(config), home=home.root).stdout
+    assert "the lake holds usage that the database does not know" in " ".join(output.split())
     assert name in answer("lake", "check", home=home.root, code=2)["unknown"]
     refused = problems(settled(home, code=3))
     assert "the lake holds usage that the database does not know" in refused
@@ -525,9 +528,9 @@ def test_a_database_that_went_back_misses_what_the_journal_let_go_of_since(home:
     gateway(home, range(6, 11), boot=8)
     seal(home)
     shutil.copy(tmp_path / "control.db", home.root / "control.db")
-    (told,) = seal(home).damages
-    assert "segment 1" in told
-    assert "the segment is gone" in told
+    (damage,) = seal(home).damages
+    assert "segment 1" in damage
+    assert "the segment is gone" in damage
     assert settled(home, code=3)
 
 
@@ -580,8 +583,8 @@ def test_an_estimate_needs_a_name_that_is_known_and_a_reason(home: Home) -> None
         assert [problem["where"] for problem in refused["error"]["problems"]] == [place]
     assert run("spool", "accept", "9", "--why", "x", home=home.root).returncode == 3
     assert run("spool", "write-off", "", "--why", "x", home=home.root).returncode == 3
-    (one,) = answer("spool", "list", home=home.root, code=2)["spools"]
-    assert "not lost" in run("spool", "write-off", one["spool"], "--why", "x", home=home.root).stderr
+    (spool,) = answer("spool", "list", home=home.root, code=2)["spools"]
+    assert "not lost" in run("spool", "write-off", spool["spool"], "--why", "x", home=home.root).stderr
 
 
 def test_a_month_is_not_closed_over_a_loss_that_was_found_after_it_was_settled(home: Home) -> None:

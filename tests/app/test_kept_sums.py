@@ -131,9 +131,9 @@ def test_a_dispute_that_is_corrected_and_then_rejected_is_seen_again(home: Home)
     close_month(home, "2026-07", TODAY)
     bookkeeping.resolve(home, "answer-1", "claim-1", upheld=False, day=TODAY, reason="")
     august = both(home, "2026-08", prices=LATER_BOOK)
-    back = {(one.period, one.line): one.new for one in august.corrections}
-    assert {(one.period, one.line) for one in july.corrections} == set(back)
-    first = {(one.period, one.line): one.old for one in july.corrections}
+    back = {(correction.period, correction.line): correction.new for correction in august.corrections}
+    assert {(correction.period, correction.line) for correction in july.corrections} == set(back)
+    first = {(correction.period, correction.line): correction.old for correction in july.corrections}
     assert back == first
     assert not before.corrections
 
@@ -149,7 +149,7 @@ def test_another_figure_and_another_price_make_the_sums_anew(home: Home, tmp_pat
     book.write_text(header + "".join(rows), "utf-8")
     change_prices(home, "the notice came late", file=book, of_this_version=False, alone=False)
     july = both(home, "2026-07", prices=open_prices(settled_book.KNOWN, book), accepted=ACCEPTED[:2])
-    assert {one.period.begin for one in july.corrections} >= {date(2026, 5, 1)}
+    assert {correction.period.begin for correction in july.corrections} >= {date(2026, 5, 1)}
 
 
 def test_a_book_that_is_laid_out_anew_keeps_the_names_of_its_prices() -> None:
@@ -203,9 +203,9 @@ def test_a_damaged_sum_is_not_believed_and_a_forged_one_is_found(home: Home) -> 
     # Something else is settled anew, and so another receipt: July has more usage.
     settled_book.seal(home, rows(7, 90))
     wrong = settle(home, "2026-07")
-    found = run("statement", "verify", "2026-07", "--home", str(home.root))
-    assert found.returncode == 2, found.stderr
-    assert "consumed" in found.stdout or "shares" in found.stdout or "line" in found.stdout
+    result = run("statement", "verify", "2026-07", "--home", str(home.root))
+    assert result.returncode == 2, result.stderr
+    assert "consumed" in result.stdout or "shares" in result.stdout or "line" in result.stdout
     later = open_prices(KnownAt(settled_book.KNOWN.instant_ns + 1))
     recounted = settle(home, "2026-07", from_scratch=True, prices=later)
     assert recounted.shares != wrong.shares

@@ -141,13 +141,13 @@ def test_the_lake_is_checked_to_the_last_byte(home: Home, by_hand: Damaging, day
     sound = answer("lake", "check", home=home.root)
     assert (sound["files"], sound["faults"]) == (5, [])
     by_hand(home)
-    found = answer("lake", "check", home=home.root, code=2)
-    assert [(fault["first_day"], fault["what"]) for fault in found["faults"]] == [(day, said) for day in days]
-    told = run("lake", "check", home=home.root)
-    assert told.returncode == 2
-    assert all(f"usage/{day}/" in told.stdout for day in days)
-    assert f": {len(days)} file{'s' if len(days) > 1 else ''} not as written\n" in told.stdout
-    assert " 1 records " not in told.stdout
+    result = answer("lake", "check", home=home.root, code=2)
+    assert [(fault["first_day"], fault["what"]) for fault in result["faults"]] == [(day, said) for day in days]
+    outcome = run("lake", "check", home=home.root)
+    assert outcome.returncode == 2
+    assert all(f"usage/{day}/" in outcome.stdout for day in days)
+    assert f": {len(days)} file{'s' if len(days) > 1 else ''} not as written\n" in outcome.stdout
+    assert " 1 records " not in outcome.stdout
 
 
 # Every command that reads single records of the day; each names the file and exits with 3.
@@ -236,12 +236,12 @@ def test_retired_files_are_checked_until_they_are_deleted_and_merging_goes_on_be
     with open_lake(home) as lake:
         merged = [file.name for file in files_of(lake.control, USAGE) if "merged-" in file.name]
     assert len(merged) == 4
-    found = answer("lake", "check", home=home.root, code=2)
-    assert found["retired"] == 8
+    result = answer("lake", "check", home=home.root, code=2)
+    assert result["retired"] == 8
     retired = next(path for path in (home.lake / "usage" / "2026-04-10").iterdir() if "merged" not in path.name)
     retired.write_bytes(b"")
-    found = answer("lake", "check", home=home.root, code=2)
-    assert sorted((fault["first_day"], fault["is_retired"]) for fault in found["faults"]) == [
+    result = answer("lake", "check", home=home.root, code=2)
+    assert sorted((fault["first_day"], fault["is_retired"]) for fault in result["faults"]) == [
         ("2026-04-10", True),
         ("2026-05-05", False),
     ]

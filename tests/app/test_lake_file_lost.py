@@ -68,17 +68,17 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     assert accepted["place"] == f"file {named(path)}"
     assert owed(home) == amounts
     stated = answer("statement", "--period", "2026-05", home=home.root)
-    (lost,) = [one for one in stated["assumptions"] if one["name"] == "lost-usage-1"]
+    (lost,) = [assumption for assumption in stated["assumptions"] if assumption["name"] == "lost-usage-1"]
     assert "1 record of 2026-05-05, and its SHA-256 was" in lost["text"]
     assert "the disk failed" in lost["text"]
-    found = answer("lake", "check", home=home.root)
-    assert [(one["file"], one["estimate"]) for one in found["lost"]] == [(named(path), estimate)]
+    result = answer("lake", "check", home=home.root)
+    assert [(one["file"], one["estimate"]) for one in result["lost"]] == [(named(path), estimate)]
     assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
     assert answer("statement", "verify", "2026-05", home=home.root)["repeated"]["same"]
     packed = str(tmp_path / "may.pack")
     answer("statement", "pack", "2026-05", "--out", packed, home=home.root)
     verified = answer("statement", "verify", packed, home=tmp_path / "nowhere")["repeated"]
-    assert [one["name"] for one in verified["estimates"]] == ["lost-usage-1"]
+    assert [estimate["name"] for estimate in verified["estimates"]] == ["lost-usage-1"]
     assert accept(home, path, "--estimate", estimate) == accepted, "again, the same"
     other = "nothing" if estimate == "summed" else "summed"
     assert f"accepted it at {estimate}" in str(accept(home, path, "--estimate", other, code=3))

@@ -122,7 +122,7 @@ RESELLERS = ("databricks", "github-copilot", "github-models", "openrouter", "sap
 
 
 def test_where_resellers_have_their_models_from_is_assumed_by_name() -> None:
-    assert [(one.provider, one.standing, one.host) for one in audited().providers] == [
+    assert [(provider.provider, provider.standing, provider.host) for provider in audited().providers] == [
         (name, "assumed", "") for name in RESELLERS
     ]
 
@@ -139,10 +139,10 @@ SAID = [
 def test_whoever_knows_better_says_so_by_name(said: str, launched: set[tuple[str, str]], standing: str) -> None:
     name, _, host = said.partition("=")
     view = launch_audit(open_agreement(), None, "2026-07-31", hosts={name: host})
-    found = {(row.product, row.cloud) for row in view.rows if any(one.seller == name for one in row.elsewhere)}
-    assert launched <= found
-    assert bool(launched) == bool(found)
-    assert {one.provider: one.standing for one in view.providers}[name] == standing
+    rows = {(row.product, row.cloud) for row in view.rows if any(one.seller == name for one in row.elsewhere)}
+    assert launched <= rows
+    assert bool(launched) == bool(rows)
+    assert {provider.provider: provider.standing for provider in view.providers}[name] == standing
 
 
 @pytest.mark.parametrize(
@@ -362,8 +362,8 @@ def test_one_name_for_a_product(model: str, product: str) -> None:
 
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["agreement", "listings", "launches", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["breaches"] == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["breaches"] == 0
     assert run(["agreement", "listings", "launches", "--listings", str(history(tmp_path, *AWS_FIRST))]) == 2
     assert "One breach is evidenced." in capsys.readouterr().out
     assert run(["agreement", "listings", "launches", "--listings", str(tmp_path / "nowhere.csv")]) == 3

@@ -264,8 +264,8 @@ def test_people_read_seconds_and_the_link_keeps_every_digit(client: TestClient) 
 
 def test_a_reading_is_switched_and_switched_back(client: TestClient) -> None:
     def switches(page: str) -> dict[str, tuple[str, bool]]:
-        found = re.findall(r'<a class="button" href="([^"]*)"( aria-current="true")?>([^<]*)</a>', page)
-        return {label: (html.unescape(address), bool(chosen)) for address, chosen, label in found}
+        matches = re.findall(r'<a class="button" href="([^"]*)"( aria-current="true")?>([^<]*)</a>', page)
+        return {label: (html.unescape(address), bool(chosen)) for address, chosen, label in matches}
 
     asked = client.get("/lawyer", params=ASKED | {"as_of": "2026-04-26"}).text
     assert (switches(asked)["a4 (usual)"][1], switches(asked)["a3"][1]) == (True, False)

@@ -72,8 +72,8 @@ def with_budget(home: Home, amount: int, period: str = "month") -> Home:
 def standing(home: Home) -> BudgetStanding:
     control = Control.open(home.control)
     try:
-        (found,) = Leases(control).standings(time.time_ns())
-        return found
+        (standing,) = Leases(control).standings(time.time_ns())
+        return standing
     finally:
         control.close()
 

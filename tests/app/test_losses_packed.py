@@ -30,7 +30,7 @@ def journal_gone(home: Home, estimate: str) -> None:
     seal(home)
     directory.rename(home.root / "aside")
     seal(home)
-    (name,) = [one["spool"] for one in answer("spool", "list", home=home.root, code=2)["spools"]]
+    (name,) = [spool["spool"] for spool in answer("spool", "list", home=home.root, code=2)["spools"]]
     assert write_off(home, name, estimate, "the volume is gone").estimate == estimate
 
 
@@ -47,7 +47,7 @@ def test_a_stranger_gets_the_same_bytes_and_the_accepted_estimate(
     done = run("settle", "--period", month, *assumed(), "--prices", str(home.root / "book.csv"), home=home.root)
     assert done.returncode == 0, done.stderr
     stated = answer("statement", "--period", month, home=home.root)
-    names = [one["name"] for one in stated["assumptions"]]
+    names = [assumption["name"] for assumption in stated["assumptions"]]
     assert "lost-usage-1" in names
     done = run("statement", "pack", month, "--out", packed, home=home.root)
     assert done.returncode == 0, done.stderr

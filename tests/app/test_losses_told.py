@@ -61,8 +61,8 @@ def home(tmp_path: Path, wrong: str) -> Home:
 
 
 def test_the_doctor_says_it_and_what_to_do(home: Home, wrong: str) -> None:
-    found = answer("doctor", home=home.root, code=2)
-    (check,) = [check for check in found["checks"] if check["what"] == "usage"]
+    result = answer("doctor", home=home.root, code=2)
+    (check,) = [check for check in result["checks"] if check["what"] == "usage"]
     said, remedy = SAID[wrong]
     assert said in check["found"]
     assert remedy in check["remedy"]
@@ -135,8 +135,8 @@ def test_a_statement_says_what_was_found_lost_since_it_was_settled(tmp_path: Pat
     gateway(home, range(6, 11), boot=8)
     flip(segment(directory, 1), frames(segment(directory, 1))[5] + 60)
     seal(home)
-    told = " ".join(run("statement", "--period", month, home=home.root).stdout.split())
-    assert "Open: usage of" in told
+    text = " ".join(run("statement", "--period", month, home=home.root).stdout.split())
+    assert "Open: usage of" in text
     source = HomePages(home, open_agreement(), system_clock, "http://127.0.0.1:1/v1")
     with TestClient(create_app(source), base_url="http://127.0.0.1") as client:
         page = client.get(f"/statement/{month}").text

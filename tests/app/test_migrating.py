@@ -58,9 +58,9 @@ def home(made: Path, tmp_path: Path) -> Home:
 
 
 def bytes_of(home: Home, period: str) -> bytes:
-    found = statement(home, period)
-    assert found is not None
-    return canonical_bytes(found)
+    month = statement(home, period)
+    assert month is not None
+    return canonical_bytes(month)
 
 
 def test_a_month_reads_settles_and_closes_on_a_server_as_in_a_file(home: Home, tmp_path: Path) -> None:
@@ -390,12 +390,12 @@ def test_two_processes_that_close_one_month_at_once_close_it_once(home: Home) ->
     move(home, new_database())
     command = [sys.executable, "-c", CLOSE, str(home.root)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=120)[0].split() for process in both]
+    results = [process.communicate(timeout=120)[0].split() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     with open_lake(home) as lake:
         closed = Books(lake.control).closed()
-    assert [digest for digest, _ in told] == [closed[0].digest] * 2
-    assert sorted(is_new for _, is_new in told) == ["False", "True"], "one of them closed it, and knows"
+    assert [digest for digest, _ in results] == [closed[0].digest] * 2
+    assert sorted(is_new for _, is_new in results) == ["False", "True"], "one of them closed it, and knows"
     assert len(closed) == 1
 
 
@@ -407,9 +407,9 @@ def test_the_command_moves_a_home_and_every_reading_command_answers_from_there(
     assert run(["statement", "--period", "2026-05", *where]) == 0
     before = capsys.readouterr().out
     assert run(["home", "migrate", "--to", address, *where]) == 0
-    told = capsys.readouterr().out
-    assert "are the same in both places" in told
-    assert "secret" not in told
+    output = capsys.readouterr().out
+    assert "are the same in both places" in output
+    assert "secret" not in output
     assert home.database_address.stat().st_mode & 0o777 == 0o600
     assert run(["statement", "--period", "2026-05", *where]) == 0
     assert capsys.readouterr().out == before
@@ -429,20 +429,20 @@ def test_the_command_moves_a_home_and_every_reading_command_answers_from_there(
 def test_a_server_that_is_away_is_a_fault_of_the_machine(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     home.database_address.write_text("postgresql://me:secret@127.0.0.1:1/clauseway\n")
     assert run(["statement", "--period", "2026-05", "--home", str(home.root)]) == 1
-    told = capsys.readouterr().err
-    assert "the database cannot be reached" in told
-    assert "secret" not in told
-    assert "a failure of ours" not in told
+    errors = capsys.readouterr().err
+    assert "the database cannot be reached" in errors
+    assert "secret" not in errors
+    assert "a failure of ours" not in errors
 
 
 def test_a_server_that_a_home_is_to_be_moved_to_is_named_where_it_is_away(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["home", "migrate", "--to", "postgresql://me:secret@127.0.0.1:1/new", "--home", str(home.root)]) == 1
-    told = capsys.readouterr().err
-    assert "  postgresql://me:***@127.0.0.1:1/new: the database cannot be reached: " in told
-    assert "Connection refused.\n" in told
-    assert "secret" not in told
+    errors = capsys.readouterr().err
+    assert "  postgresql://me:***@127.0.0.1:1/new: the database cannot be reached: " in errors
+    assert "Connection refused.\n" in errors
+    assert "secret" not in errors
 
 
 # What is wrong with the server | a command | what is said.
@@ -467,10 +467,10 @@ def test_what_is_wrong_with_a_server_is_said_with_its_address_and_what_to_do(
         for wrong, command, said in WRONG:
             connection.execute(wrong.format(name).encode())
             assert run([*command, "--home", str(home.root)]) == 1, wrong
-            told = capsys.readouterr().err
-            assert said in told, told
-            assert f"{name}:***@" in told
-            assert "secret" not in told
+            errors = capsys.readouterr().err
+            assert said in errors, errors
+            assert f"{name}:***@" in errors
+            assert "secret" not in errors
             connection.execute(b"GRANT ALL ON SCHEMA public TO PUBLIC")
             for setting in ("search_path", "statement_timeout"):
                 connection.execute(f"ALTER DATABASE {name} RESET {setting}".encode())

@@ -50,9 +50,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     command = [str(CLAUSEWAY), "up", "--once", "--json", "--home", str(home)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (done.stdout[-3000:], done.stderr[-3000:])
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
 
 
 def test_what_is_printed_can_be_pasted(tmp_path: Path) -> None:
@@ -97,11 +97,11 @@ def test_the_statements_equal_the_hand_calculation(night: dict[str, Any]) -> Non
 
 
 def totals(statement: dict[str, Any]) -> dict[tuple[str, str], Decimal]:
-    return {(one["payer"], one["payee"]): D(one["total"]) for one in statement["directions"]}
+    return {(direction["payer"], direction["payee"]): D(direction["total"]) for direction in statement["directions"]}
 
 
 def test_april_is_cut_by_the_amendment_and_every_line_names_its_clause(night: dict[str, Any]) -> None:
-    shares = [share for one in night["statements"][0]["directions"] for share in one["shares"]]
+    shares = [share for direction in night["statements"][0]["directions"] for share in direction["shares"]]
     assert [(share["term"], share["days"]["begin"], share["days"]["end"], D(share["amount"])) for share in shares] == [
         ("A1.share-microsoft-openai", "2026-04-01", "2026-04-27", MICROSOFT_OWES_APRIL),
         ("A1.share-openai-microsoft", "2026-04-01", "2026-04-27", OPENAI_OWES_APRIL_OLD),
@@ -112,17 +112,19 @@ def test_april_is_cut_by_the_amendment_and_every_line_names_its_clause(night: di
         for line in share["lines"]:
             assert line["citation"]["document"] in ("A1.md", "A5.md")
             assert line["citation"]["line"] > 0
-    ended = [one["ended"] for one in night["statements"][1]["directions"] if one["payer"] == "microsoft"]
+    ended = [
+        direction["ended"] for direction in night["statements"][1]["directions"] if direction["payer"] == "microsoft"
+    ]
     assert [(end["day"], end["citation"]["amendment"]) for end in ended] == [("2026-04-27", "A5")]
 
 
 def test_the_cap_is_stated_and_so_is_every_assumption(night: dict[str, Any]) -> None:
     may = night["statements"][1]
-    [share] = [share for one in may["directions"] for share in one["shares"]]
+    [share] = [share for direction in may["directions"] for share in direction["shares"]]
     cap = share["cap"]
     assert D(cap["cap"]) == D(38_000_000_000)
     assert (D(cap["consumed_before"]), D(cap["consumed"])) == (OPENAI_OWES_APRIL_NEW, OPENAI_OWES_MAY)
-    assert [(one["name"], one["standing"]) for one in may["assumptions"]] == [
+    assert [(assumption["name"], assumption["standing"]) for assumption in may["assumptions"]] == [
         ("cap", "reported"),
         ("cap-counts", "ours"),
         ("revenue-owner", "ours"),
@@ -154,7 +156,7 @@ def test_a_small_cap_is_crossed_and_never_by_a_cent(book: Path) -> None:
     run("basis", "assume", "cap=5.00", "--why", "a small one", "--home", str(book))
     for period in ("2026-04", "2026-05"):
         settled = json.loads(run("settle", "--period", period, "--home", str(book), "--json").stdout)
-    [share] = [share for one in settled["directions"] for share in one["shares"]]
+    [share] = [share for direction in settled["directions"] for share in direction["shares"]]
     assert D(share["amount"]) == D("1.03")  # 5.00 less the 3.97 of April; without a cap it were 1.61
     assert D(share["cap"]["remaining"]) == 0
     assert share["cap"]["reached"]["day"] in ("2026-05-01", "2026-05-02")
@@ -178,11 +180,11 @@ def test_the_journal_balances_before_an_outside_judge(book: Path, tmp_path: Path
 
 
 def test_a_party_reads_its_own_statement(book: Path) -> None:
-    found = json.loads(
+    result = json.loads(
         run("statement", "--period", "2026-04", "--party", "microsoft", "--home", str(book), "--json").stdout
     )
-    assert found["party"] == "microsoft"
-    assert len(found["directions"]) == 2
+    assert result["party"] == "microsoft"
+    assert len(result["directions"]) == 2
     stranger = run("statement", "--period", "2026-04", "--party", "oracle", "--home", str(book), code=3)
     assert "oracle has no line in 2026-04" in stranger.stderr
 

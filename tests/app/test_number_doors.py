@@ -55,8 +55,8 @@ def book(price: str = "", above: str = "", discount: str = "") -> D:
 
 
 def rate(text: str) -> D:
-    [found] = read_rates("day,base,quote,rate\n" + in_csv("2026-05-01", "EUR", "USD", text), "rates.csv").all
-    return found.rate
+    [result] = read_rates("day,base,quote,rate\n" + in_csv("2026-05-01", "EUR", "USD", text), "rates.csv").all
+    return result.rate
 
 
 LISTED = (

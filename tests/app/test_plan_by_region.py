@@ -75,8 +75,8 @@ def test_a_deployment_is_used_where_its_place_is_permitted(tmp_path: Path) -> No
         "2026-06-30": ["azure/westeurope", "aws/eu-west-1", "aws/us-east-1"],
         "2026-07-01": ["azure/westeurope", "aws/us-east-1"],
     }
-    [told] = [one.message for one in route(made, "2026-07-01").refusals if one.cloud == "aws"]
-    assert told.startswith("OpenAI may not sell gpt-5.5 on AWS in eu (forbidden by A6.eu, A6.md:")
+    [text] = [refusal.message for refusal in route(made, "2026-07-01").refusals if refusal.cloud == "aws"]
+    assert text.startswith("OpenAI may not sell gpt-5.5 on AWS in eu (forbidden by A6.eu, A6.md:")
 
 
 def test_a_place_of_which_nothing_says_where_it_lies_makes_no_plan(tmp_path: Path) -> None:

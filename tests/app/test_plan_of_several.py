@@ -114,7 +114,7 @@ def test_a_second_agreement_forbids_what_the_first_permits(tmp_path: Path) -> No
     made = plan(both(tmp_path / "channel", NOT_AWS), ["openai"])
     assert clouds(made, "openai", "2026-05-09") == ["azure", "aws"]
     assert clouds(made, "openai", "2026-05-10") == ["azure"]
-    [refused] = [one for one in route(made, "openai", "2026-05-10").refusals if one.cloud == "aws"]
+    [refused] = [refusal for refusal in route(made, "openai", "2026-05-10").refusals if refusal.cloud == "aws"]
     assert "C1.azure" in refused.message
 
 
@@ -157,11 +157,11 @@ def test_a_recorded_fact_opens_a_route(tmp_path: Path) -> None:
         about={"party": "google", "product": "gpt-5.5"},
     )
     recorded = record_fact(home, opened, given)
-    found = with_register(opened, home)
+    registered = with_register(opened, home)
     known, before = recorded.known, KnownAt(recorded.known.instant_ns, recorded.known.sequence - 1)
-    assert clouds(plan(found, ["google"], before), "google", "2026-05-10") == []
-    assert clouds(plan(found, ["google"], known), "google", "2026-05-09") == []
-    assert clouds(plan(found, ["google"], known), "google", "2026-05-10") == ["azure", "aws"]
+    assert clouds(plan(registered, ["google"], before), "google", "2026-05-10") == []
+    assert clouds(plan(registered, ["google"], known), "google", "2026-05-09") == []
+    assert clouds(plan(registered, ["google"], known), "google", "2026-05-10") == ["azure", "aws"]
 
 
 def test_facts_recorded_for_another_agreement_do_no_harm(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_suppositions_go_to_those_who_name_what_they_name(tmp_path: Path) -> Non
     opened = both(tmp_path / "channel", RESALE)
     assert isinstance(opened, OpenAgreements)
     supposed = opened.supposing(["launch:new-model:azure:available=2026-04-30", "milestone=2027-01-01"])
-    added = [len(one.facts.facts) - len(was.facts.facts) for one, was in zip(supposed.each, opened.each, strict=True)]
+    added = [len(item.facts.facts) - len(was.facts.facts) for item, was in zip(supposed.each, opened.each, strict=True)]
     assert added == [2, 1]
     with pytest.raises(Exception, match="nothing-known"):
         opened.supposing(["launch:nothing-known:azure:available=2026-04-30"])

@@ -187,8 +187,8 @@ def test_an_operation_goes_where_it_is_offered(tmp_path: Path) -> None:
 def test_reasons_name_capability_and_source(tmp_path: Path) -> None:
     bench = Bench(compiled(tmp_path))
     passed = {
-        found.deployment: found.reason
-        for found in bench.select(body(service_tier="flex", messages=PICTURE), at_ns=at("2026-11-20")).skipped
+        target.deployment: target.reason
+        for target in bench.select(body(service_tier="flex", messages=PICTURE), at_ns=at("2026-11-20")).skipped
     }
     assert passed["reserved"].startswith("lacks vision (the deployment's configuration says so); lacks flex (")
     assert passed["ohio"].startswith("lacks flex (AWS solutions library")
@@ -219,10 +219,8 @@ def test_prices_of_long_requests_come_along(tmp_path: Path) -> None:
         tmp_path, book=BOOK.replace("source\n", "source,tier,above\n").replace(",test\n", ",test,,\n") + line
     )
     chicago = next(target for target in made.targets if target.label.deployment == "chicago")
-    found = {
-        (span.above, span.units[Unit.INPUT_TOKENS]) for span in chicago.prices if span.begin_ns >= at("2026-06-01")
-    }
-    assert found == {(0, 5_000_000), (272_000, 5_500_000)}
+    rows = {(span.above, span.units[Unit.INPUT_TOKENS]) for span in chicago.prices if span.begin_ns >= at("2026-06-01")}
+    assert rows == {(0, 5_000_000), (272_000, 5_500_000)}
 
 
 def test_a_commitment_is_what_was_promised_less_what_was_spent(tmp_path: Path) -> None:
@@ -268,9 +266,9 @@ def test_a_retired_name_is_told_with_the_day(tmp_path: Path) -> None:
     assert "is asked last: The model 'whisper-1' was retired by openai on 2027-02-26" in warning
     bench = Bench(plan)
     assert bench.choice(at("2027-02-25"), "whisper-1").retired == ""
-    told = bench.choice(at("2027-02-26"), "whisper-1").retired
-    assert "retired by openai on 2027-02-26" in told
-    assert "'gpt-transcribe'" in told
+    retired = bench.choice(at("2027-02-26"), "whisper-1").retired
+    assert "retired by openai on 2027-02-26" in retired
+    assert "'gpt-transcribe'" in retired
 
 
 def azure_alone(tmp_path: Path, model: str = "mine", more: str = "") -> Plan:

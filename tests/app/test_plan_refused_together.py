@@ -101,15 +101,15 @@ def test_where_a_deployment_is_missing_the_terms_that_permit_the_sale_are_named(
 def test_on_the_screen_a_clause_stands_once_for_each_seller_with_its_place_in_the_text(made: Plan) -> None:
     opened = open_agreement()
     epoch = [epoch for epoch in made.epochs if epoch.begin_ns <= start_of_day_ns(date(2026, 11, 20))][-1]
-    told = [
+    results = [
         RefusalGlance(
             market=market, cloud=refusal.cloud, outcome=refusal.outcome, message=refusal.message, terms=refusal.terms
         )
         for market, route in epoch.routes.items()
         for refusal in route.refusals
     ]
-    groups = list(grouped_refusals(Wording.of(each_of(opened)), citations_of(opened), told))
-    assert len(told) > 4 * len(groups)
+    groups = list(grouped_refusals(Wording.of(each_of(opened)), citations_of(opened), results))
+    assert len(results) > 4 * len(groups)
     assert [(group.outcome, group.clauses[0].term, group.sales) for group in groups] == [
         (
             "conditional",

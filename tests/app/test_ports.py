@@ -210,10 +210,10 @@ def test_nights_that_start_together_keep_to_themselves(tmp_path: Path) -> None:
     ]
     ended = [night.communicate() for night in nights]
     assert [night.returncode for night in nights] == [0, 0], [errors for _, errors in ended]
-    told = [json.loads(output) for output, _ in ended]
-    for one in told:
-        assert one["progress"]["done"] == 60
-        assert one["progress"]["failed"] == {}
+    results = [json.loads(output) for output, _ in ended]
+    for result in results:
+        assert result["progress"]["done"] == 60
+        assert result["progress"]["failed"] == {}
 
 
 def test_who_had_to_move_says_so(tmp_path: Path) -> None:

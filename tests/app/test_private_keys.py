@@ -48,7 +48,7 @@ def test_a_key_is_made_in_the_home_for_its_owner_alone(home: Home, may: str, tmp
     assert key == home.root / "keys/openai.key"
     assert (key.stat().st_mode & 0o777, key.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     signed = answer("statement", "sign", may, "--party", "openai", home=home.root)
-    assert [(one["valid"], one["trusted"]) for one in signed["signatures"]] == [(True, True)]
+    assert [(signature["valid"], signature["trusted"]) for signature in signed["signatures"]] == [(True, True)]
     assert signed["note"] == ""
     assert not (tmp_path / "config").exists()
 
@@ -60,7 +60,7 @@ def test_two_homes_of_one_person_have_a_key_each(home: Home, tmp_path: Path) -> 
 def test_a_key_in_the_older_place_signs_and_is_told_to_be_moved(home: Home, may: str, tmp_path: Path) -> None:
     older = moved_to_the_older_place(created(home), tmp_path)
     signed = answer("statement", "sign", may, "--party", "openai", home=home.root)
-    assert [(one["valid"], one["trusted"]) for one in signed["signatures"]] == [(True, True)]
+    assert [(signature["valid"], signature["trusted"]) for signature in signed["signatures"]] == [(True, True)]
     assert f"mv {older} {home.root}/keys/" in signed["note"]
     again = run("party", "key", "create", "--party", "openai", home=home.root)
     assert again.returncode == 3

@@ -56,7 +56,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def book_with(home: Home, *lines: str, columns: str = "") -> Path:
     path = home.root / f"book-{abs(hash((lines, columns)))}.csv"
     head, *entries = BOOK.strip().splitlines()
-    path.write_text("\n".join([head + columns, *(f"{one}{',' * columns.count(',')}" for one in entries), *lines, ""]))
+    path.write_text(
+        "\n".join([head + columns, *(f"{entry}{',' * columns.count(',')}" for entry in entries), *lines, ""])
+    )
     return path
 
 
@@ -76,13 +78,13 @@ def bill(home: Home, book: Path | None = None) -> list[Row]:
 
 
 def row(rows: list[Row], day: int, cloud: str, unit: str) -> Row:
-    [found] = [
-        one
-        for one in rows
-        if (one["ChargePeriodStart"][:10], one["x_HostCloud"]) == (f"2026-05-{day:02}", cloud)
-        and one["SkuId"] == f"gpt-5.4/{unit}"
+    [row] = [
+        row
+        for row in rows
+        if (row["ChargePeriodStart"][:10], row["x_HostCloud"]) == (f"2026-05-{day:02}", cloud)
+        and row["SkuId"] == f"gpt-5.4/{unit}"
     ]
-    return found
+    return row
 
 
 def priced(one: Row, quantity: int, per_million: str) -> None:
@@ -108,7 +110,7 @@ def compared(home: Home, path: Path, *, book: Path | None = None, known: str = "
     return reconcile_bill(home, open_agreement(), table(at, book or home.root / "book.csv"), path, **more)
 
 
-def findings(told: Reconciliation) -> dict[str, tuple[str, ...]]:
+def findings(reconciliation: Reconciliation) -> dict[str, tuple[str, ...]]:
     """What is not matched: day, cloud and unit → status, difference, causes."""
     return {
         f"{line.day.day} {line.cloud} {item.unit}": (
@@ -116,21 +118,21 @@ def findings(told: Reconciliation) -> dict[str, tuple[str, ...]]:
             f"{item.difference.normalize():f}",
             *(cause.name for cause in item.causes),
         )
-        for line in told.found.lines
+        for line in reconciliation.found.lines
         for item in line.items
         if item.status != "matched"
     }
 
 
 def test_a_bill_made_from_the_meter_is_fully_matched(home: Home) -> None:
-    told = reconciled(home, bill(home))
-    assert told.is_matched
-    assert findings(told) == {}
+    reconciliation = reconciled(home, bill(home))
+    assert reconciliation.is_matched
+    assert findings(reconciliation) == {}
     # A day: azure 1,234,567 × 2 + 200,000 × 10 = 4.469134; aws 6 × 2 + 4 × 0.50 + 1 × 10 = 24.
-    assert told.found.metered == told.found.billed == 6 * (D("4.469134") + 24)
-    assert told.found.by_status["matched"] == (6 * 5, D(0))
-    assert told.scope.clouds == ("aws", "azure")
-    assert told.scope.sellers == ("openai",)
+    assert reconciliation.found.metered == reconciliation.found.billed == 6 * (D("4.469134") + 24)
+    assert reconciliation.found.by_status["matched"] == (6 * 5, D(0))
+    assert reconciliation.scope.clouds == ("aws", "azure")
+    assert reconciliation.scope.sellers == ("openai",)
 
 
 def test_the_same_as_parquet(home: Home) -> None:
@@ -157,7 +159,7 @@ def other_than_estimated(rows: list[Row]) -> None:
 
 
 def not_yet(rows: list[Row]) -> None:
-    rows[:] = [one for one in rows if one["ChargePeriodStart"] < "2026-05-06"]
+    rows[:] = [row for row in rows if row["ChargePeriodStart"] < "2026-05-06"]
 
 
 def missing(rows: list[Row]) -> None:
@@ -173,12 +175,12 @@ def region(rows: list[Row]) -> None:
 
 
 def thousands(rows: list[Row]) -> None:
-    for one in rows:
-        if one["SkuId"] == "gpt-5.4/input_tokens":
+    for row in rows:
+        if row["SkuId"] == "gpt-5.4/input_tokens":
             # 1,234.567 thousand are billed as 1,235.
-            count = round(D(one["ConsumedQuantity"]) / 1000)
-            priced(one, count * 1000, "2")
-            one |= {"ConsumedQuantity": str(count), "ConsumedUnit": "1K Tokens"}
+            count = round(D(row["ConsumedQuantity"]) / 1000)
+            priced(row, count * 1000, "2")
+            row |= {"ConsumedQuantity": str(count), "ConsumedUnit": "1K Tokens"}
 
 
 def euros(rows: list[Row]) -> None:
@@ -190,8 +192,8 @@ def ten_percent_more(rows: list[Row]) -> None:
 
 
 def whole_cents(rows: list[Row]) -> None:
-    for one in rows:
-        one["ContractedCost"] = f"{D(one['ContractedCost']).quantize(D('0.01')):f}"
+    for row in rows:
+        row["ContractedCost"] = f"{D(row['ContractedCost']).quantize(D('0.01')):f}"
 
 
 def both(rows: list[Row]) -> None:
@@ -254,11 +256,13 @@ def test_what_is_planted_is_found(
 ) -> None:
     rows = bill(home)
     plant(rows)
-    told = reconciled(home, rows)
-    assert findings(told) == expected
-    assert told.found.difference == sum((D(one[1]) for one in expected.values()), D(0))
-    assert told.found.at_stake == sum((abs(D(one[1])) for one in expected.values()), D(0))
-    assert told.found.billed - told.found.metered == told.found.difference or plant is euros
+    reconciliation = reconciled(home, rows)
+    assert findings(reconciliation) == expected
+    assert reconciliation.found.difference == sum((D(one[1]) for one in expected.values()), D(0))
+    assert reconciliation.found.at_stake == sum((abs(D(one[1])) for one in expected.values()), D(0))
+    assert (
+        reconciliation.found.billed - reconciliation.found.metered == reconciliation.found.difference or plant is euros
+    )
 
 
 def test_a_region_of_another_name_is_found_on_both_sides(home: Home) -> None:
@@ -287,10 +291,10 @@ def test_what_a_tool_drew_is_found_under_the_model_that_draws(tmp_path: Path) ->
     asked = {IN: MILLION, Unit.IMAGE_TOOL_INPUT_TOKENS: 1_500, Unit.IMAGE_TOOL_OUTPUT_TOKENS: 6_208}
     home = metered_home(tmp_path, [Sold("2026-05-02", 1, AZURE, asked)], DRAWN_BOOK)
     rows = bill(home)
-    for one in rows:
-        one |= {name: value.replace("gpt-5.4/image_tool_", "gpt-image-2/") for name, value in one.items()}
-        if one["SkuId"].startswith("gpt-image-2"):
-            one["SkuMeter"] = one["SkuId"].replace("/", " ")
+    for row in rows:
+        row |= {name: value.replace("gpt-5.4/image_tool_", "gpt-image-2/") for name, value in row.items()}
+        if row["SkuId"].startswith("gpt-image-2"):
+            row["SkuMeter"] = row["SkuId"].replace("/", " ")
     name = "drawn by a tool"
     expected = {
         ("gpt-5.4", "image_tool_input_tokens", "missing on the bill", "-0.0075", name),  # 1,500 × 5
@@ -300,15 +304,15 @@ def test_what_a_tool_drew_is_found_under_the_model_that_draws(tmp_path: Path) ->
     }
     assert drawn(reconciled(home, rows)) == expected
     # Of another quantity nothing is said.
-    [more] = [one for one in rows if one["SkuId"] == "gpt-image-2/output_tokens"]
+    [more] = [item for item in rows if item["SkuId"] == "gpt-image-2/output_tokens"]
     priced(more, 6_209, "30")
     assert {cause for _, unit, *_, cause in drawn(reconciled(home, rows)) if "output" in unit} == {UNEXPLAINED}
 
 
-def drawn(told: Reconciliation) -> set[tuple[str, ...]]:
+def drawn(reconciliation: Reconciliation) -> set[tuple[str, ...]]:
     return {
         (line.product, item.unit, item.status, f"{item.difference.normalize():f}", item.causes[0].name)
-        for line in told.found.lines
+        for line in reconciliation.found.lines
         for item in line.items
         if item.status != "matched"
     }
@@ -318,7 +322,7 @@ def drawn(told: Reconciliation) -> set[tuple[str, ...]]:
 def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
     """The cloud's day begins at midnight of its own clock: each hour is billed on the day that it has there. A day of
     UTC+8 begins at 16:00 UTC, and is dated by that."""
-    rows = [one for one in bill(home) if one["x_HostCloud"] != "azure"]
+    rows = [row for row in bill(home) if row["x_HostCloud"] != "azure"]
     model = row(bill(home), 2, "azure", "input_tokens")
     with open_lake(home) as lake:
         sums = [one for one in metered_sums(lake, MAY) if one.cloud == "azure"]
@@ -333,10 +337,10 @@ def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
                 fresh = model | {"ChargePeriodStart": name, "SkuId": f"gpt-5.4/{unit.column}", "SkuMeter": unit.column}
                 priced(fresh, count, {IN: "2", OUT: "10"}[unit])
                 rows.append(fresh)
-    told = reconciled(home, rows)
-    assert findings(told)
-    assert {one[2] for one in findings(told).values()} == {"time zone of the day boundary"}
-    detail = next(item.causes[0].detail for line in told.found.lines for item in line.items if item.causes)
+    reconciliation = reconciled(home, rows)
+    assert findings(reconciliation)
+    assert {finding[2] for finding in findings(reconciliation).values()} == {"time zone of the day boundary"}
+    detail = next(item.causes[0].detail for line in reconciliation.found.lines for item in line.items if item.causes)
     # The parts lie at 1, 12 and 22 o'clock: the nearest clock that puts them on the same days.
     assert f"UTC{ {-5: -2, 3: 2, -16: 11}[hours]:+d}" in detail
 
@@ -360,8 +364,8 @@ def test_a_price_that_was_not_taken_is_named(home: Home, entry: str, known: str,
     priced(row(rows, 3, "aws", "output_tokens"), MILLION, str(10 + D(more)))
     book = book_with(home, entry)
     # On the 2nd and from the 4th on the meter has the book's own price where it holds there; the 3rd is looked at.
-    told = reconciled(home, rows, book=book, known=known)
-    assert findings(told)["3 aws output_tokens"] == ("priced differently", more, cause)
+    reconciliation = reconciled(home, rows, book=book, known=known)
+    assert findings(reconciliation)["3 aws output_tokens"] == ("priced differently", more, cause)
 
 
 def test_another_tier_is_named(home: Home) -> None:
@@ -382,7 +386,7 @@ def test_a_discount_that_one_side_takes_is_named(home: Home) -> None:
         for unit, more in (("cached_input_tokens", "0.2"), ("input_tokens", "1.2"), ("output_tokens", "1"))
     }
     # And the other way round.
-    assert {one[2] for one in findings(reconciled(home, bill(home, book), book=book_with(home))).values()} == {
+    assert {finding[2] for finding in findings(reconciled(home, bill(home, book), book=book_with(home))).values()} == {
         UNEXPLAINED
     }
 
@@ -391,8 +395,8 @@ def test_a_buyers_own_discount_is_named(home: Home) -> None:
     # Contoso alone has ten percent off on aws, and bought all of it.
     line = "gpt-5.4,aws,,,output_tokens,2026-05-01,,2026-03-05,,agreed,10,Contoso"
     book = book_with(home, line, columns=",discount_percent,buyer")
-    told = findings(reconciled(home, bill(home), book=book))
-    assert set(told.values()) == {("priced differently", "1", "discount")}
+    causes = findings(reconciled(home, bill(home), book=book))
+    assert set(causes.values()) == {("priced differently", "1", "discount")}
 
 
 def test_prices_in_another_currency_are_named_too(home: Home) -> None:
@@ -402,7 +406,7 @@ def test_prices_in_another_currency_are_named_too(home: Home) -> None:
     columns = head.replace("usd_per_million", "per_million") + ",currency,discount_percent,buyer"
     raised = "gpt-5.4,aws,,,output_tokens,2026-05-04,,2026-03-05,12,raised,EUR,,"
     agreed = "gpt-5.4,azure,,,output_tokens,2026-05-01,,2026-03-05,,agreed,,20,Fabrikam"
-    book.write_text("\n".join([columns, *(f"{one},EUR,," for one in entries), raised, agreed, ""]))
+    book.write_text("\n".join([columns, *(f"{entry},EUR,," for entry in entries), raised, agreed, ""]))
     rates.write_text("day,base,quote,rate\n2026-01-01,EUR,USD,1.25\n")
     prices = open_prices(KnownAt.everything(), book, rates)
     with open_lake(home) as lake:
@@ -415,9 +419,9 @@ def test_prices_in_another_currency_are_named_too(home: Home) -> None:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    told = reconcile_bill(home, open_agreement(), prices, path, tolerance=Tolerance())
+    reconciliation = reconcile_bill(home, open_agreement(), prices, path, tolerance=Tolerance())
     # 2 of EUR 12 − 10, and 0.2 × 2 of EUR 10 − 8.
-    assert findings(told) == {
+    assert findings(reconciliation) == {
         "3 aws output_tokens": ("priced differently", "2.5", "price of another day"),
         "3 azure output_tokens": ("priced differently", "-0.5", "discount"),
     }
@@ -428,27 +432,31 @@ def test_regions_that_the_bill_has_under_one_name_are_compared_together(tmp_path
     book = f"{BOOK}gpt-5.4,azure,,global,input_tokens,2026-03-05,,2026-03-05,1.50,ours\n"
     sold = [Sold("2026-05-02", 1, deployment, {IN: MILLION}) for deployment in (1, 5)]
     home = metered_home(tmp_path, sold, book)
-    rows = [one | {"RegionId": "eastus2", "RegionName": "eastus2"} for one in bill(home)]
+    rows = [item | {"RegionId": "eastus2", "RegionName": "eastus2"} for item in bill(home)]
     assert not reconciled(home, rows).is_matched
-    told = reconciled(home, rows, regions=regions_of(["global=eastus2"]))
-    assert (told.is_matched, told.found.metered, told.found.billed) == (True, D("3.5"), D("3.5"))
+    reconciliation = reconciled(home, rows, regions=regions_of(["global=eastus2"]))
+    assert (reconciliation.is_matched, reconciliation.found.metered, reconciliation.found.billed) == (
+        True,
+        D("3.5"),
+        D("3.5"),
+    )
     # Both under a name that neither has.
-    for one in rows:
-        one |= {"RegionId": "East US 2"}
+    for row in rows:
+        row |= {"RegionId": "East US 2"}
     both = regions_of(["global=East US 2", "eastus2=East US 2"])
     assert reconciled(home, rows, regions=both).is_matched
     # Both at the price of the regional one: what differs still differs.
-    for one in rows:
-        priced(one, MILLION, "2")
+    for row in rows:
+        priced(row, MILLION, "2")
     assert findings(reconciled(home, rows, regions=both)).popitem()[1][:2] == ("priced differently", "0.5")
 
 
 def test_other_currencies_are_compared_at_the_rate_given(home: Home) -> None:
     rows = bill(home)
-    for one in rows:
-        one |= {"BillingCurrency": "EUR", "ContractedCost": f"{D(one['ContractedCost']) / D('1.25'):f}"}
+    for row in rows:
+        row |= {"BillingCurrency": "EUR", "ContractedCost": f"{D(row['ContractedCost']) / D('1.25'):f}"}
     assert reconciled(home, rows, rates=rates_of(["EUR=1.25"])).is_matched
-    assert {one[2] for one in findings(reconciled(home, rows)).values()} == {"currency"}
+    assert {finding[2] for finding in findings(reconciled(home, rows)).values()} == {"currency"}
 
 
 def test_or_at_dated_rates(home: Home) -> None:
@@ -456,9 +464,9 @@ def test_or_at_dated_rates(home: Home) -> None:
     path = home.root / "rates.csv"
     path.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.25\n2026-05-04,EUR,USD,1.20\n")
     rows = bill(home)
-    for one in rows:
-        rate = D("1.25") if one["ChargePeriodStart"] < "2026-05-04" else D("1.20")
-        one |= {"BillingCurrency": "EUR", "ContractedCost": f"{(D(one['ContractedCost']) / rate).quantize(D('1e-12'))}"}
+    for row in rows:
+        rate = D("1.25") if row["ChargePeriodStart"] < "2026-05-04" else D("1.20")
+        row |= {"BillingCurrency": "EUR", "ContractedCost": f"{(D(row['ContractedCost']) / rate).quantize(D('1e-12'))}"}
     bill_file = home.root / "bill.csv"
     assert not reconciled(home, rows).is_matched
     dated = open_prices(KnownAt.everything(), home.root / "book.csv", path)
@@ -469,8 +477,8 @@ def test_every_column_of_the_summary_adds_up_as_it_is_printed(home: Home) -> Non
     rows = bill(home)
     # 0.004 more for other quantities, 0.004 for other prices, and 0.003 that nobody metered.
     priced(row(rows, 2, "azure", "output_tokens"), 200_400, "10")
-    one = row(rows, 3, "aws", "output_tokens")
-    one["ContractedCost"] = str(D(one["ContractedCost"]) + D("0.004"))
+    bill_row = row(rows, 3, "aws", "output_tokens")
+    bill_row["ContractedCost"] = str(D(bill_row["ContractedCost"]) + D("0.004"))
     rows.append(dict(row(rows, 4, "azure", "output_tokens")) | {"ChargePeriodStart": "2026-05-20T00:00:00Z"})
     priced(rows[-1], 300, "10")
     *parts, whole, apart = summary(reconciled(home, rows))
@@ -503,10 +511,10 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
         rows[0] | {"ChargeCategory": ""},
         rows[0] | {"ChargeCategory": "Tax"},
     ]
-    told = reconciled(home, rows)
-    assert findings(told) == {}
-    assert not told.is_matched
-    assert [(one.line - len(rows) + 7, one.field) for one in told.unread] == [
+    reconciliation = reconciled(home, rows)
+    assert findings(reconciliation) == {}
+    assert not reconciliation.is_matched
+    assert [(one.line - len(rows) + 7, one.field) for one in reconciliation.unread] == [
         (1, "ConsumedQuantity"),
         (2, "ChargePeriodStart"),
         (3, "SkuMeter"),
@@ -515,7 +523,7 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
         (6, "BillingCurrency"),
         (7, "ChargeCategory"),
     ]
-    assert {part.name: part.rows for part in told.found.parts}["taxes"] == 1
+    assert {part.name: part.rows for part in reconciliation.found.parts}["taxes"] == 1
 
 
 @pytest.mark.parametrize(
@@ -528,19 +536,19 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
 )
 def test_a_bill_of_a_later_version_is_fully_matched(home: Home, providers: dict[str, str]) -> None:
     """The host is read from the columns that took the place of ProviderName."""
-    azure = [one for one in bill(home) if one["x_HostCloud"] == "azure"]
+    azure = [row for row in bill(home) if row["x_HostCloud"] == "azure"]
     left = ("ProviderName", "PublisherName", "x_HostCloud")
     rows = [{name: one[name] for name in one if name not in left} | providers for one in azure]
-    told = reconciled(home, rows)
-    assert told.is_matched
+    reconciliation = reconciled(home, rows)
+    assert reconciliation.is_matched
     # Azure's six days of 4.469134.
-    assert told.found.billed == 6 * D("4.469134")
+    assert reconciliation.found.billed == 6 * D("4.469134")
 
 
 def test_missing_columns_are_told_all_at_once(home: Home) -> None:
     rows = [
-        {name: value for name, value in one.items() if name not in ("ConsumedUnit", "ContractedCost", "ProviderName")}
-        for one in bill(home)
+        {name: value for name, value in row.items() if name not in ("ConsumedUnit", "ContractedCost", "ProviderName")}
+        for row in bill(home)
     ]
     with pytest.raises(InvalidInput) as refused:
         reconciled(home, rows)
@@ -571,9 +579,11 @@ def test_every_cause_of_the_table_is_planted_somewhere(home: Home) -> None:
     assert set(CAUSES) | {UNEXPLAINED} == planted | elsewhere
 
 
-def parts(told: Reconciliation) -> dict[str, str]:
+def parts(reconciliation: Reconciliation) -> dict[str, str]:
     """What the bill is made of, with what of it is not nothing, in USD."""
-    return {part.name: f"{part.billed.normalize():f}" for part in told.found.parts if part.rows or part.metered}
+    return {
+        part.name: f"{part.billed.normalize():f}" for part in reconciliation.found.parts if part.rows or part.metered
+    }
 
 
 def beside(rows: list[Row], **changed: str) -> Row:
@@ -601,8 +611,8 @@ def test_a_bill_adds_up_from_its_parts(home: Home) -> None:
         rows[0] | {"ConsumedQuantity": "many", "ContractedCost": "7.77"},
         rows[0] | {"ChargePeriodStart": "2026-04-30T00:00:00Z", "ContractedCost": "1.11"},
     ]
-    told = reconciled(home, rows, days=MAY)
-    assert parts(told) == {
+    reconciliation = reconciled(home, rows, days=MAY)
+    assert parts(reconciliation) == {
         "matched": f"{USAGE - 10 - 2:f}",
         "quantity differs": "20",
         "missing on the bill": "0",
@@ -616,10 +626,10 @@ def test_a_bill_adds_up_from_its_parts(home: Home) -> None:
         "not read": "7.77",
         "not compared": "1.11",
     }
-    total = sum(D(one["ContractedCost"]) for one in rows)
-    assert told.found.total == total == sum(part.billed for part in told.found.parts)
-    assert sum(part.metered for part in told.found.parts) == told.found.metered
-    assert not told.is_matched
+    total = sum(D(row["ContractedCost"]) for row in rows)
+    assert reconciliation.found.total == total == sum(part.billed for part in reconciliation.found.parts)
+    assert sum(part.metered for part in reconciliation.found.parts) == reconciliation.found.metered
+    assert not reconciliation.is_matched
 
 
 # what is on the bill beside usage that matches | is it matched | all of it
@@ -643,12 +653,12 @@ def test_everything_is_matched_only_where_that_is_the_whole_bill(
     home: Home, changed: Row, matched: bool, whole: bool
 ) -> None:
     rows = bill(home)
-    told = reconciled(home, [*rows, beside(rows, **changed)] if changed else rows)
-    assert (told.is_matched, told.is_whole) == (matched, whole)
+    reconciliation = reconciled(home, [*rows, beside(rows, **changed)] if changed else rows)
+    assert (reconciliation.is_matched, reconciliation.is_whole) == (matched, whole)
 
 
 def test_a_whole_day_that_is_missing_is_one_thing(home: Home) -> None:
-    rows = [one for one in bill(home) if one["ChargePeriodStart"][:10] != "2026-05-03"]
+    rows = [row for row in bill(home) if row["ChargePeriodStart"][:10] != "2026-05-03"]
     [day] = reconciled(home, rows).found.whole_days
     assert (str(day.day), day.status, day.clouds, day.items) == (
         "2026-05-03",
@@ -657,7 +667,7 @@ def test_a_whole_day_that_is_missing_is_one_thing(home: Home) -> None:
         5,
     )
     assert day.difference == -USAGE / 6
-    rows = [one for one in bill(home) if (one["ChargePeriodStart"][:10], one["x_HostCloud"]) != ("2026-05-03", "aws")]
+    rows = [row for row in bill(home) if (row["ChargePeriodStart"][:10], row["x_HostCloud"]) != ("2026-05-03", "aws")]
     [day] = reconciled(home, rows).found.whole_days
     assert (day.clouds, day.difference) == (("aws",), D(-24))
     # Half of a day is none.
@@ -669,5 +679,5 @@ def test_a_whole_day_that_is_missing_is_one_thing(home: Home) -> None:
 def test_only_what_a_seller_sold_is_compared_where_one_is_named(home: Home) -> None:
     rows = bill(home)
     rows[0]["InvoiceIssuerName"] = "Microsoft"
-    told = reconciled(home, rows, sellers=["openai"])
-    assert parts(told)["not compared"] == f"{D(rows[0]['ContractedCost']).normalize():f}"
+    reconciliation = reconciled(home, rows, sellers=["openai"])
+    assert parts(reconciliation)["not compared"] == f"{D(rows[0]['ContractedCost']).normalize():f}"

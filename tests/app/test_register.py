@@ -260,9 +260,9 @@ def test_a_launch_counts_for_every_agreement_and_other_facts_for_their_own(home:
     record(home, launch("new-model", "azure", "available", "2026-04-30"))
     record(home, given_fact("milestone", "2026-06-01"))
     record(home, given_fact("retraction", "2026-06-02", "F1"))
-    found = facts_for("another", recorded_facts(home))
-    assert [fact.name for fact in found] == ["F1", "F3"]
-    assert FactRegister().with_facts(found).known(KnownAt.everything()).launches("new-model") == []
+    facts = facts_for("another", recorded_facts(home))
+    assert [fact.name for fact in facts] == ["F1", "F3"]
+    assert FactRegister().with_facts(facts).known(KnownAt.everything()).launches("new-model") == []
 
 
 def test_a_decision_cites_the_place_in_the_register(home: Home) -> None:

@@ -93,51 +93,55 @@ def rehearsed(home: Home, draft: str, **more: Any) -> Rehearsal:
     return rehearse(home, real, drafted, prices_of(home), **more)
 
 
-def fares(found: Rehearsal) -> list[tuple[str, str, str, int, str]]:
+def fares(rehearsal: Rehearsal) -> list[tuple[str, str, str, int, str]]:
     """What fares otherwise: how, on which cloud, sold by whom, how many, charged what."""
-    return [(row.what, row.cloud, row.seller, row.requests, f"{row.charged:f}"[:6]) for row in found.routed]
+    return [(row.what, row.cloud, row.seller, row.requests, f"{row.charged:f}"[:6]) for row in rehearsal.routed]
 
 
-def shares(found: Rehearsal) -> dict[str, tuple[D, D]]:
+def shares(rehearsal: Rehearsal) -> dict[str, tuple[D, D]]:
     """Month and payer: as it is, under the draft."""
-    return {f"{one.period} {way.payer}": (way.real, way.other) for one in found.months for way in one.beside.directions}
+    return {
+        f"{month.period} {way.payer}": (way.real, way.other)
+        for month in rehearsal.months
+        for way in month.beside.directions
+    }
 
 
 def test_a_draft_without_terms_changes_nothing(home: Home) -> None:
-    found = rehearsed(home, text())
-    assert found.changes_nothing
-    assert (found.requests, found.unchanged, found.routed, found.not_asked) == (7, 7, (), ())
-    assert shares(found) == {
+    rehearsal = rehearsed(home, text())
+    assert rehearsal.changes_nothing
+    assert (rehearsal.requests, rehearsal.unchanged, rehearsal.routed, rehearsal.not_asked) == (7, 7, (), ())
+    assert shares(rehearsal) == {
         "2026-04 microsoft": (D(10), D(10)),
         "2026-04 openai": (D(40), D(40)),
         "2026-05 microsoft": (D(0), D(0)),
         "2026-05 openai": (D("68.80"), D("68.80")),
     }
-    assert {party.party: party.gains for party in found.parties} == {"microsoft": D(0), "openai": D(0)}
+    assert {party.party: party.gains for party in rehearsal.parties} == {"microsoft": D(0), "openai": D(0)}
 
 
 def test_one_cloud_only(home: Home) -> None:
-    found = rehearsed(home, text(ONLY_AZURE))
+    rehearsal = rehearsed(home, text(ONLY_AZURE))
     # From 28 April, the day after A5: openai sold once on aws that day for 100, and on 6 May for 144.
-    assert fares(found) == [("moved", "aws", "openai", 2, "244.00")]
-    [row] = found.routed
+    assert fares(rehearsal) == [("moved", "aws", "openai", 2, "244.00")]
+    [row] = rehearsal.routed
     assert (row.before.outcome, row.after.outcome, row.clouds) == ("permitted", "forbidden", ("azure",))
     assert (row.after.terms, row.after.places) == (("A6.api",), ("A6.md:15",))
     assert "A5.any-cloud" in row.before.terms
     assert (row.first_day, row.last_day, len(row.samples)) == (date(2026, 4, 28), date(2026, 5, 6), 2)
-    assert (found.as_if, found.effective) == (date(2026, 4, 28), date(2027, 1, 1))
-    assert {party.gains for party in found.parties} == {D(0)}
+    assert (rehearsal.as_if, rehearsal.effective) == (date(2026, 4, 28), date(2027, 1, 1))
+    assert {party.gains for party in rehearsal.parties} == {D(0)}
 
 
 def test_where_nobody_may_serve_any_more_all_is_refused_and_its_charges_are_told(home: Home) -> None:
-    found = rehearsed(home, text(ONLY_ANOTHER))
+    rehearsal = rehearsed(home, text(ONLY_ANOTHER))
     # Microsoft sells by licence what OpenAI may serve: with that its own sales of 20 and 100 go too.
-    assert fares(found) == [
+    assert fares(rehearsal) == [
         ("refused", "aws", "openai", 2, "244.00"),
         ("refused", "azure", "microsoft", 2, "120.00"),
         ("refused", "azure", "openai", 1, "200.00"),
     ]
-    assert [(one.period, dict(one.refused)) for one in found.months] == [
+    assert [(month.period, dict(month.refused)) for month in rehearsal.months] == [
         ("2026-04", {"microsoft": D(20), "openai": D(100)}),
         ("2026-05", {"microsoft": D(100), "openai": D(344)}),
     ]
@@ -153,34 +157,34 @@ def test_what_could_go_further_is_told(home: Home, tmp_path: Path) -> None:
     (tmp_path / "A7.md").write_text(text(ENDS_IT).replace("id: A6\n", "id: A7\n"))
     real, drafted = open_draft(folder, tmp_path / "A7.md", home)
     prices = prices_of(home)
-    found = rehearse(home, real, drafted, prices, as_if=date(2026, 5, 1))
-    told = {(row.what, row.seller, row.cloud, row.requests, row.before.outcome) for row in found.routed}
+    rehearsal = rehearse(home, real, drafted, prices, as_if=date(2026, 5, 1))
+    rows = {(row.what, row.seller, row.cloud, row.requests, row.before.outcome) for row in rehearsal.routed}
     # On 6 May openai sold on aws, which the agreement did not permit; on the 5th on azure, and microsoft on the 7th.
-    assert ("admitted", "openai", "aws", 1, "forbidden") in told
-    assert ("opened", "openai", "azure", 1, "forbidden") in told
-    assert {row.clouds for row in found.routed if (row.what, row.seller) == ("opened", "microsoft")} == {
+    assert ("admitted", "openai", "aws", 1, "forbidden") in rows
+    assert ("opened", "openai", "azure", 1, "forbidden") in rows
+    assert {row.clouds for row in rehearsal.routed if (row.what, row.seller) == ("opened", "microsoft")} == {
         ("aws",),
         ("google-cloud",),
         ("oci",),
         ("openai-own",),
     }
-    assert all(row.before.terms == ("A6.api",) for row in found.routed)
-    assert found.unchanged == 4
+    assert all(row.before.terms == ("A6.api",) for row in rehearsal.routed)
+    assert rehearsal.unchanged == 4
 
 
 def test_what_each_party_gains_and_loses(home: Home) -> None:
-    found = rehearsed(home, text(TEN_PERCENT))
+    rehearsal = rehearsed(home, text(TEN_PERCENT))
     # A5's share ends with 27 April, without a sale; then 10 % of 100 in April and of 344 in May.
-    assert shares(found) == {
+    assert shares(rehearsal) == {
         "2026-04 microsoft": (D(10), D(10)),
         "2026-04 openai": (D(40), D(30)),
         "2026-05 microsoft": (D(0), D(0)),
         "2026-05 openai": (D("68.80"), D("34.40")),
     }
-    assert {party.party: party.gains for party in found.parties} == {"microsoft": D("-44.40"), "openai": D("44.40")}
-    [line] = [line for line in found.months[1].beside.lines if line.cloud == "aws"]
+    assert {party.party: party.gains for party in rehearsal.parties} == {"microsoft": D("-44.40"), "openai": D("44.40")}
+    [line] = [line for line in rehearsal.months[1].beside.lines if line.cloud == "aws"]
     assert (line.other.terms, line.other.citations[0].document) == (("A6.share",), "A6.md")
-    assert found.unchanged == 7
+    assert rehearsal.unchanged == 7
 
 
 @pytest.mark.parametrize(
@@ -195,15 +199,15 @@ def test_what_each_party_gains_and_loses(home: Home) -> None:
 def test_days_and_the_day_of_effect(
     home: Home, more: dict[str, date], requests: int, moved: int, months: list[str]
 ) -> None:
-    found = rehearsed(home, text(ONLY_AZURE), **more)
-    assert found.requests == requests
-    assert sum(row.requests for row in found.routed) == moved
-    assert [one.period for one in found.months] == months
+    rehearsal = rehearsed(home, text(ONLY_AZURE), **more)
+    assert rehearsal.requests == requests
+    assert sum(row.requests for row in rehearsal.routed) == moved
+    assert [month.period for month in rehearsal.months] == months
 
 
 def test_a_day_of_its_own_that_traffic_reaches_is_kept(home: Home) -> None:
-    found = rehearsed(home, text(ONLY_AZURE, day="2026-05-01"))
-    assert found.as_if == found.effective == date(2026, 5, 1)
+    rehearsal = rehearsed(home, text(ONLY_AZURE, day="2026-05-01"))
+    assert rehearsal.as_if == rehearsal.effective == date(2026, 5, 1)
 
 
 def test_nothing_is_changed(home: Home) -> None:
@@ -226,19 +230,19 @@ def state(home: Home) -> tuple[Any, ...]:
 def test_months_that_are_not_settled_need_figures(tmp_path: Path) -> None:
     home = metered_home(tmp_path)
     assert rehearsed(home, text(TEN_PERCENT)).months == ()
-    found = rehearsed(home, text(TEN_PERCENT), assume=ACCEPTED)
-    assert [one.period for one in found.months] == ["2026-04", "2026-05"]
+    rehearsal = rehearsed(home, text(TEN_PERCENT), assume=ACCEPTED)
+    assert [month.period for month in rehearsal.months] == ["2026-04", "2026-05"]
     with pytest.raises(InvalidInput, match="share-openai-microsoft is undisclosed"):
         rehearsed(home, text(), assume=["cap"])
 
 
 def test_traffic_that_cannot_be_asked_about_is_told(tmp_path: Path) -> None:
     home = metered_home(tmp_path, [Sold("2026-05-05", 1, 4, {})])
-    found = rehearsed(home, text(ONLY_AZURE))
-    [one] = found.not_asked
-    assert (one.product, one.requests) == ("gpt-9", 1)
-    assert "gpt-9" in one.why
-    assert found.unchanged == 0
+    rehearsal = rehearsed(home, text(ONLY_AZURE))
+    [item] = rehearsal.not_asked
+    assert (item.product, item.requests) == ("gpt-9", 1)
+    assert "gpt-9" in item.why
+    assert rehearsal.unchanged == 0
 
 
 BROKEN = [
@@ -296,9 +300,9 @@ def shown(screen: TestClient, draft: str) -> str:
 def test_the_screen_tells_of_a_draft_what_the_command_does(home: Home, screen: TestClient) -> None:
     before = state(home)
     page = " ".join(shown(screen, text(ONLY_AZURE, TEN_PERCENT)).split())
-    found = rehearsed(home, text(ONLY_AZURE, TEN_PERCENT))
+    rehearsal = rehearsed(home, text(ONLY_AZURE, TEN_PERCENT))
     for said in (
-        f"{found.requests} recorded requests, {found.unchanged} of them as before",
+        f"{rehearsal.requests} recorded requests, {rehearsal.unchanged} of them as before",
         "2 of gpt-5.4 on AWS us-east-2, sold by OpenAI to any, from 28 April 2026 to 6 May 2026: 244 USD",
         "as it is: permitted by A5.any-cloud",
         "under the draft: forbidden by A6.api (draft.md:15); permitted on Azure",

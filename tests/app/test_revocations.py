@@ -126,8 +126,8 @@ def unreadable(home: Home) -> Callable[[], None]:
 
 def test_a_disk_that_failed_is_looked_at_again(home: Home) -> None:
     """The thread that looks ends by no failure: nobody would hear of revoked keys any more."""
-    told = threading.Semaphore(0)
-    watch = Revocations(home, begin_revocations(home), told.release)
+    changes = threading.Semaphore(0)
+    watch = Revocations(home, begin_revocations(home), changes.release)
     key = new_key(home)
     with watch.looking():
         end = unreadable(home)
@@ -136,7 +136,7 @@ def test_a_disk_that_failed_is_looked_at_again(home: Home) -> None:
             watch.head()
         end()
         revoke_key(home, key.key_id)
-        assert told.acquire(timeout=60)
+        assert changes.acquire(timeout=60)
         eventually(lambda: watch._failure is None, "the plan is never compiled again")
         assert watch.head()
 
@@ -152,17 +152,17 @@ def shared_home(tmp_path: Path) -> Home:
 def test_a_server_announces_a_write_to_those_who_look(shared_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the connection at which the announcement is awaited was lost meanwhile."""
     monkeypatch.setattr(revocations, "_LISTENING_LOOK_EVERY_S", 3600.0)
-    told = threading.Semaphore(0)
-    watch = Revocations(shared_home, begin_revocations(shared_home), told.release)
+    changes = threading.Semaphore(0)
+    watch = Revocations(shared_home, begin_revocations(shared_home), changes.release)
     keys = [new_key(shared_home), new_key(shared_home)]
     with watch.looking():
         await_listener(shared_home)
         revoke_key(shared_home, keys[0].key_id)
-        assert told.acquire(timeout=60)
+        assert changes.acquire(timeout=60)
         end_connections(shared_home)
         await_listener(shared_home)
         revoke_key(shared_home, keys[1].key_id)
-        assert told.acquire(timeout=60)
+        assert changes.acquire(timeout=60)
     assert len(EndedKeys(shared_home.revocations, lambda: 0.0).read()) == 2
 
 

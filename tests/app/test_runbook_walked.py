@@ -160,8 +160,8 @@ def test_a_key_leaks_is_ended_and_its_usage_is_disputed(
         assert "there" in walk(LEAKED, "clauseway usage show", shown)  # the model, as its cloud calls it
         listed = walk(LEAKED, "clauseway usage show", shown)
         assert [request for request in asked if request not in listed] == []
-        told = walk(LEAKED, "clauseway usage request", {"req_0123456789abcdef0123456789abcdef": asked[0]})
-        assert leaked["key_id"] in told
+        steps = walk(LEAKED, "clauseway usage request", {"req_0123456789abcdef0123456789abcdef": asked[0]})
+        assert leaked["key_id"] in steps
         # Its charge is disputed, and the customer has a new key.
         disputed = walk(LEAKED, "clauseway books dispute", {"req_0123456789abcdef0123456789abcdef": asked[0]})
         assert "leak-1" in disputed

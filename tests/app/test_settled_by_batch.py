@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Home:
     with open_lake(made) as lake:
         books = Books(lake.control)
         settler = Settler(lake, open_agreement(), open_prices(settled_book.KNOWN), {}, use_kept=False)
-        named = tuple(one.name for one in lake.control.batches())
+        named = tuple(batch.name for batch in lake.control.batches())
         known_at = str(settled_book.KNOWN)
         settler.inputs = msgspec.structs.replace(settler.inputs, batches=named, known_at=known_at)
         settlement = settler.settle(month("2026-05"), settled_book.ACCEPTED)
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Home:
 
 def test_a_settlement_by_batch_is_performed_again(home: Home) -> None:
     done = answer("statement", "verify", "2026-05", home=home.root)["repeated"]
-    assert {one["verdict"] for one in done["lines"]} == {"the same"}
+    assert {line["verdict"] for line in done["lines"]} == {"the same"}
 
 
 def test_batches_that_came_later_do_not_disturb_it(home: Home) -> None:
@@ -57,5 +57,5 @@ def test_another_home_says_that_the_batches_are_not_there(home: Home, tmp_path: 
     assert run("statement", "--period", "2026-05", "--out", str(may), home=home.root).returncode == 0
     theirs = Home(tmp_path / "theirs").make()
     settled_book.seal(theirs, settled_book.USED[:-1])
-    told = answer("statement", "verify", str(may), home=theirs.root, code=2)["repeated"]
-    assert "Not in this lake: " in told["remarks"][0]
+    repetition = answer("statement", "verify", str(may), home=theirs.root, code=2)["repeated"]
+    assert "Not in this lake: " in repetition["remarks"][0]

@@ -90,7 +90,7 @@ def test_a_request_that_was_charged_on_two_clouds_is_taken_back_on_each(home: Ho
 def claimed(home: Home) -> list[tuple[str, D]]:
     """Dispute the line of gpt-5.4 on aws in May: what is booked, by its days."""
     done = disputed_days(home, "2pa4zs7k", "microsoft", "test traffic", date(2026, 6, 10))
-    return [(one.id, one.of.amount) for one in done.booked]
+    return [(voucher.id, voucher.of.amount) for voucher in done.booked]
 
 
 def booked(home: Home) -> list[str]:

@@ -324,8 +324,8 @@ def test_a_home_of_an_older_release_gains_what_it_lacks(home: Home) -> None:
         )
         connection.exec_driver_sql("INSERT INTO keys VALUES ('d', 'key_1', 'acme', 'p', 'openai', 'any', 1, 0)")
     control.close()
-    (found,) = tenancy_for_plan(home).keys
-    assert (found.key_id, found.role) == ("key_1", "member")
+    (key,) = tenancy_for_plan(home).keys
+    assert (key.key_id, key.role) == ("key_1", "member")
     set_limit(home, CATALOG, GivenScope(organisation="acme"), 1, 0)
 
 
@@ -360,9 +360,9 @@ def test_where_keys_are_no_other_hash_key_is_made(tmp_path: Path, command: tuple
     assert "hash.key is missing" in done.stderr
     assert not (home.root / "hash.key").exists()
     checks = answer("doctor", "--config", str(config), home=home.root, code=NOT_WELL)["checks"]
-    [told] = [check for check in checks if check["what"] == "keys"]
-    assert told["ok"] is False
-    assert "no customer's key is accepted" in told["found"]
+    [result] = [check for check in checks if check["what"] == "keys"]
+    assert result["ok"] is False
+    assert "no customer's key is accepted" in result["found"]
 
 
 # A hash.key of 64 digits in hex, and what is left of it, or in its place.
@@ -395,8 +395,8 @@ def test_a_damaged_hash_key_hashes_nothing(tmp_path: Path, content: bytes) -> No
     config = tmp_path / "clauseway.toml"
     config.write_text(deployment())
     checks = answer("doctor", "--config", str(config), home=home.root, code=NOT_WELL)["checks"]
-    [told] = [check for check in checks if check["what"] == "keys"]
-    assert "hash.key is damaged" in told["found"]
+    [result] = [check for check in checks if check["what"] == "keys"]
+    assert "hash.key is damaged" in result["found"]
     assert (home.root / "hash.key").read_bytes() == content
     (home.root / "hash.key").write_bytes(whole)
     assert find_key(home, made.secret).key.key_id == made.key_id

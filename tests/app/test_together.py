@@ -29,19 +29,19 @@ NOW = KnownAt.end_of(DAY)
 def folders(where: Path, *says: str) -> list[Path]:
     """A folder for each, of the agreements `north`, `south`, …: north from 2024 on, the others from March 2025 on."""
     found = []
-    for name, one in zip(("north", "south", "west"), says, strict=False):
+    for name, item in zip(("north", "south", "west"), says, strict=False):
         folder = where / name
         folder.mkdir()
-        for document, text in documents(name, one, "2024-01-01" if name == "north" else "2025-03-01").items():
+        for document, text in documents(name, item, "2024-01-01" if name == "north" else "2025-03-01").items():
             (folder / document).write_text(text)
         found.append(folder)
     return found
 
 
 def opened(where: Path, *says: str) -> OpenAgreements:
-    found = open_agreements(folders(where, *says))
-    assert isinstance(found, OpenAgreements)
-    return found
+    opened = open_agreements(folders(where, *says))
+    assert isinstance(opened, OpenAgreements)
+    return opened
 
 
 def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path, code: int = 0) -> str:
@@ -73,9 +73,9 @@ def test_a_timeline_has_the_days_of_both_and_names_whose_clause(tmp_path: Path) 
 def test_the_main_rights_are_those_of_each_once(tmp_path: Path) -> None:
     asked = opened(tmp_path, "only east hosts", "only the maker sells")
     rights = main_rights(asked, NOW, {})
-    alone = [len(main_rights(one, NOW, {})) for one in each_of(asked)]
+    alone = [len(main_rights(agreement, NOW, {})) for agreement in each_of(asked)]
     assert max(alone) <= len(rights) <= sum(alone)
-    assert len({msgspec.json.encode(one) for one in rights}) == len(rights)
+    assert len({msgspec.json.encode(right) for right in rights}) == len(rights)
 
 
 def test_a_proof_of_both_has_its_counterexample_explained_by_both(tmp_path: Path) -> None:
@@ -86,19 +86,19 @@ def test_a_proof_of_both_has_its_counterexample_explained_by_both(tmp_path: Path
     refuted = prove_claim(asked, never, within, from_day=None, **parts)
     assert refuted.counterexample is not None
     assert (refuted.begin, refuted.counterexample.question.as_of) == (date(2024, 1, 1), date(2024, 1, 1))
-    assert {one.agreement for one in refuted.counterexample.answers or ()} == {"north", "south"}
+    assert {answer.agreement for answer in refuted.counterexample.answers or ()} == {"north", "south"}
     assert prove_claim(asked, never, within, from_day="2025-03-01", **parts).holds
 
 
 def test_what_changes_between_two_days_is_told_with_its_agreement(tmp_path: Path) -> None:
     asked = opened(tmp_path, "the reseller may sell", "only the maker sells")
-    found = compare_days(asked, [date(2025, 2, 28), date(2025, 3, 1)], [NOW])
-    assert {(one.action, one.party) for one in found.changed} == {
+    comparison = compare_days(asked, [date(2025, 2, 28), date(2025, 3, 1)], [NOW])
+    assert {(one.action, one.party) for one in comparison.changed} == {
         (action, party) for action in ("serve", "sell") for party in ("reseller", "partner")
     }
-    assert sum(len(list(group.combinations())) for group in found.groups) == len(found.changed)
-    assert all(group.place.startswith("south A1 1.2, A1.md:") for group in found.groups)
-    assert "eseller may no longer sell" in " ".join(group.sentence for group in found.groups)
+    assert sum(len(list(group.combinations())) for group in comparison.groups) == len(comparison.changed)
+    assert all(group.place.startswith("south A1 1.2, A1.md:") for group in comparison.groups)
+    assert "eseller may no longer sell" in " ".join(group.sentence for group in comparison.groups)
 
 
 def test_every_agreement_has_files_of_its_own_and_a_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,22 +124,22 @@ def test_decide_traces_each_and_says_what_would_change_it_where(
 ) -> None:
     flags = both(tmp_path, "the reseller may sell", "only the maker sells")
     asking = ("decide", *SELL, "--as-of", "2026-06-01", *flags, "--trace")
-    found = json.loads(told(capsys, *asking, "--json", code=2))
-    assert {one["agreement"] for one in found["trace"]} == {"north", "south"}
-    assert found["answers"] == [
+    result = json.loads(told(capsys, *asking, "--json", code=2))
+    assert {step["agreement"] for step in result["trace"]} == {"north", "south"}
+    assert result["answers"] == [
         {"agreement": "north", "outcome": "permitted"},
         {"agreement": "south", "outcome": "forbidden"},
     ]
-    assert found["would_change"] == [
+    assert result["would_change"] == [
         {"kind": "earlier", "as_of": "2025-02-28", "outcome": "permitted", "agreements": ["south"]}
     ]
     text = told(capsys, *asking, code=2)
     assert "up to 2025-02-28: permitted (south)" in text
     assert "south only-maker (exclusivity)" in text
-    (tmp_path / "receipt.json").write_text(json.dumps(found))
+    (tmp_path / "receipt.json").write_text(json.dumps(result))
     assert "SAME" in told(capsys, "verify", tmp_path / "receipt.json", *flags)
-    found["answers"][0]["outcome"] = "forbidden"
-    (tmp_path / "edited.json").write_text(json.dumps(found))
+    result["answers"][0]["outcome"] = "forbidden"
+    (tmp_path / "edited.json").write_text(json.dumps(result))
     text = told(capsys, "verify", tmp_path / "edited.json", *flags, code=2)
     assert "north: forbidden; south: forbidden" in text
     assert "north: permitted; south: forbidden" in text
@@ -192,14 +192,14 @@ def test_the_general_figures_of_one_agreement_hold_for_its_shares_alone(tmp_path
 
     South declares that half of it counts, and what of earlier payments counts toward the cap.
     """
-    found = folders(tmp_path, "a share is due", "a share is due")
-    for folder in found:
+    places = folders(tmp_path, "a share is due", "a share is due")
+    for folder in places:
         text = (folder / "A1.md").read_text()
         capped = text.replace("{sellers: [maker]}", "{sellers: [maker], wholesale: true}\ncap: USD 30")
         (folder / "A1.md").write_text(capped)
-    text = (found[1] / "agreement.md").read_text()
-    (found[1] / "agreement.md").write_text(text.replace("figures:\n", f"figures:\n{GENERAL}"))
-    asked = open_agreements(found)
+    text = (places[1] / "agreement.md").read_text()
+    (places[1] / "agreement.md").write_text(text.replace("figures:\n", f"figures:\n{GENERAL}"))
+    asked = open_agreements(places)
     line = msgspec.structs.replace(cent_line("200.00"), seller="reseller", cloud="east")
 
     def due(*assume: str) -> dict[str, str]:
@@ -246,13 +246,13 @@ COUNTED = [
 def test_a_share_counts_the_products_that_its_own_agreement_names(
     tmp_path: Path, south: dict[str, str], due: dict[str, str]
 ) -> None:
-    found = folders(tmp_path, "a share is due", "a share is due")
-    for document in found[1].iterdir():
+    places = folders(tmp_path, "a share is due", "a share is due")
+    for document in places[1].iterdir():
         text = document.read_text()
         for before, after in south.items():
             text = text.replace(before, after)
         document.write_text(text)
-    asked = open_agreements(found)
+    asked = open_agreements(places)
     other = msgspec.structs.replace(cent_line("100.00"), product="other")
     sold = [cent_line("200.00"), *([other] if "other" in asked.catalog.products else [])]
     settlement = settle(
@@ -267,11 +267,11 @@ def test_a_share_counts_the_products_that_its_own_agreement_names(
 
 
 def test_a_figure_that_two_declare_otherwise_is_refused(tmp_path: Path) -> None:
-    found = folders(tmp_path, "a share is due", "a share is due")
-    text = (found[1] / "agreement.md").read_text()
-    (found[1] / "agreement.md").write_text(text.replace("value: 10 %", "value: 12 %"))
+    places = folders(tmp_path, "a share is due", "a share is due")
+    text = (places[1] / "agreement.md").read_text()
+    (places[1] / "agreement.md").write_text(text.replace("value: 10 %", "value: 12 %"))
     with pytest.raises(InvalidInput, match="declared twice"):
-        figures_of(open_agreements(found))
+        figures_of(open_agreements(places))
 
 
 def test_one_that_is_silent_answers_for_itself(tmp_path: Path) -> None:
@@ -292,11 +292,11 @@ def test_what_a_home_has_recorded_counts_for_each_that_it_was_recorded_for(
     told(capsys, "fact", "record", "product", "--product", "newer", "--class", "app", *common)
     launch = ("fact", "record", "launch", "--product", "newer", "--cloud", "west", "--stage", "available")
     told(capsys, *launch, *common)
-    found = json.loads(told(capsys, *asking, "--json", code=2))
-    assert [one["outcome"] for one in found["answers"]] == ["conditional", "unstated"]
+    result = json.loads(told(capsys, *asking, "--json", code=2))
+    assert [answer["outcome"] for answer in result["answers"]] == ["conditional", "unstated"]
     told(capsys, "fact", "record", "grant", "--party", "reseller", "--product", "newer", *common)
-    found = json.loads(told(capsys, *asking, "--json"))
-    assert {reason["agreement"] for reason in found["reasons"]} == {"north"}
+    result = json.loads(told(capsys, *asking, "--json"))
+    assert {reason["agreement"] for reason in result["reasons"]} == {"north"}
     assert "HOLDS" in told(
         capsys,
         "prove",

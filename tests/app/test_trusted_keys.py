@@ -50,7 +50,9 @@ def test_a_key_put_into_the_file_by_hand_is_found_and_not_trusted(
     sound = path.read_bytes()
     path.write_text(json.dumps(json.loads(sound) | {"microsoft": [added]}))
     problems = answer("audit", "verify", home=home.root, code=2)["problems"]
-    assert [one["what"] for one in problems] == [f"the key {added} of microsoft was added to the file of trusted keys"]
+    assert [problem["what"] for problem in problems] == [
+        f"the key {added} of microsoft was added to the file of trusted keys"
+    ]
     assert "was added to the file" in run("statement", "verify", str(may), home=home.root).stdout
     assert run("statement", "verify", "2026-05", home=home.root).returncode == 2
     assert added not in run("party", "key", "list", home=home.root).stdout

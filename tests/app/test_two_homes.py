@@ -65,7 +65,7 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     # microsoft verifies it: first nobody vouches for the key, then it does.
     done = theirs.told("statement", "verify", str(pack), code=2)
     assert verdicts(done) == {"the same"}
-    assert [one["trusted"] for one in done["signing"]["signatures"]] == [False]
+    assert [signature["trusted"] for signature in done["signing"]["signatures"]] == [False]
     their_key = theirs.told("party", "key", "create", "--party", "microsoft")["public_key"]
     theirs.did("party", "key", "trust", "--party", "openai", "--public-key", our_key)
     assert "the same, to the last byte" in theirs.did("statement", "verify", str(pack))
@@ -78,7 +78,7 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
 
     # One line it does not accept; after the answer the dispute is over and the bytes are the same again.
     line = next(
-        one["id"] for one in theirs.told("statement", "--period", "2026-04")["lines"] if one["amount"] == "0.72"
+        line["id"] for line in theirs.told("statement", "--period", "2026-04")["lines"] if line["amount"] == "0.72"
     )
     said = theirs.did("statement", "dispute", line, "--party", "microsoft", "--reason", "test traffic")
     assert "in dispute" in said
@@ -87,14 +87,14 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     assert theirs.stated("2026-04") != april.read_bytes()
     theirs.did("books", "dispute", "resolve", claim, "--id", "answer-1", "--rejected")
     theirs.did("settle", "--period", "2026-04")
-    amounts = [one["amount"] for one in theirs.told("statement", "--period", "2026-04")["lines"]]
-    assert amounts == [one["amount"] for one in ours.told("statement", "--period", "2026-04")["lines"]]
+    amounts = [line["amount"] for line in theirs.told("statement", "--period", "2026-04")["lines"]]
+    assert amounts == [line["amount"] for line in ours.told("statement", "--period", "2026-04")["lines"]]
 
     # It countersigns what it has verified, and openai sees it and closes.
     theirs.did("statement", "countersign", str(april), "--party", "microsoft", "--pack", str(pack))
     ours.did("party", "key", "trust", "--party", "microsoft", "--public-key", their_key)
     signed = ours.told("statement", "verify", str(april))["signing"]["signatures"]
-    assert [(one["party"], one["valid"], one["trusted"]) for one in signed] == [
+    assert [(signature["party"], signature["valid"], signature["trusted"]) for signature in signed] == [
         ("openai", True, True),
         ("microsoft", True, True),
     ]
@@ -109,8 +109,8 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     done = theirs.told("statement", "verify", may)
     assert done["repeated"]["same"]
     assert verdicts(done) == {"the same"}
-    told = theirs.did("statement", "verify", sums, code=2)
-    assert "The usage of this home is another on 2026-04-28" in told
+    result = theirs.did("statement", "verify", sums, code=2)
+    assert "The usage of this home is another on 2026-04-28" in result
     late = str(tmp_path / "late.jsonl")
     ours.did("export", "usage", "--format", "cloudevents", "--out", late)
     theirs.did("usage", "import", late)

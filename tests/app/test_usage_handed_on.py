@@ -95,8 +95,8 @@ def said(home: Home) -> list[dict[str, Any]]:
 
 def lines(home: Home) -> list[tuple[object, ...]]:
     with open_lake(home) as lake:
-        found = revenue(lake, PRICES, SPRING)
-    return [(one.event_day, one.seller, one.cloud, one.product, one.amount, one.requests) for one in found]
+        lines = revenue(lake, PRICES, SPRING)
+    return [(line.event_day, line.seller, line.cloud, line.product, line.amount, line.requests) for line in lines]
 
 
 def events_of_the_books(home: Home, out: Path) -> None:
@@ -182,14 +182,14 @@ def test_usage_of_several_tiers_comes_back_from_focus_as_it_was(tmp_path: Path, 
     metered(ours, usage)
 
     def base(home: Home) -> list[str]:
-        told = answer("settle", "--period", "2026-05", *assumed(), home=home.root)
-        return [line["base"] for line in told["lines"]]
+        outcome = answer("settle", "--period", "2026-05", *assumed(), home=home.root)
+        return [line["base"] for line in outcome["lines"]]
 
     assert base(ours) == ["322.000000000000"]
     out = tmp_path / "bill.csv"
     answer("export", *export, "--out", str(out), home=ours.root)
-    told = answer("usage", "import", str(out), home=theirs.root)
-    assert (told["quarantined"], told["imported"]) == (0, told["rows"])
+    result = answer("usage", "import", str(out), home=theirs.root)
+    assert (result["quarantined"], result["imported"]) == (0, result["rows"])
     assert base(theirs) == base(ours)
     assert buyers(theirs) == buyers(ours)
 
@@ -204,6 +204,6 @@ def test_both_homes_settle_to_the_same_amounts(tmp_path: Path) -> None:
         amounts = []
         for home in (ours, theirs):
             book = ("--prices", str(ours.root / "book.csv"))
-            told = answer("settle", "--period", period, *assumed(), *book, home=home.root)
-            amounts.append([(line["term"], line["base"], line["amount"]) for line in told["lines"]])
+            result = answer("settle", "--period", period, *assumed(), *book, home=home.root)
+            amounts.append([(line["term"], line["base"], line["amount"]) for line in result["lines"]])
         assert amounts[0] == amounts[1] != []

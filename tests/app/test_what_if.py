@@ -54,36 +54,41 @@ MONTHS = [
 
 @pytest.mark.parametrize(("period", "under", "due"), MONTHS)
 def test_what_would_be_due(home: Home, period: str, under: tuple[str, ...], due: dict[str, tuple[str, str]]) -> None:
-    found = asked(home, period, *under).beside
-    told = {f"{one.payer}>{one.payee}": (one.real, one.other) for one in found.directions}
+    comparison = asked(home, period, *under).beside
+    told = {f"{item.payer}>{item.payee}": (item.real, item.other) for item in comparison.directions}
     assert told == {pair: tuple(map(D, amounts)) for pair, amounts in due.items()}
-    for one in found.directions:
-        lines = [line for line in found.lines if (line.payer, line.payee) == (one.payer, one.payee)]
-        assert sum((line.real.amount for line in lines), D(0)) == one.real
-        assert sum((line.other.amount for line in lines), D(0)) == one.other
-        assert sum((line.difference for line in lines), D(0)) == one.difference == one.other - one.real
-    assert sum((party.gains for party in found.parties), D(0)) == 0
+    for direction in comparison.directions:
+        lines = [line for line in comparison.lines if (line.payer, line.payee) == (direction.payer, direction.payee)]
+        assert sum((line.real.amount for line in lines), D(0)) == direction.real
+        assert sum((line.other.amount for line in lines), D(0)) == direction.other
+        assert (
+            sum((line.difference for line in lines), D(0)) == direction.difference == direction.other - direction.real
+        )
+    assert sum((party.gains for party in comparison.parties), D(0)) == 0
 
 
 def test_a_line_names_both_sides_with_their_terms(home: Home) -> None:
-    found = asked(home, "2026-05", "A3").beside
-    [line] = [line for line in found.lines if line.payer == "microsoft"]
+    comparison = asked(home, "2026-05", "A3").beside
+    [line] = [line for line in comparison.lines if line.payer == "microsoft"]
     assert (line.of, line.real.terms, line.other.terms) == (
         "gpt-5.4 on azure, sold by microsoft",
         (),
         ("A1.share-microsoft-openai",),
     )
     assert (line.other.base, line.other.amount, line.difference) == (D(100), D("20.00"), D("20.00"))
-    assert {party.party: party.gains for party in found.parties} == {"microsoft": D("-20.00"), "openai": D("20.00")}
+    assert {party.party: party.gains for party in comparison.parties} == {
+        "microsoft": D("-20.00"),
+        "openai": D("20.00"),
+    }
 
 
 @pytest.mark.parametrize("period", ["2026-04", "2026-05"])
 @pytest.mark.parametrize("under", [("A5",), ("R1=and",), ("cap",)])
 def test_under_the_same_terms_it_is_the_real_settlement(home: Home, period: str, under: tuple[str, ...]) -> None:
-    found = asked(home, period, *under)
-    assert found.beside.is_same
-    assert {line.difference for line in found.beside.lines} == {D(0)}
-    assert found.beside.real_receipt == found.beside.other_receipt
+    result = asked(home, period, *under)
+    assert result.beside.is_same
+    assert {line.difference for line in result.beside.lines} == {D(0)}
+    assert result.beside.real_receipt == result.beside.other_receipt
 
 
 def test_nothing_is_posted_and_the_posted_settlement_is_the_real_side(tmp_path: Path) -> None:
@@ -94,9 +99,9 @@ def test_nothing_is_posted_and_the_posted_settlement_is_the_real_side(tmp_path: 
     posted = settle_month(home, opened, prices, "2026-05", ACCEPTED, {})
     before = journal(home)
     # Figures accepted for the posted settlement need not be named again.
-    found = what_if(home, opened, prices, "2026-05", (), {}, ("A3", "share-microsoft-openai"))
-    assert (found.posted, found.real_is_posted) == (posted.receipt, True)
-    assert [one.real for one in found.beside.directions] == [D("0.00"), D("68.80")]
+    outcome = what_if(home, opened, prices, "2026-05", (), {}, ("A3", "share-microsoft-openai"))
+    assert (outcome.posted, outcome.real_is_posted) == (posted.receipt, True)
+    assert [direction.real for direction in outcome.beside.directions] == [D("0.00"), D("68.80")]
     assert journal(home) == before
     assert len(latest_settlements(home)) == 1
 

@@ -175,6 +175,6 @@ def test_who_is_passed_over_is_told_by_which_version_and_source() -> None:
     body = json.dumps({"model": FIVE, "messages": [{"role": "user", "content": "hello"}], **SCHEMA}).encode()
     asked = decode_chat(body, b"")
     event_ns = start_of_day_ns(date.fromisoformat(TODAY))
-    found = bench().choice(event_ns, FIVE).select(CHAT, asked, needs=asked.needs(body), body_bytes=len(body))
-    (reason,) = [passed.reason for passed in found.skipped if passed.deployment == OLD]
+    selection = bench().choice(event_ns, FIVE).select(CHAT, asked, needs=asked.needs(body), body_bytes=len(body))
+    (reason,) = [passed.reason for passed in selection.skipped if passed.deployment == OLD]
     assert reason.startswith("lacks json-schema (there from 2024-08-01-preview or 2024-10-21 on; learn.microsoft.com/")

@@ -73,9 +73,9 @@ def bills(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 
 
 def test_each_team_is_told_with_what_is_of_none_and_what_to_look_at(home: Home, bills: list[str]) -> None:
-    told = run("usage", "allocate", *MAY, *bills, home=home.root)
-    assert (told.returncode, told.stderr) == (2, "")
-    rows = [" ".join(line.split()) for line in told.stdout.splitlines()]
+    result = run("usage", "allocate", *MAY, *bills, home=home.root)
+    assert (result.returncode, result.stderr) == (2, "")
+    rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
     assert rows[3:12] == [
         "aws oci azure, metered in all",
         "Contoso/search – – 200.00 200.00",
@@ -97,8 +97,8 @@ def test_each_team_is_told_with_what_is_of_none_and_what_to_look_at(home: Home, 
 
 def test_the_gateways_account_is_split_over_its_projects(home: Home, bills: list[str]) -> None:
     joined = ("--team", "Search=search", "--team", "Contoso/search=search", "--gateway", "SubAccountId=4444")
-    told = answer("usage", "allocate", *MAY, *bills, *joined, "--rate", "EUR=1.08", "--by", "Team", home=home.root)
-    costs = {(cost["team"], cost["reason"], cost["cloud"]): D(cost["cost"]) for cost in told["costs"] if cost["team"]}
+    result = answer("usage", "allocate", *MAY, *bills, *joined, "--rate", "EUR=1.08", "--by", "Team", home=home.root)
+    costs = {(cost["team"], cost["reason"], cost["cloud"]): D(cost["cost"]) for cost in result["costs"] if cost["team"]}
     assert costs == {
         ("data", "", "oci"): D("7.56"),
         ("Fabrikam/chat", "", "azure"): D(100),
@@ -106,8 +106,8 @@ def test_the_gateways_account_is_split_over_its_projects(home: Home, bills: list
         ("search", "", "azure"): D(200),
         ("search", "", "oci"): D(7),
     }
-    assert told["remarks"] == []
-    billed = [D(cost["cost"]) for cost in told["costs"] if not cost["is_metered"]]
+    assert result["remarks"] == []
+    billed = [D(cost["cost"]) for cost in result["costs"] if not cost["is_metered"]]
     assert sum(billed) == D("173.77") + D(7) + D("7.56")
 
 
@@ -126,10 +126,10 @@ REFUSED = [
 def test_what_nothing_could_be_counted_by_is_refused(
     home: Home, bills: list[str], flags: tuple[str, ...], problem: str, remedy: str
 ) -> None:
-    told = run("usage", "allocate", *MAY, *bills, *flags, home=home.root)
-    assert told.returncode == 3
-    assert problem in told.stderr
-    assert remedy in told.stderr
+    result = run("usage", "allocate", *MAY, *bills, *flags, home=home.root)
+    assert result.returncode == 3
+    assert problem in result.stderr
+    assert remedy in result.stderr
 
 
 def test_a_bill_counts_once_and_rows_of_two_exports_are_told(home: Home, bills: list[str], tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_a_bill_counts_once_and_rows_of_two_exports_are_told(home: Home, bills: 
     again.write_bytes(Path(bills[1]).read_bytes())
     twice = run("usage", "allocate", *MAY, *bills, "--bill", bills[1], home=home.root)
     assert (twice.returncode, "the bill is given twice" in twice.stderr) == (3, True)
-    told = answer("usage", "allocate", *MAY, *bills, "--bill", str(again), "--rate", "EUR=1", home=home.root)
-    assert any(f"6 rows of {again} are in {bills[1]} too" in remark for remark in told["remarks"])
+    result = answer("usage", "allocate", *MAY, *bills, "--bill", str(again), "--rate", "EUR=1", home=home.root)
+    assert any(f"6 rows of {again} are in {bills[1]} too" in remark for remark in result["remarks"])
 
 
 def test_a_bill_without_tags_is_counted_by_a_column_or_refused(home: Home, tmp_path: Path) -> None:
@@ -153,6 +153,6 @@ def test_a_bill_without_tags_is_counted_by_a_column_or_refused(home: Home, tmp_p
     assert (refused.returncode, "Tags is missing" in refused.stderr) == (3, True)
     done = run("usage", "allocate", *flags, "--by", "SubAccountId", "--json", home=home.root)
     assert done.returncode == 2
-    told = json.loads(done.stdout)
-    assert [(cost["team"], cost["cost"]) for cost in told["costs"]] == [("1", "2")]
-    assert [(row["line"], row["field"]) for row in told["unread"]] == [(3, "EffectiveCost")]
+    result = json.loads(done.stdout)
+    assert [(cost["team"], cost["cost"]) for cost in result["costs"]] == [("1", "2")]
+    assert [(row["line"], row["field"]) for row in result["unread"]] == [(3, "EffectiveCost")]

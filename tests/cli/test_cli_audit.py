@@ -142,9 +142,9 @@ def test_an_end_that_was_told_before_finds_a_log_that_was_written_anew(own: Home
     assert "is not the one that was told" in problem["what"]
 
 
-@pytest.mark.parametrize("told", ["x", "1:zz", "1:", f"{'9' * 5000}:{'a' * 64}", f"1:{'A' * 64}"])
-def test_what_is_no_end_of_a_log_is_no_edit(book: Home, told: str) -> None:
-    done = run("audit", "verify", "--head", told, "--home", str(book.root))
+@pytest.mark.parametrize("expected", ["x", "1:zz", "1:", f"{'9' * 5000}:{'a' * 64}", f"1:{'A' * 64}"])
+def test_what_is_no_end_of_a_log_is_no_edit(book: Home, expected: str) -> None:
+    done = run("audit", "verify", "--head", expected, "--home", str(book.root))
     assert (done.returncode, "is not an end of a log" in done.stderr) == (3, True)
 
 

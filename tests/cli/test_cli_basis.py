@@ -103,7 +103,7 @@ def told(home: Path, *words: str, code: int = 0) -> Any:
 
 
 def due(statement: Any) -> str:
-    return next(str(one["total"]) for one in statement["directions"] if one["payer"] == "openai")
+    return next(str(direction["total"]) for direction in statement["directions"] if direction["payer"] == "openai")
 
 
 def refused(home: Path, *words: str) -> tuple[str, str]:
@@ -129,14 +129,14 @@ def test_a_first_use_is_recorded_and_said_once(home: Path, book: str) -> None:
     assert f"Accepted by {acting()}, and held from now on: prices book.csv" in first.stderr
     assert f"Accepted by {acting()}, and held from now on: assumption cap = USD 38" in first.stderr
     held = told(home, "basis")
-    assert [(one["kind"], one["name"]) for one in held] == [
+    assert [(item["kind"], item["name"]) for item in held] == [
         ("prices", ""),
         ("agreement", "openai-microsoft"),
         ("assumption", "share-openai-microsoft"),
         ("assumption", "share-microsoft-openai"),
         ("assumption", "cap"),
     ]
-    assert {(one["who"], one["at"][:10], one["why"]) for one in held} == {
+    assert {(item["who"], item["at"][:10], item["why"]) for item in held} == {
         (acting(), today(), "first used by the settlement of 2026-05")
     }
     again = run(*MAY, *ACCEPTED, "--prices", book, "--home", str(home))
@@ -202,7 +202,7 @@ OTHERS = [
 ]
 
 
-@pytest.mark.parametrize(("given", "why", "remedy"), OTHERS, ids=[one[0][1] for one in OTHERS])
+@pytest.mark.parametrize(("given", "why", "remedy"), OTHERS, ids=[case[0][1] for case in OTHERS])
 def test_another_is_taken_by_no_flag(
     home: Path, book: str, tmp_path: Path, given: tuple[str, str], why: str, remedy: str
 ) -> None:
@@ -213,7 +213,7 @@ def test_another_is_taken_by_no_flag(
     agreement.mkdir()
     for file in built_in.glob("*.md"):
         written(agreement / file.name, file.read_text("utf-8") + "\n")
-    flags = [one.format(other=other, agreement=agreement) for one in given]
+    flags = [argument.format(other=other, agreement=agreement) for argument in given]
     told_why, told_todo = refused(home, *MAY, *flags)
     assert (told_why.startswith(why), told_todo) == (True, remedy), told_why
     assert due(told(home, *MAY)) == "0.40"
@@ -230,7 +230,7 @@ def test_a_change_says_who_and_why_and_so_does_the_correction_it_causes(home: Pa
     assert told(home, "basis", "prices", other, "--why", "the same again") == []
     june = told(home, "settle", "--period", "2026-06")
     # 20 % of 3.00 − 2.00
-    [line] = [one for one in june["lines"] if one["corrects"]]
+    [line] = [line for line in june["lines"] if line["corrects"]]
     label = changed["label"]
     assert (line["amount"], line["causes"]) == (
         "0.20",
@@ -313,7 +313,7 @@ def test_everything_is_verified_from_the_home_alone(home: Path, book: str, tmp_p
     told(home, "basis", "read", "R1=and", "--why", "counsel says so")
     assert told(home, "statement", "verify", may)["repeated"]["same"]
     assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]
-    [line] = [one for one in told(home, *MAY)["lines"] if one["product"] == "gpt-5.4"]
+    [line] = [line for line in told(home, *MAY)["lines"] if line["product"] == "gpt-5.4"]
     assert line["amount"] == "0.60"
 
 
@@ -433,13 +433,13 @@ CHANGED = [
 ]
 
 
-@pytest.mark.parametrize(("words", "why"), CHANGED, ids=[" ".join(one[0][1:3]) for one in CHANGED])
+@pytest.mark.parametrize(("words", "why"), CHANGED, ids=[" ".join(case[0][1:3]) for case in CHANGED])
 def test_a_month_is_closed_on_what_the_home_holds(
     home: Path, book: str, tmp_path: Path, words: tuple[str, ...], why: str
 ) -> None:
     told(home, *MAY, *ACCEPTED, "--prices", book)
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
-    told(home, *(one.format(other=other) for one in words))
+    told(home, *(word.format(other=other) for word in words))
     told_why, remedy = refused(home, "books", "close", "2026-05")
     assert told_why == f"PERIOD: 2026-05 cannot be closed: {why}"
     assert remedy == "Settle again: clauseway settle --period 2026-05."
@@ -474,7 +474,7 @@ def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, 
     """As such a home is: its books in files, named by what was settled with them, and no register."""
     told(home, *MAY, *ACCEPTED, "--prices", book)
     digest = told(home, "statement", "--period", "2026-05")["inputs"]["price_book"]
-    books = [msgspec.structs.replace(one, text="") for one in basis_of(Home(home)).books]
+    books = [msgspec.structs.replace(book, text="") for book in basis_of(Home(home)).books]
     (home / "price-books").mkdir()
     kept = msgspec.json.encode({"books": books, "rates": None, "rates_digest": ""})
     (home / "price-books" / f"{digest}.json.gz").write_bytes(gzip.compress(kept))

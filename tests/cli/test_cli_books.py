@@ -85,7 +85,7 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
     claim = ("books", "dispute", "open", "--id", "claim-1", "--request", settled_book.request(10))
     assert printed(work, *claim) == "claim-1: 0.8 USD of gpt-5.5 on azure, sold by openai, in dispute\n"
     may = told(work, "settle", "--period", "2026-05", *ACCEPTED)
-    (owed,) = [one for one in may["directions"] if one["payer"] == "openai"]
+    (owed,) = [direction for direction in may["directions"] if direction["payer"] == "openai"]
     # 20 % of 3.795 − 1.00 = 2.795 is 0.56: 0.20 less for April. 20 % of 2.795 + 2.215 = 5.01 is 1.00: 0.44 for May.
     assert (owed["total"], owed["disputed"], owed["corrections"][0]["new"]) == ("0.24", "0.16", "0.52")
     shown = " ".join(printed(work, "statement", "--period", "2026-05").split())
@@ -111,7 +111,7 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
 
     journal = ("books", "journal", "--party", "microsoft", "--account", "invoiced")
     legs = told(work, *journal)
-    assert [(one["amount"], one["balance"]) for one in legs] == [
+    assert [(leg["amount"], leg["balance"]) for leg in legs] == [
         ("0.50", "0.50"),
         ("0.76", "1.26"),
         ("-0.40", "0.86"),

@@ -14,9 +14,9 @@ SERVE = ("decide", "--action", "serve", "--party", "openai", "--product", "api.s
 def answer(*arguments: str, code: int) -> dict[str, Any]:
     done = run(*arguments, "--json")
     assert done.returncode == code, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
 
 
 @pytest.mark.parametrize(
@@ -28,10 +28,10 @@ def answer(*arguments: str, code: int) -> dict[str, Any]:
     ],
 )
 def test_the_outcome_is_the_exit_code(as_of: str, outcome: str, code: int, amendment: str) -> None:
-    found = answer(*SERVE, "--as-of", as_of, code=code)
-    assert found["outcome"] == outcome
-    assert found["reasons"][0]["amendment"] == amendment
-    assert bool(found["conditions"]) == (outcome == "conditional")
+    result = answer(*SERVE, "--as-of", as_of, code=code)
+    assert result["outcome"] == outcome
+    assert result["reasons"][0]["amendment"] == amendment
+    assert bool(result["conditions"]) == (outcome == "conditional")
 
 
 def test_permitted_is_zero() -> None:
@@ -39,11 +39,11 @@ def test_permitted_is_zero() -> None:
 
 
 def test_the_json_holds_what_it_takes_to_check_the_answer() -> None:
-    found = answer(*SERVE, "--as-of", "2026-03-15", "--known-at", "2026-03-31", code=2)
-    assert {"outcome", "reasons", "conditions", "as_of", "known_at", "receipt"} <= found.keys()
-    assert (found["as_of"], found["known_at"]) == ("2026-03-15", "2026-03-31T23:59:59Z")
-    assert {"term", "amendment", "document", "line", "source", "text"} <= found["reasons"][0].keys()
-    assert {"id", "engine", "agreement", "facts", "as_of", "known_at"} <= found["receipt"].keys()
+    result = answer(*SERVE, "--as-of", "2026-03-15", "--known-at", "2026-03-31", code=2)
+    assert {"outcome", "reasons", "conditions", "as_of", "known_at", "receipt"} <= result.keys()
+    assert (result["as_of"], result["known_at"]) == ("2026-03-15", "2026-03-31T23:59:59Z")
+    assert {"term", "amendment", "document", "line", "source", "text"} <= result["reasons"][0].keys()
+    assert {"id", "engine", "agreement", "facts", "as_of", "known_at"} <= result["receipt"].keys()
 
 
 def test_the_same_question_has_the_same_receipt_and_another_day_another() -> None:
@@ -65,8 +65,8 @@ def test_an_invalid_question_names_every_problem_and_exits_with_three() -> None:
 
 
 def test_an_invalid_question_in_json() -> None:
-    found = answer(*SERVE, "--as-of", "2026-02-30", code=3)
-    [problem] = found["error"]["problems"]
+    result = answer(*SERVE, "--as-of", "2026-02-30", code=3)
+    [problem] = result["error"]["problems"]
     assert problem["where"] == "--as-of"
     assert problem["remedy"]
 
@@ -203,9 +203,9 @@ SELL = ("decide", "--action", "sell", "--party", "openai", "--cloud", "azure", "
 
 @pytest.mark.parametrize("product", ["gpt-4o-mini", "whisper-1", "gpt-image-1"])
 def test_a_product_of_the_shipped_catalogue_is_unstated_where_no_agreement_names_it(product: str) -> None:
-    found = answer(*SELL, "--product", product, code=2)
-    assert found["outcome"] == "unstated"
-    [reason] = found["reasons"]
+    result = answer(*SELL, "--product", product, code=2)
+    assert result["outcome"] == "unstated"
+    [reason] = result["reasons"]
     assert (reason["term"], reason["note"]) == ("unstated", f"it does not name {product}")
 
 
@@ -227,8 +227,8 @@ def test_snapshots_aliases_and_slips_are_no_products(name: str) -> None:
 
 def test_several_agreements_are_asked_about_the_catalogue_too(tmp_path: Path) -> None:
     both = ("--agreement", "openai-microsoft", "--agreement", "anthropic-clouds")
-    found = answer(*SELL, *both, "--product", "gpt-4o-mini", code=2)
-    assert [said["outcome"] for said in found["answers"]] == ["unstated", "unstated"]
+    result = answer(*SELL, *both, "--product", "gpt-4o-mini", code=2)
+    assert [said["outcome"] for said in result["answers"]] == ["unstated", "unstated"]
 
 
 def test_a_recorded_class_decides_what_was_unstated(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_bill_in_1_4_is_the_same_usage_in_another_home(book: Home, tmp_path: P
         assert done.returncode == 0, done.stderr
     with open_lake(other) as lake:
         sums = usage_by(lake.control, ["cloud"])
-    tokens = {one.key[0]: (one.units["input_tokens"], one.units["output_tokens"]) for one in sums}
+    tokens = {item.key[0]: (item.units["input_tokens"], item.units["output_tokens"]) for item in sums}
     assert tokens == MAY_TOKENS
 
 
@@ -307,7 +307,7 @@ def test_invoices_are_records_of_invoice_detail_with_their_charges(invoiced: Hom
     printed = exported(invoiced, "focus-invoices", "--out", str(tmp_path / "inv")).split()
     assert printed == [str(tmp_path / "inv" / name) for name in ("invoice_detail.csv", "cost_and_usage.csv")]
     details, charges = (list(csv.DictReader(io.StringIO(Path(path).read_text()))) for path in printed)
-    found = [
+    rows = [
         (
             row["InvoiceId"],
             row["InvoiceIssuerName"],
@@ -319,7 +319,7 @@ def test_invoices_are_records_of_invoice_detail_with_their_charges(invoiced: Hom
         )
         for row in details
     ]
-    assert found == INVOICED
+    assert rows == INVOICED
     key = ("InvoiceIssuerName", "InvoiceId", "InvoiceDetailId", "BillingPeriodStart", "BilledCost", "BillingCurrency")
     assert [[row[name] for name in key] for row in charges] == [[row[name] for name in key] for row in details]
     # The charges stand beside a bill of usage: the same columns.
@@ -357,7 +357,7 @@ def test_invoices_that_cannot_be_handed_over_leave_no_file(
     invoiced: Home, tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     out = tmp_path / "invoices"
-    done = run("export", "focus-invoices", *(one.format(out=out) for one in arguments), home=invoiced.root)
+    done = run("export", "focus-invoices", *(argument.format(out=out) for argument in arguments), home=invoiced.root)
     assert done.returncode == 3
     assert says in done.stderr
     assert not out.exists()

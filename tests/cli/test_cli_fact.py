@@ -79,13 +79,15 @@ YEARS = [
 ]
 
 
-@pytest.mark.parametrize(("record", "day", "told"), YEARS)
-def test_a_day_far_from_an_agreement_is_doubted(record: tuple[str, ...], day: str, told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("record", "day", "expected"), YEARS)
+def test_a_day_far_from_an_agreement_is_doubted(
+    record: tuple[str, ...], day: str, expected: str, tmp_path: Path
+) -> None:
     done = run(*record, "--effective", day, home=tmp_path / "home")
     assert done.returncode == 0, done.stderr
     said = " ".join(done.stdout.split())
-    assert ("Is the year right?" in said) == bool(told)
-    assert told in said
+    assert ("Is the year right?" in said) == bool(expected)
+    assert expected in said
 
 
 def test_a_stage_is_no_word_of_an_agreement(tmp_path: Path) -> None:
@@ -259,10 +261,10 @@ def test_two_agreements_in_force_at_once(tmp_path: Path) -> None:
     amendment.write_text(
         amendment.read_text().replace("party: vendor\nactions: [serve, sell]", "party: partner\nactions: [sell]")
     )
-    found = answer(*asking, *both, cwd=tmp_path)
-    assert found["outcome"] == "permitted"
-    assert {reason["agreement"] for reason in found["reasons"]} == {"resale", "vendor-partner"}
-    assert found["receipt"]["agreement"].count("+") == 1
+    result = answer(*asking, *both, cwd=tmp_path)
+    assert result["outcome"] == "permitted"
+    assert {reason["agreement"] for reason in result["reasons"]} == {"resale", "vendor-partner"}
+    assert result["receipt"]["agreement"].count("+") == 1
     assert "resale A2 A2.any-cloud" in run(*asking, *both, cwd=tmp_path).stdout
     alone = answer(*asking, "--agreement", "ours", code=2, cwd=tmp_path)
     assert {reason["agreement"] for reason in alone["reasons"]} == {""}
@@ -306,7 +308,7 @@ def test_a_product_and_a_party_of_later_days_can_be_asked_about(tmp_path: Path) 
     common = ("--effective", "2026-09-01", "--source", "a blog post", "--home", str(tmp_path))
     right = ("--action", "sell", "--party", "newcomer", "--product", "gpt-6", "--cloud", "aws")
     asking = ("decide", *right, "--as-of", "2026-09-02", "--home", str(tmp_path))
-    assert [one["where"] for one in answer(*asking, code=3)["error"]["problems"]] == ["--party", "--product"]
+    assert [problem["where"] for problem in answer(*asking, code=3)["error"]["problems"]] == ["--party", "--product"]
     product = answer("fact", "record", "product", "--product", "gpt-6", "--class", "api.stateless", *common)
     assert (product["name"], product["fact"]) == ("F1", "product:gpt-6:api.stateless")
     answer("fact", "record", "party", "--party", "newcomer", *common)

@@ -26,32 +26,32 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 def test_what_is_due_each_year_and_when_the_cap_is_reached(home: Home, tmp_path: Path) -> None:
     flags = ["--home", str(home.root), "--growth", "0%", "--assume", "share-openai-microsoft", "--assume", "cap=500"]
     svg, png = tmp_path / "ahead.svg", tmp_path / "ahead.png"
-    told = run("forecast", *flags, "--svg", str(svg), "--png", str(png))
-    assert (told.returncode, told.stderr) == (0, "")
-    said = " ".join(told.stdout.split())
+    result = run("forecast", *flags, "--svg", str(svg), "--png", str(png))
+    assert (result.returncode, result.stderr) == (0, "")
+    said = " ".join(result.stdout.split())
     # Settled: 20 % of 100 in April from the 27th on, and of 344 in May. Then 68.80 a month.
     given = "cap = 500, given (USD 38,000,000,000 was reported)"
     for words in ("Settled so far: 88.80", given, "share OpenAI Microsoft = 20 % (reported)"):
-        assert words in said, told.stdout
+        assert words in said, result.stdout
     assert "cap 500.00" in ElementTree.fromstring(svg.read_text()).find(".//*[@class='cap-label']").text  # type: ignore[operator,union-attr]
     assert png.read_bytes().startswith(b"\x89PNG")
-    [one] = answer("forecast", *flags)["forecast"]["outlooks"]
+    [outlook] = answer("forecast", *flags)["forecast"]["outlooks"]
     # 411.20 are left: five months of 68.80 are 344.00, and 67.20 of November's 68.80.
-    assert one["reached"]["likely"] == "2026-11-30"
-    assert [(year["year"], D(year["due"]["mid"])) for year in one["years"]] == [
+    assert outlook["reached"]["likely"] == "2026-11-30"
+    assert [(year["year"], D(year["due"]["mid"])) for year in outlook["years"]] == [
         (2026, D("500.00")),
         *((year, D(0)) for year in (2027, 2028, 2029, 2030)),
     ]
     # 88.80 + 7 × 68.80 = 570.40, and twelve times 68.80 a year from then on.
-    assert [D(year["saved"]["mid"]) for year in one["years"]] == [D("70.40"), *[D("825.60")] * 4]
+    assert [D(year["saved"]["mid"]) for year in outlook["years"]] == [D("70.40"), *[D("825.60")] * 4]
 
 
 def test_figures_of_the_latest_settlement_hold_where_none_is_named(home: Home) -> None:
-    found = answer("forecast", "--home", str(home.root), "--growth", "1%..2%", "--until", "2027")
-    assert {one["name"] for one in found["forecast"]["assumptions"] if one["accepted"]} == set(ACCEPTED) - {
-        "share-microsoft-openai"
-    }
-    assert [one["year"] for one in found["forecast"]["outlooks"][0]["years"]] == [2026, 2027]
+    result = answer("forecast", "--home", str(home.root), "--growth", "1%..2%", "--until", "2027")
+    assert {assumption["name"] for assumption in result["forecast"]["assumptions"] if assumption["accepted"]} == set(
+        ACCEPTED
+    ) - {"share-microsoft-openai"}
+    assert [year["year"] for year in result["forecast"]["outlooks"][0]["years"]] == [2026, 2027]
 
 
 def test_the_agreement_that_the_home_holds_is_looked_ahead_of(home: Home, tmp_path: Path) -> None:
@@ -61,13 +61,13 @@ def test_the_agreement_that_the_home_holds_is_looked_ahead_of(home: Home, tmp_pa
         (ours / name).write_text(text.replace("through: 2030-12-31", "through: 2029-06-10"))
     shutil.copytree(home.root, copy)
     assert run("basis", "agreement", str(ours), "--why", "as signed", "--home", str(copy)).returncode == 0
-    [one] = answer("forecast", "--home", str(copy), "--growth", "0%")["forecast"]["outlooks"]
-    assert (one["end"], one["months"][-1]["end"]) == ("2029-06-11", "2029-06-11")
+    [outlook] = answer("forecast", "--home", str(copy), "--growth", "0%")["forecast"]["outlooks"]
+    assert (outlook["end"], outlook["months"][-1]["end"]) == ("2029-06-11", "2029-06-11")
     # A flag looks ahead under another agreement.
-    [one] = answer("forecast", "--home", str(copy), "--growth", "0%", "--agreement", "openai-microsoft")["forecast"][
-        "outlooks"
-    ]
-    assert one["end"] == "2031-01-01"
+    [outlook] = answer("forecast", "--home", str(copy), "--growth", "0%", "--agreement", "openai-microsoft")[
+        "forecast"
+    ]["outlooks"]
+    assert outlook["end"] == "2031-01-01"
 
 
 # growth, cap → what the text says of them; each year: settled, due (middle, low, high), saved
@@ -111,14 +111,14 @@ REFUSED = [
 
 @pytest.mark.parametrize(("more", "words"), REFUSED)
 def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: str) -> None:
-    told = run("forecast", "--home", str(home.root), *more)
-    assert told.returncode == 3
-    assert words in told.stderr
+    result = run("forecast", "--home", str(home.root), *more)
+    assert result.returncode == 3
+    assert words in result.stderr
 
 
 def test_without_a_settled_month_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
     recorded = ("milestone", "--effective", "2030-01-01", "--source", "a letter")
     assert run("fact", "record", *recorded, "--home", str(tmp_path / "empty")).returncode == 0
-    told = run("forecast", "--home", str(tmp_path / "empty"), "--growth", "5%")
-    assert told.returncode == 3
-    assert "nothing is settled" in told.stderr
+    result = run("forecast", "--home", str(tmp_path / "empty"), "--growth", "5%")
+    assert result.returncode == 3
+    assert "nothing is settled" in result.stderr

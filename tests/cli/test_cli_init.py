@@ -88,8 +88,8 @@ def test_three_answers_make_a_sound_configuration(
         basis = begun["next"][0].split()[1:4]
         assert run(*basis, "--why", "the list", home=tmp_path / "home").returncode == 0
     # Without the secrets, as where a change is checked before it is merged.
-    told = run("config", "check", home=tmp_path / "home")
-    assert "is not set" in told.stderr
+    result = run("config", "check", home=tmp_path / "home")
+    assert "is not set" in result.stderr
     checked = answer("config", "check", "--without-secrets", home=tmp_path / "home")
     assert checked["deployments"] == list(deployments)
     again = run("init", *flags, home=tmp_path / "home")

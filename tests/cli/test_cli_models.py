@@ -10,8 +10,8 @@ from clauseway.cli import run
 
 def told(capsys: pytest.CaptureFixture[str], *given: str) -> dict[str, list[dict[str, Any]]]:
     assert run(["gateway", "models", *given, "--json"]) == 0
-    found: dict[str, list[dict[str, Any]]] = json.loads(capsys.readouterr().out)
-    return found
+    result: dict[str, list[dict[str, Any]]] = json.loads(capsys.readouterr().out)
+    return result
 
 
 def test_models_with_their_names_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,9 +31,9 @@ def test_models_with_their_names_and_ends(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize(("day", "lacks"), [("2026-09-30", True), ("2026-10-01", False)])
 def test_what_a_surface_lacks_on_a_day(capsys: pytest.CaptureFixture[str], day: str, lacks: bool) -> None:
-    found = told(capsys, "gpt-5.5", "--surface", "bedrock-mantle", "--as-of", day)["lacks"]
-    assert any(one["capability"] == "web-search" for one in found) is lacks
-    assert all(one["source"] for one in found)
+    result = told(capsys, "gpt-5.5", "--surface", "bedrock-mantle", "--as-of", day)["lacks"]
+    assert any(one["capability"] == "web-search" for one in result) is lacks
+    assert all(one["source"] for one in result)
 
 
 def test_an_unknown_surface_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,6 +44,6 @@ def test_an_unknown_surface_is_refused(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize("flags", [(), ("--surface", "openai")])
 def test_a_misspelt_model_is_told(capsys: pytest.CaptureFixture[str], flags: tuple[str, ...]) -> None:
     assert run(["gateway", "models", "gpt-5.55", *flags]) == 3
-    told = capsys.readouterr().err
-    assert "PRODUCT: unknown name 'gpt-5.55'" in told
-    assert "Did you mean" in told
+    errors = capsys.readouterr().err
+    assert "PRODUCT: unknown name 'gpt-5.55'" in errors
+    assert "Did you mean" in errors

@@ -169,8 +169,8 @@ def test_only_lines_that_the_pack_states_open(ours: Path, packs: Path, tmp_path:
     forged = rewritten(
         packs / "may.pack", tmp_path / "a.pack", edit("statement.json", '"amount": "0.14"', '"amount": "0.99"')
     )
-    told = did(nowhere, "statement", "explain", "2pa4zs7k", str(forged), code=3)
-    assert "its statement is not that of its settlement" in told
+    result = did(nowhere, "statement", "explain", "2pa4zs7k", str(forged), code=3)
+    assert "its statement is not that of its settlement" in result
     assert "no pack" in did(nowhere, "statement", "explain", "2pa4zs7k", "may.json", code=3)
 
 
@@ -192,10 +192,10 @@ def test_a_statement_under_an_agreement_that_is_not_here_says_how_to_get_it(ours
     stated = json.loads(file.read_bytes())
     stated["inputs"]["agreement"], stated["assumptions"] = "0" * 64, []
     file.write_bytes(json.dumps(stated).encode())
-    told = did(tmp_path / "nowhere", "statement", "verify", str(file), code=2)
-    assert told.startswith("Statement 2026-05: cannot be checked here\n")
-    assert "undisclosed" not in told
-    assert "clauseway statement pack 2026-05" in told
+    result = did(tmp_path / "nowhere", "statement", "verify", str(file), code=2)
+    assert result.startswith("Statement 2026-05: cannot be checked here\n")
+    assert "undisclosed" not in result
+    assert "clauseway statement pack 2026-05" in result
     done = answer("statement", "verify", str(file), home=tmp_path / "nowhere", code=2)["repeated"]
     assert {line["verdict"] for line in done["lines"]} == {"cannot be checked here"}
     assert {line["because"] for line in done["lines"]} == {"The agreement that was settled under is not here."}
@@ -292,12 +292,12 @@ def endless(parts: dict[str, bytes]) -> None:
 def test_another_amount_is_told_line_by_line(packs: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(packs / "april.pack") as archive:
         stated = json.loads(archive.read("statement.json"))
-    line = next(one for one in stated["lines"] if one["amount"] == "0.72")
+    line = next(line for line in stated["lines"] if line["amount"] == "0.72")
     forged = rewritten(
         packs / "april.pack", tmp_path / "a.pack", edit("statement.json", '"amount": "0.72"', '"amount": "0.99"')
     )
     done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)["repeated"]
-    told = {one["line"]: (one["verdict"], one["differs_by"]) for one in done["lines"]}
+    told = {line["line"]: (line["verdict"], line["differs_by"]) for line in done["lines"]}
     assert told.pop(line["id"]) == ("differs", "-0.27")
     assert {verdict for verdict, _ in told.values()} == {"the same"}
 
@@ -314,8 +314,8 @@ def test_a_statement_in_other_bytes_is_not_the_same(packs: Path, tmp_path: Path)
 def test_lines_that_do_not_add_up_are_named_without_any_usage(packs: Path, tmp_path: Path) -> None:
     change = edit("statement.json", '"amount": "0.14"', '"amount": "0.15"')
     forged = rewritten(packs / "sums.pack", tmp_path / "s.pack", change)
-    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2)
-    assert "The lines do NOT add up to what is owed" in " ".join(told.split())
+    result = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2)
+    assert "The lines do NOT add up to what is owed" in " ".join(result.split())
 
 
 def test_other_usage_cannot_pass_for_what_was_settled(packs: Path, tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_other_usage_cannot_pass_for_what_was_settled(packs: Path, tmp_path: Pat
     done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)
     assert done["pack"]["days_changed"] == ["2026-04-20", "2026-04-26", "2026-04-27", "2026-04-28"]
     assert "The usage that was settled is not in this lake" in done["repeated"]["remarks"][0]
-    assert "cannot be checked here" in {one["verdict"] for one in done["repeated"]["lines"]}
+    assert "cannot be checked here" in {line["verdict"] for line in done["repeated"]["lines"]}
 
 
 def with_corrections_of_a_forger(
@@ -368,15 +368,15 @@ def test_a_forged_correction_is_found(ours: Path, packs: Path, tmp_path: Path, d
     forged = with_corrections_of_a_forger(
         ours, packs / "may.pack", tmp_path / "f.pack", lambda late: [msgspec.structs.replace(late, **members)]
     )
-    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2)
-    assert said in " ".join(told.split())
+    result = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2)
+    assert said in " ".join(result.split())
 
 
 def test_a_correction_that_is_left_out_is_missed(ours: Path, packs: Path, tmp_path: Path) -> None:
     """May names the usage of its own share, from 27 April on; the usage of the share before it is in no statement."""
     forged = with_corrections_of_a_forger(ours, packs / "may.pack", tmp_path / "f.pack", lambda late: [])
-    told = " ".join(did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2).split())
-    assert "total: openai to microsoft is stated as 0.50, found as 0.59" in told
+    text = " ".join(did(tmp_path / "nowhere", "statement", "verify", str(forged), code=2).split())
+    assert "total: openai to microsoft is stated as 0.50, found as 0.59" in text
     unnamed = (
         "no usage of 2026-04 before 2026-04-27 is named by the statement: a correction left out with it is not missed"
     )
@@ -413,8 +413,8 @@ def test_a_closed_month_is_taken_from_the_pack_and_named(ours: Path, packs: Path
     assert april(packs / "may.pack", tmp_path / "nowhere", 0) == "not here"
     assert april(packs / "may.pack", ours, 0) == "the same"
     assert april(forged, ours, 2) == "another"
-    told = did(tmp_path / "nowhere", "statement", "verify", str(forged))
-    assert "stands on 2026-04 as it was closed, its statement" in " ".join(told.split())
+    result = did(tmp_path / "nowhere", "statement", "verify", str(forged))
+    assert "stands on 2026-04 as it was closed, its statement" in " ".join(result.split())
 
 
 def left_out(name: str) -> Callable[[dict[str, bytes]], None]:
@@ -614,8 +614,8 @@ HOSTILE = {
 def test_a_hostile_pack_is_refused_with_the_reason(packs: Path, tmp_path: Path, deed: str) -> None:
     change, said = HOSTILE[deed]
     forged = rewritten(packs / "may.pack", tmp_path / "forged.pack", change)
-    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
-    assert said in " ".join(told.split())
+    result = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
+    assert said in " ".join(result.split())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["forged.pack"]
 
 
@@ -655,8 +655,8 @@ def test_a_pack_has_its_parts_in_one_order(packs: Path, tmp_path: Path) -> None:
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.external_attr, entry.create_system = MODE, UNIX
             other.writestr(entry, pack.read(name))
-    told = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "o.pack"), code=3)
-    assert "its parts are in another order" in told
+    result = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "o.pack"), code=3)
+    assert "its parts are in another order" in result
 
 
 def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path) -> None:
@@ -664,8 +664,8 @@ def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path
     at = content.index(b'"lines"')
     content[at + 1] ^= 1
     (tmp_path / "f.pack").write_bytes(content)
-    told = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "f.pack"), code=3)
-    assert "no pack" in told
+    result = did(tmp_path / "nowhere", "statement", "verify", str(tmp_path / "f.pack"), code=3)
+    assert "no pack" in result
 
 
 def flaw(pack: Path) -> str:
@@ -697,8 +697,8 @@ def test_no_byte_outside_the_parts_changes_unseen(packs: Path, tmp_path: Path) -
     for content in (b"x" + whole, whole + b"x", whole[: outside[60]] + b"x" + whole[outside[60] :]):
         forged.write_bytes(content)
         assert flaw(forged)
-    told = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
-    assert "no pack" in told
+    result = did(tmp_path / "nowhere", "statement", "verify", str(forged), code=3)
+    assert "no pack" in result
 
 
 def test_a_pack_that_python_before_3_11_4_wrote_is_one(packs: Path, tmp_path: Path) -> None:
@@ -764,15 +764,18 @@ def test_whoever_countersigns_has_verified_or_says_why_not(
     did(theirs, "party", "key", "create", "--party", "microsoft")
     did(theirs, "party", "key", "trust", "--party", "openai", "--public-key", key)
     done = answer("statement", "verify", str(packed), home=theirs)
-    assert [(one["party"], one["valid"], one["trusted"]) for one in done["signing"]["signatures"]] == [
-        ("openai", True, True)
-    ]
+    assert [
+        (signature["party"], signature["valid"], signature["trusted"]) for signature in done["signing"]["signatures"]
+    ] == [("openai", True, True)]
     sign = ("statement", "countersign", str(may), "--party", "microsoft")
     before = Path(f"{may}.signatures.json").read_bytes()
     assert "performed again here, it is not the same" in " ".join(did(theirs, *sign, code=3).split())
     assert "one needs the other" in did(theirs, *sign, "--unverified", code=3)
     signed = answer(*sign, "--pack", str(packed), home=theirs)
-    assert [(one["party"], one["unverified"]) for one in signed["signatures"]] == [("openai", ""), ("microsoft", "")]
+    assert [(signature["party"], signature["unverified"]) for signature in signed["signatures"]] == [
+        ("openai", ""),
+        ("microsoft", ""),
+    ]
     Path(f"{may}.signatures.json").write_bytes(before)
     signed = answer(*sign, "--unverified", "--why", "the meter is being moved", home=theirs)
     assert signed["signatures"][1]["unverified"] == "the meter is being moved"

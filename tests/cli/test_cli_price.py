@@ -68,22 +68,22 @@ OWN_PRICES = [
 def test_what_usage_costs(
     capsys: pytest.CaptureFixture[str], line: str, usd: str, parts: list[tuple[int, str, str]]
 ) -> None:
-    found = asked(capsys, line)
-    assert Decimal(found["amount"]) == Decimal(usd)
-    for part, (quantity, price, book) in zip(found["parts"], parts, strict=True):
+    result = asked(capsys, line)
+    assert Decimal(result["amount"]) == Decimal(usd)
+    for part, (quantity, price, book) in zip(result["parts"], parts, strict=True):
         assert (part["quantity"], Decimal(part["per_million"])) == (quantity, Decimal(price))
         assert Decimal(part["amount"]) == quantity * Decimal(price) / 1_000_000
         assert part["place"].startswith(book)
-        assert [one["verdict"] for one in part["looked_at"]].count("won") == 1
+        assert [line["verdict"] for line in part["looked_at"]].count("won") == 1
 
 
 @pytest.mark.parametrize(("line", "usd", "place"), OWN_PRICES)
 def test_ones_own_book_goes_first(
     capsys: pytest.CaptureFixture[str], own: Path, line: str, usd: str, place: str
 ) -> None:
-    found = asked(capsys, f"price gpt-5.5 {line} --tokens in=1000,out=500", own)
-    assert Decimal(found["amount"]) == Decimal(usd)
-    assert any(place in part["place"] for part in found["parts"])
+    result = asked(capsys, f"price gpt-5.5 {line} --tokens in=1000,out=500", own)
+    assert Decimal(result["amount"]) == Decimal(usd)
+    assert any(place in part["place"] for part in result["parts"])
 
 
 WHYS = [
@@ -96,11 +96,11 @@ WHYS = [
 
 
 def test_every_entry_that_was_looked_at_says_why(capsys: pytest.CaptureFixture[str], own: Path) -> None:
-    found = asked(capsys, "price gpt-5.5 --cloud azure --tokens in=1 --as-of 2026-06-01 --known-at 2026-05-19", own)
-    (part,) = found["parts"]
+    result = asked(capsys, "price gpt-5.5 --cloud azure --tokens in=1 --as-of 2026-06-01 --known-at 2026-05-19", own)
+    (part,) = result["parts"]
     for place, verdict, why in WHYS:
-        one = next(one for one in part["looked_at"] if place in one["place"])
-        assert (one["verdict"], why in one["why"]) == (verdict, True), one
+        line = next(item for item in part["looked_at"] if place in item["place"])
+        assert (line["verdict"], why in line["why"]) == (verdict, True), line
 
 
 def test_people_read_the_arithmetic(capsys: pytest.CaptureFixture[str], own: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> Non
     checked = json.loads(capsys.readouterr().out)
     assert (checked["prices"], checked["discounts"], checked["products"]) == (4, 1, ["gpt-5.5"])
     # OpenAI's list tells cached input apart; this book does not, so it is input there. Searches have no price then.
-    lacked = {(one["cloud"], one["unit"]): one["then"] for one in checked["lacks"]}
+    lacked = {(gap["cloud"], gap["unit"]): gap["then"] for gap in checked["lacks"]}
     assert lacked == {
         **{(cloud, "cached_input_tokens"): "priced as input_tokens" for cloud in ("aws", "azure")},
         ("aws", "web_searches"): "refused, because it has no price",
@@ -272,10 +272,10 @@ def test_a_price_in_euros_is_shown_in_both(capsys: pytest.CaptureFixture[str], t
     rates.write_text("day,base,quote,rate\n2026-05-01,EUR,USD,1.25\n")
     line = f"price gpt-x --cloud oci --tokens in=1000 --as-of 2026-05-02 --prices {book}"
     assert run([*line.split(), "--rates", str(rates), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    result = json.loads(capsys.readouterr().out)
     # 1,000 × 4.00 EUR = 4,000 millionths, × 1.25
-    assert (Decimal(found["amount"]), found["currency"]) == (Decimal("0.004"), "EUR")
-    assert Decimal(found["usd"]) == Decimal("0.005")
+    assert (Decimal(result["amount"]), result["currency"]) == (Decimal("0.004"), "EUR")
+    assert Decimal(result["usd"]) == Decimal("0.005")
     assert run([*line.split(), "--known-at", "2026-05-03", "--rates", str(rates)]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "as of 2026-05-02 · as known at 2026-05-03" in said
@@ -310,11 +310,11 @@ def test_a_sum_of_many_requests_says_that_their_length_is_not_known(capsys: pyte
 
 def test_a_million_tokens_are_those_of_many_requests(capsys: pytest.CaptureFixture[str]) -> None:
     """One request of a million costs what long requests cost, which nobody asks for who asks for the price."""
-    told = asked(capsys, "price gpt-5.5 --cloud openai-own --as-of 2026-11-01 --known-at 2026-11-01")
-    assert [Decimal(part["per_million"]) for part in told["parts"]] == [Decimal("5"), Decimal("30")]
-    assert "One above 272000 input tokens has another price" in told["note"]
+    result = asked(capsys, "price gpt-5.5 --cloud openai-own --as-of 2026-11-01 --known-at 2026-11-01")
+    assert [Decimal(part["per_million"]) for part in result["parts"]] == [Decimal("5"), Decimal("30")]
+    assert "One above 272000 input tokens has another price" in result["note"]
     # The working is that of the charge: the entry for long requests did not win.
-    for part in told["parts"]:
+    for part in result["parts"]:
         assert [each["place"] for each in part["looked_at"] if each["verdict"] == "won"] == [part["place"]]
 
 

@@ -14,8 +14,8 @@ from in_process import run
 
 @pytest.mark.parametrize("asked", ["--version", "version"])
 def test_the_version_is_that_of_the_package(asked: str) -> None:
-    told = run(asked)
-    assert (told.returncode, told.stdout) == (0, f"clauseway {version('clauseway')}\n")
+    result = run(asked)
+    assert (result.returncode, result.stdout) == (0, f"clauseway {version('clauseway')}\n")
 
 
 # `clauseway help …` · the same as
@@ -28,16 +28,16 @@ HELPS = [
 
 @pytest.mark.parametrize(("asked", "same"), HELPS)
 def test_help_is_a_word_too(asked: tuple[str, ...], same: tuple[str, ...]) -> None:
-    told = run(*asked)
-    assert told.returncode == 0
-    assert told.stdout == run(*same).stdout
-    assert told.stdout.startswith("Usage: clauseway")
+    result = run(*asked)
+    assert result.returncode == 0
+    assert result.stdout == run(*same).stdout
+    assert result.stdout.startswith("Usage: clauseway")
 
 
 def test_help_of_a_command_that_is_not_there_is_refused() -> None:
-    told = run("help", "decied")
-    assert told.returncode == 3
-    assert "decide" in told.stderr
+    result = run("help", "decied")
+    assert result.returncode == 3
+    assert "decide" in result.stderr
 
 
 # words on the line, the last one unfinished · what a shell is offered
@@ -53,7 +53,7 @@ COMPLETIONS = [
 def test_a_shell_completes_commands_and_flags(line: str, offered: str) -> None:
     words = line.split()
     asked = {"_CLAUSEWAY_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "clauseway"],
         env=os.environ | asked,
         capture_output=True,
@@ -61,7 +61,7 @@ def test_a_shell_completes_commands_and_flags(line: str, offered: str) -> None:
         timeout=60,
         check=False,
     )
-    assert offered in told.stdout.split()
+    assert offered in result.stdout.split()
 
 
 # words whose bytes are not UTF-8, as shells pass the names of old files on

@@ -22,9 +22,9 @@ OLD_DAYS = ("--from", "2023-01-23", "--until", "2026-04-26")
 def answer(*arguments: str, code: int, given: str = "") -> dict[str, Any]:
     done = run(*arguments, "--json", given=given)
     assert done.returncode == code, done.stderr or done.stdout
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
 
 
 # --- decide ----------------------------------------------------------------------------------------------------------
@@ -34,10 +34,10 @@ def test_the_trace_stands_in_the_json_only_where_asked_for() -> None:
     question = ("decide", *SERVE, "--as-of", "2026-03-15")
     assert "trace" not in answer(*question, code=2)
     traced = answer(*question, "--trace", code=2)["trace"]
-    [ended] = [one for one in traced if one["term"] == "A1.workloads"]
+    [ended] = [step for step in traced if step["term"] == "A1.workloads"]
     assert (ended["finding"], ended["applies"]) == ("ended", False)
     assert "2025-10-28 by A3.lifts-workloads" in ended["why"]
-    assert [one["term"] for one in traced if one["bearing"] == "forbids"] == ["A4.api", "A3.api"]
+    assert [step["term"] for step in traced if step["bearing"] == "forbids"] == ["A4.api", "A3.api"]
 
 
 def test_a_person_reads_the_trace_and_what_would_change_the_answer() -> None:
@@ -142,8 +142,8 @@ def test_what_differs_is_said(receipt: str, changed: dict[str, Any], differs: li
     recorded = json.loads(receipt)
     for key, value in changed.items():
         recorded[key] = recorded[key] | value if isinstance(value, dict) else value
-    found = answer("verify", "-", given=json.dumps(recorded), code=2)
-    assert [difference["what"] for difference in found["differences"] if difference["what"] != "turns on"] == differs
+    result = answer("verify", "-", given=json.dumps(recorded), code=2)
+    assert [difference["what"] for difference in result["differences"] if difference["what"] != "turns on"] == differs
 
 
 def test_knowledge_of_any_year_is_verified() -> None:
@@ -155,14 +155,14 @@ def test_knowledge_of_any_year_is_verified() -> None:
 def test_another_meaning_differs_and_another_layout_is_noted(receipt: str, tmp_path: Path) -> None:
     shutil.copytree(BUILT_IN, tmp_path / "mine", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "mine" / "A5.md").write_text((BUILT_IN / "A5.md").read_text() + "\n")
-    found = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=0)
-    assert [note["what"] for note in found["notes"]] == ["text of the agreement"]
+    result = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=0)
+    assert [note["what"] for note in result["notes"]] == ["text of the agreement"]
     text = run("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt).stdout
     assert "The text of the agreement was edited since, without a change of meaning." in text
     definitions = (BUILT_IN / "agreement.md").read_text()
     (tmp_path / "mine" / "agreement.md").write_text(definitions.replace("segments: [any,", "segments: [any, other,"))
-    found = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=2)
-    assert [difference["what"] for difference in found["differences"]] == ["agreement", "receipt"]
+    result = answer("verify", "-", "--agreement", str(tmp_path / "mine"), given=receipt, code=2)
+    assert [difference["what"] for difference in result["differences"]] == ["agreement", "receipt"]
 
 
 def test_a_receipt_of_several_agreements_needs_them_again(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_a_receipt_of_several_agreements_needs_them_again(tmp_path: Path) -> Non
     "given", ["", "{", "[]", '{"a":' + "[" * 100_000, '{"outcome": "permitted"}', "\x00", '{"error": {}}']
 )
 def test_what_is_no_receipt_is_refused(given: str) -> None:
-    found = answer("verify", "-", given=given, code=3)
-    assert found["error"]["problems"][0]["where"] == "-"
+    result = answer("verify", "-", given=given, code=3)
+    assert result["error"]["problems"][0]["where"] == "-"
 
 
 @pytest.mark.parametrize(
@@ -210,14 +210,14 @@ def test_a_receipt_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_claim_that_holds() -> None:
-    found = answer("prove", "--never", "permitted", *SERVE, "--segment", "any", *OLD_DAYS, code=0)
-    assert (found["holds"], found["combinations"], found["days"]) == (True, 1, 1190)
-    assert found["counterexample"] is None
+    result = answer("prove", "--never", "permitted", *SERVE, "--segment", "any", *OLD_DAYS, code=0)
+    assert (result["holds"], result["combinations"], result["days"]) == (True, 1, 1190)
+    assert result["counterexample"] is None
 
 
 def test_a_counterexample_is_a_decision_that_can_be_verified() -> None:
-    found = answer("prove", "--never", "permitted", *SERVE, *OLD_DAYS, code=2)
-    example = found["counterexample"]
+    result = answer("prove", "--never", "permitted", *SERVE, *OLD_DAYS, code=2)
+    example = result["counterexample"]
     assert (example["question"]["as_of"], example["question"]["segment"]) == ("2025-10-28", "us-national-security")
     assert example["outcome"] == "permitted"
     assert answer("verify", "-", given=json.dumps(example), code=0)["same"] is True
@@ -233,9 +233,9 @@ def test_under_every_reading_a_counterexample_names_its_readings() -> None:
     runtime = ("--action", "serve", "--party", "openai", "--product", "stateful-runtime", "--cloud", "aws")
     claim = ("prove", "--never", "permitted", *runtime, "--segment", "any", "--until", "2026-02-26")
     assert answer(*claim, code=0)["readings"] == [{"R1": "and", "R3": "a4", "R5": "new", "R6": "listed"}]
-    found = answer(*claim, "--every-reading", code=2)
-    assert len(found["readings"]) == 16
-    assert found["counterexample"]["question"]["readings"]["R3"] == "a3"
+    result = answer(*claim, "--every-reading", code=2)
+    assert len(result["readings"]) == 16
+    assert result["counterexample"]["question"]["readings"]["R3"] == "a3"
 
 
 @pytest.mark.parametrize(
@@ -280,8 +280,8 @@ def mine(folder: Path, more: str = "") -> Path:
 
 
 def test_the_built_in_agreement_is_sound() -> None:
-    found = answer("agreement", "check", code=0)
-    assert (found["sound"], found["counts"]["error"]) == (True, 0)
+    result = answer("agreement", "check", code=0)
+    assert (result["sound"], result["counts"]["error"]) == (True, 0)
 
 
 def test_check_names_a_question_for_each_term() -> None:
@@ -295,8 +295,8 @@ def test_check_names_a_question_for_each_term() -> None:
 
 def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:
     folder = mine(tmp_path / "mine", ONLY_OCI)
-    found = answer("agreement", "check", str(folder), code=2)
-    first = found["remarks"][0]
+    result = answer("agreement", "check", str(folder), code=2)
+    first = result["remarks"][0]
     assert (first["severity"], first["kind"], first["document"]) == ("error", "conflict", "A4.md")
     assert "id: A4.only" in (folder / "A4.md").read_text().split("\n")[first["line"] - 1]
     text = run("agreement", "check", str(folder)).stdout

@@ -14,10 +14,10 @@ from metered_months import assumed, metered_home
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """April and May, settled: only of a settled month is there a bill."""
-    found = metered_home(tmp_path_factory.mktemp("months"))
+    home = metered_home(tmp_path_factory.mktemp("months"))
     for period in ("2026-04", "2026-05"):
-        assert run("settle", "--period", period, *assumed(), home=found.root).returncode == 0
-    return found
+        assert run("settle", "--period", period, *assumed(), home=home.root).returncode == 0
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -39,21 +39,21 @@ def test_the_bill_we_export_is_matched_by_the_meter_it_came_from(
     bill = tmp_path / f"may.{ending}"
     written = ("--focus-version", version, "--period", "2026-05", "--out", str(bill))
     assert run("export", "focus", *written, home=home.root).returncode == 0
-    told = run("usage", "reconcile", *flags(home, bill))
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "Everything is matched." in told.stdout
-    found = answer("usage", "reconcile", *flags(home, bill))
+    result = run("usage", "reconcile", *flags(home, bill))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "Everything is matched." in result.stdout
+    outcome = answer("usage", "reconcile", *flags(home, bill))
     # 5 to 7 May: 200 + 144 + 100.
-    assert (D(found["found"]["metered"]), D(found["found"]["billed"])) == (D(444), D(444))
+    assert (D(outcome["found"]["metered"]), D(outcome["found"]["billed"])) == (D(444), D(444))
 
 
 def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: Home, bill: Path) -> None:
     changed = bill.with_name("changed.csv")
     lines = bill.read_text().splitlines()
     changed.write_text("\n".join([*lines, lines[-1], ""]))
-    told = run("usage", "reconcile", *flags(home, changed))
-    assert told.returncode == 2
-    said = " ".join(told.stdout.split())
+    result = run("usage", "reconcile", *flags(home, changed))
+    assert result.returncode == 2
+    said = " ".join(result.stdout.split())
     for words in (
         "quantity differs",
         "duplicate: row 9 repeats row 8",
@@ -61,7 +61,7 @@ def test_a_difference_is_told_with_its_row_and_request_and_exits_with_two(home: 
         "requests req_",
         "At stake:",
     ):
-        assert words in said, told.stdout
+        assert words in said, result.stdout
     assert answer("usage", "reconcile", *flags(home, changed), code=2)["found"]["by_cause"].keys() == {"duplicate"}
 
 
@@ -102,14 +102,14 @@ def test_people_read_of_days_and_currencies_that_are_missing(home: Home, bill: P
     ],
 )
 def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], word: str) -> None:
-    told = run("usage", "reconcile", *flags(home, bill), *more)
-    assert told.returncode == 3
-    assert word in told.stderr
+    result = run("usage", "reconcile", *flags(home, bill), *more)
+    assert result.returncode == 3
+    assert word in result.stderr
 
 
 def test_a_bill_that_is_not_there_is_refused(home: Home) -> None:
-    told = run("usage", "reconcile", *flags(home, Path("none.csv")))
-    assert (told.returncode, "none.csv" in told.stderr) == (3, True)
+    result = run("usage", "reconcile", *flags(home, Path("none.csv")))
+    assert (result.returncode, "none.csv" in result.stderr) == (3, True)
 
 
 def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: Path) -> None:
@@ -118,9 +118,9 @@ def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: 
     rows.append(rows[0] | {"ChargeCategory": "Tax", "ContractedCost": "7.005"})
     rows.append(rows[0] | {"ChargeCategory": "Credit", "ContractedCost": "-3.335"})
     changed = written(bill, "beside.csv", rows)
-    told = run("usage", "reconcile", *flags(home, changed))
-    said = " ".join(told.stdout.split())
-    assert told.returncode == 2
+    result = run("usage", "reconcile", *flags(home, changed))
+    said = " ".join(result.stdout.split())
+    assert result.returncode == 2
     assert "All usage that was compared is matched. Beside it on the bill: taxes 7.00, credits -3.33 USD." in said
     assert "taxes 1 – – 7.00 credits 1 – – -3.33" in said
     assert "in all 0.00 444.00 447.67" in said

@@ -44,9 +44,9 @@ def flags(home: Home) -> list[str]:
 
 
 def test_requests_with_their_terms_and_months_with_their_differences(home: Home) -> None:
-    told = run("agreement", "rehearse", *flags(home), *assumed())
-    assert (told.returncode, told.stderr) == (0, "")
-    said = " ".join(told.stdout.split())
+    result = run("agreement", "rehearse", *flags(home), *assumed())
+    assert (result.returncode, result.stderr) == (0, "")
+    said = " ".join(result.stdout.split())
     for words in (
         "7 recorded requests, 5 of them as before",
         "2 would go to another cloud",
@@ -56,10 +56,10 @@ def test_requests_with_their_terms_and_months_with_their_differences(home: Home)
         "2026-05 openai pays microsoft 68.80 68.80 0.00",
         "Assumed, under the draft: cap = ",
     ):
-        assert words in said, told.stdout
-    found = answer("agreement", "rehearse", *flags(home), *assumed(), "--from", "2026-05-01", "--until", "2026-05-31")
-    assert [(row["what"], row["requests"], D(row["charged"])) for row in found["routed"]] == [("moved", 1, D(144))]
-    assert [month["period"] for month in found["months"]] == ["2026-05"]
+        assert words in said, result.stdout
+    outcome = answer("agreement", "rehearse", *flags(home), *assumed(), "--from", "2026-05-01", "--until", "2026-05-31")
+    assert [(row["what"], row["requests"], D(row["charged"])) for row in outcome["routed"]] == [("moved", 1, D(144))]
+    assert [month["period"] for month in outcome["months"]] == ["2026-05"]
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_requests_with_their_terms_and_months_with_their_differences(home: Home)
     ],
 )
 def test_what_is_given_wrongly_is_refused(home: Home, more: list[str], words: str) -> None:
-    told = run("agreement", "rehearse", *flags(home), *more)
-    assert told.returncode == 3
-    assert words in told.stderr
+    result = run("agreement", "rehearse", *flags(home), *more)
+    assert result.returncode == 3
+    assert words in result.stderr
 
 
 def test_a_draft_with_mistakes_is_told_with_its_lines(home: Home, tmp_path: Path) -> None:
     draft = tmp_path / "A6.md"
     draft.write_text(DRAFT.replace("[azure]", "[azur]").replace("[P]\n```", "[Q]\n```"))
-    told = run("agreement", "rehearse", str(draft), *flags(home)[1:])
-    assert told.returncode == 3
-    assert "two problems" in told.stderr or "2 problems" in told.stderr
-    assert "A6.md:18: unknown cloud 'azur'" in told.stderr
-    assert "A6.md:19: unknown source 'Q'" in told.stderr
+    result = run("agreement", "rehearse", str(draft), *flags(home)[1:])
+    assert result.returncode == 3
+    assert "two problems" in result.stderr or "2 problems" in result.stderr
+    assert "A6.md:18: unknown cloud 'azur'" in result.stderr
+    assert "A6.md:19: unknown source 'Q'" in result.stderr

@@ -112,12 +112,10 @@ ASSUMED = "cap = USD 38,000,000,000 (reported) · share OpenAI Microsoft = 20 % 
 def test_every_format_says_the_same(book: Home) -> None:
     stated = json.loads(printed(book, "--period", "2026-05", "--party", "microsoft", "--format", "json"))
     rows = list(csv.DictReader(io.StringIO(printed(book, "--period", "2026-05", "--format", "csv"))))
-    found = statement(book, "2026-05", "microsoft")
-    assert found is not None
-    sheets = [
-        " ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found))).pages
-    ]
-    texts = {"pdf": " ".join(sheets), "html": FORMATS["html"](found).decode()}
+    may = statement(book, "2026-05", "microsoft")
+    assert may is not None
+    sheets = [" ".join(page.extract_text().split()) for page in pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](may))).pages]
+    texts = {"pdf": " ".join(sheets), "html": FORMATS["html"](may).decode()}
     texts["terminal"] = " ".join(printed(book, "--period", "2026-05", "--party", "microsoft").split())
     assert [(row["line"], D(row["base_usd"]), D(row["amount_usd"])) for row in rows] == [
         (line["id"], D(line["base"]), D(line["amount"])) for line in stated["lines"]
@@ -149,9 +147,9 @@ def test_lines_sum_to_the_totals(book: Home) -> None:
 
 
 def test_the_pdf_is_whole(book: Home) -> None:
-    found = statement(book, "2026-04")
-    assert found is not None
-    reader = pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found)))
+    april = statement(book, "2026-04")
+    assert april is not None
+    reader = pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](april)))
     assert reader.metadata is not None
     assert reader.metadata.title == "Statement of April 2026"
     assert reader.metadata.creation_date is None
@@ -165,10 +163,10 @@ def test_the_pdf_is_whole(book: Home) -> None:
 
 
 def test_a_statement_that_assumes_nothing_has_no_heading_for_assumptions(book: Home) -> None:
-    found = statement(book, "2026-04")
-    assert found is not None
-    for assumptions, is_headed in ((found.assumptions, True), ((), False)):
-        context = statement_context(msgspec.structs.replace(found, assumptions=assumptions))
+    april = statement(book, "2026-04")
+    assert april is not None
+    for assumptions, is_headed in ((april.assumptions, True), ((), False)):
+        context = statement_context(msgspec.structs.replace(april, assumptions=assumptions))
         printed_text = io.StringIO()
         print_statement(Console(file=printed_text, width=200), context)
         pdf = pypdf.PdfReader(io.BytesIO(statement_pdf(context)))
@@ -272,7 +270,7 @@ def test_without_its_library_a_command_says_what_to_install(
     for name in [name for name in sys.modules if name.partition(".")[0] == library]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
-    done = run("statement", *(one.format(may=may) for one in arguments), "--home", str(book.root))
+    done = run("statement", *(argument.format(may=may) for argument in arguments), "--home", str(book.root))
     assert done.returncode == 3
     assert extra in done.stderr
     assert told(book, "--period", "2026-05")["lines"]
@@ -299,9 +297,9 @@ def test_another_process_in_another_place_writes_the_same_bytes(book: Home, tmp_
         [sys.executable, "-c", program], capture_output=True, text=True, check=False, env=environment, timeout=100
     )
     assert done.returncode == 0, done.stderr
-    found = statement(book, "2026-05", "microsoft")
-    assert found is not None
-    here = {name: hashlib.sha256(write(found)).hexdigest() for name, write in FORMATS.items()}
+    may = statement(book, "2026-05", "microsoft")
+    assert may is not None
+    here = {name: hashlib.sha256(write(may)).hexdigest() for name, write in FORMATS.items()}
     assert dict(line.split() for line in done.stdout.splitlines()) == here
 
 
@@ -323,12 +321,12 @@ def test_a_line_opens_down_to_its_requests(book: Home) -> None:
         D("0.22"),
         [{"day": "2026-04-27", "requests": 1, "charged": "0.220000000000"}],
     )
-    assert [(one["unit"], one["quantity"], D(one["usd_per_million"])) for one in trace["prices"]] == [
+    assert [(price["unit"], price["quantity"], D(price["usd_per_million"])) for price in trace["prices"]] == [
         ("cached_input_tokens", 80_000, D("0.25")),
         ("input_tokens", 20_000, D("2.5")),
         ("output_tokens", 10_000, D(15)),
     ]
-    assert [one["request_id"] for one in trace["requests"]] == [settled_book.request(4)]
+    assert [request["request_id"] for request in trace["requests"]] == [settled_book.request(4)]
     headings = [_which_requests(*counts) for counts in ((1, 1), (1, 117), (6, 117))]
     assert headings == [
         "Requests, all of them",
@@ -395,7 +393,7 @@ def test_a_correction_of_a_closed_month_is_a_line_that_opens(own: Home) -> None:
     stated = told(own, "--period", "2026-05")
     [line] = [line for line in stated["lines"] if line["corrects"]]
     assert (line["corrects"], D(line["base"]), line["amount"]) == ("2026-04", D("0.44"), "0.09")  # 20 % of 4.235 − 0.76
-    assert sum(D(one["amount"]) for one in stated["lines"]) == D("0.69")
+    assert sum(D(line["amount"]) for line in stated["lines"]) == D("0.69")
     trace = told(own, "explain", line["id"])
     assert trace["remarks"][0] == "It corrects 2026-04: 0.72 was stated and 0.81 is due."
     assert trace["working"][:3] == [
@@ -403,7 +401,10 @@ def test_a_correction_of_a_closed_month_is_a_line_that_opens(own: Home) -> None:
         "due now: 2 requests, charged 4.015; 20 % of it is 0.803, due as 0.81",
         "difference: 1 request, charged 0.44; 0.81 less 0.72 is 0.09",
     ]
-    assert [one["request_id"] for one in trace["requests"]] == [settled_book.request(5), settled_book.request(12)]
+    assert [request["request_id"] for request in trace["requests"]] == [
+        settled_book.request(5),
+        settled_book.request(12),
+    ]
     assert [entry["id"].split("|")[0] for entry in trace["entries"]] == ["correction"]
     # The line that is corrected shows both entries.
     entries = told(own, "explain", "bem8ag6t")["entries"]
@@ -464,7 +465,7 @@ def test_a_month_is_repeated_with_the_prices_it_was_settled_with(own: Home, tmp_
     assert told(own, "verify", "2026-05")["repeated"]["same"]
     trace = told(own, "explain", "2pa4zs7k")
     assert ("input_tokens", "2.000000", "a letter") in [
-        (one["unit"], one["usd_per_million"], one["source"]) for one in trace["prices"]
+        (price["unit"], price["usd_per_million"], price["source"]) for price in trace["prices"]
     ]
 
 
@@ -587,7 +588,9 @@ def test_signed_by_one_and_countersigned_by_the_other(own: Home, tmp_path: Path,
     assert (keys / "openai.key").stat().st_mode & 0o777 == 0o600
     assert not [path for path in own.root.rglob("*") if path.is_file() and b"PRIVATE KEY" in path.read_bytes()]
     signed = told(own, "sign", str(may), "--party", "openai")
-    assert [(one["party"], one["role"], one["valid"]) for one in signed["signatures"]] == [("openai", "signed", True)]
+    assert [(signature["party"], signature["role"], signature["valid"]) for signature in signed["signatures"]] == [
+        ("openai", "signed", True)
+    ]
     # The other party does not know the key yet, then it does.
     assert "nobody here vouches" in printed(theirs, "verify", str(may), code=2)
     assert (
@@ -597,7 +600,7 @@ def test_signed_by_one_and_countersigned_by_the_other(own: Home, tmp_path: Path,
     key(theirs, "microsoft")
     told(theirs, "countersign", str(may), "--party", "microsoft")
     checked = told(theirs, "verify", str(may))["signing"]
-    assert [(one["role"], one["valid"], one["trusted"]) for one in checked["signatures"]] == [
+    assert [(signature["role"], signature["valid"], signature["trusted"]) for signature in checked["signatures"]] == [
         ("signed", True, True),
         ("countersigned", True, True),
     ]
@@ -666,7 +669,7 @@ def test_tampering_is_told_line_by_line(own: Home, tmp_path: Path) -> None:
     may.write_bytes(edited(set_amount)(may.read_bytes()))
     done = told(own, "verify", str(may), code=2)["signing"]
     assert done["changed"] == ["line 2pa4zs7k says otherwise than what was signed"]
-    assert [one["valid"] for one in done["signatures"]] == [True]
+    assert [signature["valid"] for signature in done["signatures"]] == [True]
     said = run("statement", "verify", str(may), home=own.root).stdout
     assert "NOT of this statement; its key is trusted here" in said
     assert " valid;" not in said
@@ -675,7 +678,9 @@ def test_tampering_is_told_line_by_line(own: Home, tmp_path: Path) -> None:
     document = json.loads(beside.read_text())
     document["lines"]["2pa4zs7k"] = hashlib.sha256(b"x").hexdigest()
     beside.write_text(json.dumps(document))
-    assert [one["valid"] for one in told(own, "verify", str(may), code=2)["signing"]["signatures"]] == [False]
+    assert [signature["valid"] for signature in told(own, "verify", str(may), code=2)["signing"]["signatures"]] == [
+        False
+    ]
 
 
 def test_a_countersignature_binds_what_it_answers(own: Home, tmp_path: Path) -> None:
@@ -688,7 +693,7 @@ def test_a_countersignature_binds_what_it_answers(own: Home, tmp_path: Path) -> 
     document["signatures"][0]["at"] = "2026-01-01T00:00:00Z"
     beside.write_text(json.dumps(document))
     states = told(own, "verify", str(may), code=2)["signing"]["signatures"]
-    assert [one["valid"] for one in states] == [False, False]
+    assert [state["valid"] for state in states] == [False, False]
 
 
 @pytest.mark.parametrize("place", ["the document", "the signature", "the line that is disputed"])
@@ -777,7 +782,7 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
     key(own, "microsoft")
     arguments = ("--party", "microsoft", "--reason", "test traffic", "--dated", "2026-06-10")
     done = told(own, "dispute", "2pa4", *arguments, "--file", str(may))
-    assert [(one["id"], D(one["of"]["amount"])) for one in done["disputes"]] == [
+    assert [(dispute["id"], D(dispute["of"]["amount"])) for dispute in done["disputes"]] == [
         ("2pa4zs7k-2026-05-02", D("0.22")),
         ("2pa4zs7k-2026-05-03", D("0.495")),
     ]
@@ -785,7 +790,7 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
     settled_book.settle(own, "2026-05")
     now = told(own, "--period", "2026-05")
     # 20 % of 6.81 − 0.715 = 6.095 is 1.219, so 1.22 − 0.76; what is in dispute is 0.14
-    assert [one["total"] for one in now["directions"] if one["payer"] == "openai"] == ["0.46"]
+    assert [direction["total"] for direction in now["directions"] if direction["payer"] == "openai"] == ["0.46"]
     assert "not line 2pa4zs7k: test traffic" in printed(own, "verify", str(may))
 
 
@@ -835,17 +840,17 @@ def test_the_calendar_of_a_share_with_terms_of_payment(tmp_path: Path) -> None:
     for period in ("2026-04", "2026-05"):
         settle_month(home, opened, prices, period, settled_book.ACCEPTED, {})
     at = ("--period", "2026-05")
-    [due] = [one for one in told(home, *at)["dues"] if one["payer"] == "openai"]
+    [due] = [due for due in told(home, *at)["dues"] if due["payer"] == "openai"]
     assert (due["through"], due["due"], due["amount"], due["withheld"]) == ("2026-06-30", "2026-08-14", "0.60", "0.03")
     text = " ".join(printed(home, *at).split())
     assert "Paid every quarter, due 45 days after its last day." in text
     assert "5 % is withheld from each payment." in text
     assert "0.60 USD through 30 June 2026, due 14 August 2026; withheld 0.03, paid 0.57" in text
-    found = statement(home, "2026-05")
-    assert found is not None
-    assert "14 August 2026" in FORMATS["html"](found).decode()
-    assert "14 August 2026" in pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](found))).pages[0].extract_text()
-    assert ",2026-08-14," in FORMATS["csv"](found).decode()
+    may = statement(home, "2026-05")
+    assert may is not None
+    assert "14 August 2026" in FORMATS["html"](may).decode()
+    assert "14 August 2026" in pypdf.PdfReader(io.BytesIO(FORMATS["pdf"](may))).pages[0].extract_text()
+    assert ",2026-08-14," in FORMATS["csv"](may).decode()
 
 
 # Bad input

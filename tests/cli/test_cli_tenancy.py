@@ -36,9 +36,9 @@ class Commands:
         self._captured = captured
 
     def __call__(self, line: str, code: int = 0) -> str:
-        found = run(line.split())
+        result = run(line.split())
         out, err = self._captured.readouterr()
-        assert found == code, out + err
+        assert result == code, out + err
         return out if code == 0 else out + err
 
     def json(self, line: str, code: int = 0) -> Any:
@@ -87,16 +87,18 @@ SET_TWICE = [
 ]
 
 
-@pytest.mark.parametrize(("command", "first", "second", "told"), SET_TWICE)
+@pytest.mark.parametrize(("command", "first", "second", "expected"), SET_TWICE)
 def test_whoever_replaces_what_another_has_set_is_told(
-    clauseway: Commands, command: str, first: str, second: str, told: str
+    clauseway: Commands, command: str, first: str, second: str, expected: str
 ) -> None:
     clauseway("organisation create acme")
     clauseway("project create acme search")
     assert "replaces" not in clauseway(f"{command} {first}")
     assert "replaces" not in clauseway(f"{command} {first}"), "the same again"
     said = clauseway(f"{command} {second}")
-    assert re.search(rf"It replaces {re.escape(told)}, set by {acting()} at \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.", said)
+    assert re.search(
+        rf"It replaces {re.escape(expected)}, set by {acting()} at \d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\dZ\.", said
+    )
     replaced = clauseway.json(f"{command} {first}")["replaced"]
     assert replaced["who"] == acting()
 
@@ -105,8 +107,8 @@ def test_how_requests_are_routed(clauseway: Commands) -> None:
     clauseway("organisation create acme")
     clauseway("project create acme search")
     clauseway("organisation set acme --cloud azure --cloud aws --residency eu")
-    found = clauseway.json("project set acme search --cloud aws --strategy pinned --pinned aws-eu --on-leave drain")
-    assert found["holds"]["clouds"] == ["aws"]
+    answer = clauseway.json("project set acme search --cloud aws --strategy pinned --pinned aws-eu --on-leave drain")
+    assert answer["holds"]["clouds"] == ["aws"]
     assert "pinned to aws-eu · clouds aws · residency eu · drain" in clauseway("project show acme search")
     assert "it says itself: strategy, pinned, clouds, on-leave" in clauseway("project show acme search")
     assert [one["project"] for one in clauseway.json("project list acme")] == ["search"]
@@ -302,8 +304,8 @@ def test_bad_input_is_refused_whole_with_every_problem(clauseway: Commands) -> N
     clauseway("project create acme chat")
     before = (clauseway.json("organisation list"), clauseway.json("key list"))
     for line, problems in BAD:
-        told = clauseway(line.replace("KEY", made["key_id"]), 3)
-        assert [problem for problem in problems if problem not in told] == [], (line, told)
+        result = clauseway(line.replace("KEY", made["key_id"]), 3)
+        assert [problem for problem in problems if problem not in result] == [], (line, result)
     assert (clauseway.json("organisation list"), clauseway.json("key list")) == before
     assert (clauseway.json("limit list"), clauseway.json("budget list")) == ([], [])
 

@@ -17,9 +17,9 @@ KNOWN = ("--known-at", "2026-11-01")
 def answer(*arguments: str) -> dict[str, Any]:
     done = run(*arguments, "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert isinstance(found, dict)
-    return found
+    result = json.loads(done.stdout)
+    assert isinstance(result, dict)
+    return result
 
 
 def problems(*arguments: str) -> list[tuple[str, str]]:
@@ -29,8 +29,8 @@ def problems(*arguments: str) -> list[tuple[str, str]]:
 
 
 def test_a_timeline_has_the_days_the_outcome_and_the_clause() -> None:
-    found = answer(*RIGHT, *KNOWN)
-    (right,) = found["rights"]
+    result = answer(*RIGHT, *KNOWN)
+    (right,) = result["rights"]
     assert right["right"] == "OpenAI serves gpt-5.5 on AWS"
     assert [(span["begin"], span["end"], span["outcome"], span["clause"]) for span in right["spans"]] == [
         ("2023-01-01", "2023-01-23", "unstated", ""),
@@ -44,9 +44,9 @@ def test_a_timeline_has_the_days_the_outcome_and_the_clause() -> None:
 
 def test_the_payee_and_the_last_year_are_both_named_by_to() -> None:
     share = ("agreement", "timeline", "--action", "share-revenue", "--party", "openai", "--to", "microsoft")
-    found = answer(*share, "--from", "2030", "--until", "2031", *KNOWN, "--suppose", "milestone=2027-01-01")
-    assert (found["begin"], found["end"]) == ("2030-01-01", "2032-01-01")
-    assert [(span["begin"], span["outcome"]) for span in found["rights"][0]["spans"]] == [
+    result = answer(*share, "--from", "2030", "--until", "2031", *KNOWN, "--suppose", "milestone=2027-01-01")
+    assert (result["begin"], result["end"]) == ("2030-01-01", "2032-01-01")
+    assert [(span["begin"], span["outcome"]) for span in result["rights"][0]["spans"]] == [
         ("2030-01-01", "permitted"),
         ("2031-01-01", "forbidden"),
     ]
@@ -112,21 +112,23 @@ def test_what_is_refused(arguments: tuple[str, ...], where: str, what: str) -> N
 
 
 def test_a_diff_tells_every_change_in_groups_and_one_by_one() -> None:
-    found = answer("agreement", "diff", "A4", "A5")
-    assert (found["before"]["up_to"], found["after"]["up_to"]) == ("A4", "A5")
-    assert sum(group["count"] for group in found["groups"]) == len(found["changed"]) > 2000
-    sentences = {group["sentence"]: group["place"] for group in found["groups"]}
+    result = answer("agreement", "diff", "A4", "A5")
+    assert (result["before"]["up_to"], result["after"]["up_to"]) == ("A4", "A5")
+    assert sum(group["count"] for group in result["groups"]) == len(result["changed"]) > 2000
+    sentences = {group["sentence"]: group["place"] for group in result["groups"]}
     lifted = (
         "OpenAI may now serve and sell gpt-5.5 and gpt-5.4 on any cloud but Azure to all but us-national-security "
         "customers: forbidden → permitted"
     )
     assert sentences[lifted] == "A5 5.1, A5.md:24; S2, S4"
-    assert {change["before"] == change["after"] for change in found["changed"]} == {False}
+    assert {change["before"] == change["after"] for change in result["changed"]} == {False}
 
 
 def test_a_diff_of_what_was_known() -> None:
-    found = answer("agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-03-31")
-    assert (found["groups"], found["changed"]) == ([], [])
+    result = answer(
+        "agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-03-31"
+    )
+    assert (result["groups"], result["changed"]) == ([], [])
     done = run("agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-26")
     assert done.stdout.endswith("\nNothing changes.\n")
     learnt = answer(

@@ -43,8 +43,8 @@ def test_quarantine_listed_shown_corrected_and_dropped(home: Path) -> None:
     shown = run("usage", "quarantine", "show", "1", home=home).stdout
     assert shown.startswith("1  bill.csv, row 3: open, since ")
     assert ["organisation", "acme"] in [line.split() for line in shown.splitlines()]
-    [one] = answer("usage", "quarantine", "list", home=home)
-    assert (one["number"], one["row"]["output_tokens"], one["flaws"][0]["field"]) == (1, -5, "units")
+    [result] = answer("usage", "quarantine", "list", home=home)
+    assert (result["number"], result["row"]["output_tokens"], result["flaws"][0]["field"]) == (1, -5, "units")
     assert answer("usage", "quarantine", "replay", "1", code=2, home=home)["replayed"] == []
     corrected = answer("usage", "quarantine", "replay", "1", "--set", "output_tokens=5", home=home)
     assert corrected["replayed"] == [1]
@@ -72,8 +72,14 @@ def test_usage_is_judged_by_the_agreement_that_the_home_settles_under(tmp_path: 
 
 
 def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
-    [one] = answer("usage", "show", "--by", "organisation", home=home)
-    assert one == {"organisation": "acme", "served": 2, "failed": 0, "input_tokens": 1200, "cached_input_tokens": 200}
+    [result] = answer("usage", "show", "--by", "organisation", home=home)
+    assert result == {
+        "organisation": "acme",
+        "served": 2,
+        "failed": 0,
+        "input_tokens": 1200,
+        "cached_input_tokens": 200,
+    }
     assert "acme" in run("usage", "show", "--by", "organisation", "--from", "2026-05-01", home=home).stdout
     out = tmp_path / "out.jsonl"
     assert answer("export", "usage", "--format", "cloudevents", "--out", str(out), home=home)["rows"] == 2

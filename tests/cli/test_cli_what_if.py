@@ -16,12 +16,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 def test_beside_the_real_month_in_words_and_for_machines(home: Home) -> None:
     flags = ["--home", str(home.root), *assumed(), "--under", "A3"]
-    told = run("settle", "--period", "2026-05", *flags)
-    assert told.returncode == 0, told.stderr
+    result = run("settle", "--period", "2026-05", *flags)
+    assert result.returncode == 0, result.stderr
     for words in ("under the terms as of A3", "Nothing was posted", "microsoft loses 20.00 USD", "cap = USD"):
-        assert words in " ".join(told.stdout.split()), told.stdout
-    found = answer("settle", "--period", "2026-05", *flags)
-    assert [D(one["difference"]) for one in found["beside"]["directions"]] == [D("20.00"), D("0.00")]
+        assert words in " ".join(result.stdout.split()), result.stdout
+    outcome = answer("settle", "--period", "2026-05", *flags)
+    assert [D(direction["difference"]) for direction in outcome["beside"]["directions"]] == [D("20.00"), D("0.00")]
 
 
 SAID = [
@@ -34,8 +34,8 @@ SAID = [
 
 @pytest.mark.parametrize(("under", "compared", "gains"), SAID)
 def test_people_read_what_is_compared_and_who_gains(home: Home, under: str, compared: str, gains: str) -> None:
-    told = run("settle", "--period", "2026-05", "--home", str(home.root), *assumed(), "--under", under)
-    said = " ".join(told.stdout.split())
+    result = run("settle", "--period", "2026-05", "--home", str(home.root), *assumed(), "--under", under)
+    said = " ".join(result.stdout.split())
     assert f"What if: 2026-05 {compared}" in said
     assert gains in said
     # 20 % of 100 in April from the 27th on, and of 344 in May: 88.80 of the cap.
@@ -46,6 +46,6 @@ def test_people_read_what_is_compared_and_who_gains(home: Home, under: str, comp
 @pytest.mark.parametrize("under", ["A9", "R1=maybe", "cap=much", "nothing=1"])
 def test_what_cannot_be_supposed_is_refused(home: Home, under: str) -> None:
     flags = ["--home", str(home.root), *assumed()]
-    told = run("settle", "--period", "2026-05", *flags, "--under", under)
-    assert told.returncode == 3
-    assert under.partition("=")[0] in told.stderr
+    result = run("settle", "--period", "2026-05", *flags, "--under", under)
+    assert result.returncode == 3
+    assert under.partition("=")[0] in result.stderr

@@ -223,16 +223,16 @@ OF_MANY = [
 def test_of_a_name_that_many_groups_have_only_what_is_near_is_suggested(
     words: tuple[str, ...], named: list[str]
 ) -> None:
-    told = run(*words)
-    assert (told.returncode, re.findall("Did you mean `clauseway (.*)`", told.stderr)) == (3, named)
-    assert f"Try 'clauseway {words[0]} --help'" in told.stderr
+    result = run(*words)
+    assert (result.returncode, re.findall("Did you mean `clauseway (.*)`", result.stderr)) == (3, named)
+    assert f"Try 'clauseway {words[0]} --help'" in result.stderr
 
 
 @pytest.mark.parametrize(("words", "meant"), MISSES)
 def test_a_near_miss_is_suggested(words: tuple[str, ...], meant: str) -> None:
-    told = run(*words)
-    assert told.returncode == 3
-    assert meant in told.stderr
+    result = run(*words)
+    assert result.returncode == 3
+    assert meant in result.stderr
 
 
 MISSES_OF_A_HOME = [
@@ -245,8 +245,8 @@ MISSES_OF_A_HOME = [
 def test_a_near_miss_of_what_a_home_knows_is_suggested(tmp_path: Path) -> None:
     home = make(tmp_path / "home").root
     for words, meant in MISSES_OF_A_HOME:
-        told = run(*words, home=home)
-        assert (told.returncode, meant in told.stderr) == (3, True), told.stderr
+        result = run(*words, home=home)
+        assert (result.returncode, meant in result.stderr) == (3, True), result.stderr
 
 
 # a command that is written as it is called, and what its flags refuse

@@ -90,8 +90,8 @@ def test_a_program_and_the_command_are_given_the_same_price() -> None:
     working = clauseway.price("gpt-5.5", tokens={"in": 1000, "cached": 400, "out": 500}, **asked)
     assert isinstance(working, PriceWorking)
     flags = ["--cloud", "aws", "--as-of", "2026-05-01", "--known-at", "2026-06-30"]
-    told = answer("price", "gpt-5.5", *flags, "--tokens", "in=1000,cached=400,out=500")
-    assert str(working.amount) == told["amount"]
+    result = answer("price", "gpt-5.5", *flags, "--tokens", "in=1000,cached=400,out=500")
+    assert str(working.amount) == result["amount"]
 
 
 @pytest.mark.parametrize("name", OF_A_HOME)

@@ -273,12 +273,12 @@ def suppositions() -> st.SearchStrategy[tuple[str, ...]]:
 def cases(draw: st.DrawFn, actions: Collection[str] = ()) -> Asked:
     """A valid question with everything varied at once, about any action or about some."""
     texts = draw(suppositions())
-    shapes: Sequence[Case] = [one for one in _ALL_SHAPES if one.action in actions] if actions else _ALL_SHAPES
+    shapes: Sequence[Case] = [shape for shape in _ALL_SHAPES if shape.action in actions] if actions else _ALL_SHAPES
     bearing = draw(st.booleans())
     if texts and bearing:
         # A question that what is supposed may bear on.
         words = {word for text in texts for word in text.partition("=")[0].split(":")}
-        shapes = [one for one in shapes if one.product in words or one.party in words] or shapes
+        shapes = [shape for shape in shapes if shape.product in words or shape.party in words] or shapes
     # By their number: Hypothesis would look at each of thousands before it draws one of them.
     shape = shapes[draw(st.integers(0, len(shapes) - 1))]
     days = days_of(texts)

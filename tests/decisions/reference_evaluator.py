@@ -53,7 +53,7 @@ class World:
         known = [fact for fact in opened.facts.facts if fact.known <= question.known_at]
         self.facts = [fact for fact in known if not self.corrected(fact, known)]
         self.amendments = self.not_rescinded(opened.agreement.amendments)
-        self.stated = any(one.effective <= self.day for one in self.amendments)
+        self.stated = any(amendment.effective <= self.day for amendment in self.amendments)
         self.live: list[Any] = []
         self.over: list[Any] = []
         # Every day up to the question's on which a term held.
@@ -78,12 +78,12 @@ class World:
         return all(self.question.readings[name] == option for name, option in under.items())
 
     def not_rescinded(self, amendments: tuple[Amendment, ...]) -> list[Amendment]:
-        known = [one for one in amendments if one.known <= self.question.known_at]
+        known = [item for item in amendments if item.known <= self.question.known_at]
         gone: set[str] = set()
-        for one in sorted(known, key=lambda one: -one.rank):
-            for change in one.changes if one.id not in gone else ():
+        for amendment in sorted(known, key=lambda one: -one.rank):
+            for change in amendment.changes if amendment.id not in gone else ():
                 gone |= {*change.rescinds} if self.reads(change.under) else set()
-        return [one for one in known if one.id not in gone]
+        return [item for item in known if item.id not in gone]
 
     def is_empty(self, term: Any) -> bool:
         """A term that ended on the day on which it began: it is over, though it never held."""
@@ -151,8 +151,8 @@ class World:
         if not term.id.endswith(".exclusive"):
             return end
         right = term.id.removesuffix(".exclusive")
-        rights = [one for amendment in self.amendments for one in amendment.terms if one.id == right]
-        behind = [one for one in rights if getattr(one, "exclusive", False) or getattr(one, "sole", False)]
+        rights = [each for amendment in self.amendments for each in amendment.terms if each.id == right]
+        behind = [right for right in rights if getattr(right, "exclusive", False) or getattr(right, "sole", False)]
         return min([end, *(self.written_end_of(one, begin) for one in behind)])
 
     def written_end_of(self, term: Any, begin: date) -> date:
@@ -227,14 +227,14 @@ class World:
         ]
 
     def latest(self, kind: type, **about: str) -> Any:
-        found = [
+        facts = [
             fact
             for fact in self.facts
             if isinstance(fact, kind)
             and fact.effective <= self.day
             and all(getattr(fact, key) == value for key, value in about.items())
         ]
-        return max(found, key=lambda fact: (fact.effective, fact.known)) if found else None
+        return max(facts, key=lambda fact: (fact.effective, fact.known)) if facts else None
 
     def granted(self, deed: Deed) -> bool:
         return any(
@@ -269,8 +269,8 @@ class World:
         )
 
     def shipped(self, product: str, cloud: str, lead: int = 0) -> bool:
-        past = [one for one in self.launches(product) if one.effective + timedelta(days=lead) <= self.day]
-        return any(one.cloud == cloud for one in past)
+        past = [launch for launch in self.launches(product) if launch.effective + timedelta(days=lead) <= self.day]
+        return any(launch.cloud == cloud for launch in past)
 
     # --- how a question is answered ---
 
@@ -302,7 +302,7 @@ class World:
         if action == "share-revenue":
             return self.share(deed)
         owner, rights = self.owner(deed.product), self.rights(deed)
-        public = [self.permitted(one, "anyone") for one in rights]
+        public = [self.permitted(right, "anyone") for right in rights]
         if not owner and not any(public):
             return "unstated"
         needed = list(self.needed(deed, owner))
@@ -316,7 +316,7 @@ class World:
             return "unstated"
         if action == "use-under-licence" and self.licensed(deed, owner, self.live):
             return self.unless_open([deed], party, "")
-        held = [self.right(one, owner) for one, left_to_all in zip(rights, public, strict=True) if not left_to_all]
+        held = [self.right(right, owner) for right, left_to_all in zip(rights, public, strict=True) if not left_to_all]
         if "lost" in held:
             return "forbidden"
         if action == "use-under-licence":
@@ -368,7 +368,7 @@ class World:
         """What `exclusive` or `sole` wrote stands while the right may be given."""
         id = term.id.removesuffix(".exclusive")
         rights = [one for one in (*self.of("permission"), *self.of("licence")) if one.id == id != term.id]
-        givers = [getattr(one, "licensor", "") or getattr(one, "grantor", "") for one in rights]
+        givers = [getattr(right, "licensor", "") or getattr(right, "grantor", "") for right in rights]
         return all(not giver or self.could_give(giver, deed.product, {giver}) for giver in givers)
 
     @staticmethod

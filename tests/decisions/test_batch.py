@@ -225,8 +225,8 @@ def test_a_file_that_is_none_is_refused_and_nothing_written(
         Path(name).write_bytes(text.encode() if isinstance(text, str) else text)
     before = set(tmp_path.iterdir())
     assert run(["decide", "--batch", name, *flags]) == 3
-    told = capsys.readouterr()
-    assert said in " ".join((told.out + told.err).split())
+    output = capsys.readouterr()
+    assert said in " ".join((output.out + output.err).split())
     assert set(tmp_path.iterdir()) == before
 
 

@@ -48,15 +48,15 @@ sides = st.builds(
 few = settings(max_examples=examples(8))
 
 
-def outcomes(one: Side) -> Iterator[tuple[Combination, Outcome]]:
+def outcomes(side: Side) -> Iterator[tuple[Combination, Outcome]]:
     """Every combination asked by itself, nothing taken from another's answer."""
-    readings = {**OPENED.agreement.default_readings(), **one.readings}
+    readings = {**OPENED.agreement.default_readings(), **side.readings}
     # Without other readings to try, a decision is five times as quick; its outcome is the same.
-    text = msgspec.structs.replace(one.agreement, readings={})
+    text = msgspec.structs.replace(side.agreement, readings={})
     for question in all_questions(
-        OPENED.agreement, OPENED.catalog, as_of=one.as_of, known_at=one.known_at, readings=readings
+        OPENED.agreement, OPENED.catalog, as_of=side.as_of, known_at=side.known_at, readings=readings
     ):
-        yield Combination(**question.as_combination()), decide(text, OPENED.catalog, one.facts, question).outcome
+        yield Combination(**question.as_combination()), decide(text, OPENED.catalog, side.facts, question).outcome
 
 
 def test_exactly_the_outcomes_that_differ() -> None:
@@ -73,12 +73,12 @@ def test_exactly_the_outcomes_that_differ() -> None:
 
 @few
 @given(one=sides, other=sides)
-def test_the_boxes_expand_to_exactly_the_changes(one: Side, other: Side) -> None:
-    changes = compare(one, other, OPENED.catalog)
+def test_the_boxes_expand_to_exactly_the_changes(side: Side, other: Side) -> None:
+    changes = compare(side, other, OPENED.catalog)
     boxes = grouped(changes)
-    told = [(combination, said_of(box)) for box in boxes for combination in box.combinations()]
-    assert len(told) == len(changes) == sum(map(len, boxes)), "no combination stands in two boxes"
-    assert set(told) == {(change.combination, said_of(change)) for change in changes}
+    rows = [(combination, said_of(box)) for box in boxes for combination in box.combinations()]
+    assert len(rows) == len(changes) == sum(map(len, boxes)), "no combination stands in two boxes"
+    assert set(rows) == {(change.combination, said_of(change)) for change in changes}
 
 
 def said_of(told: Box | OutcomeChange) -> tuple[object, ...]:
@@ -87,23 +87,23 @@ def said_of(told: Box | OutcomeChange) -> tuple[object, ...]:
 
 @few
 @given(one=sides, other=sides)
-def test_a_comparison_and_its_inverse_cancel_out(one: Side, other: Side) -> None:
-    there, back = compare(one, other, OPENED.catalog), compare(other, one, OPENED.catalog)
+def test_a_comparison_and_its_inverse_cancel_out(side: Side, other: Side) -> None:
+    there, back = compare(side, other, OPENED.catalog), compare(other, side, OPENED.catalog)
     assert composed(there, back) == {}
 
 
 @few
 @given(one=sides, other=sides, third=sides)
-def test_two_comparisons_in_a_row_are_one(one: Side, other: Side, third: Side) -> None:
-    in_two = composed(compare(one, other, OPENED.catalog), compare(other, third, OPENED.catalog))
-    at_once = {change.combination: (change.before, change.after) for change in compare(one, third, OPENED.catalog)}
+def test_two_comparisons_in_a_row_are_one(side: Side, other: Side, third: Side) -> None:
+    in_two = composed(compare(side, other, OPENED.catalog), compare(other, third, OPENED.catalog))
+    at_once = {change.combination: (change.before, change.after) for change in compare(side, third, OPENED.catalog)}
     assert in_two == at_once
 
 
 @few
 @given(one=sides)
-def test_a_side_compared_with_itself_is_empty(one: Side) -> None:
-    assert compare(one, one, OPENED.catalog) == ()
+def test_a_side_compared_with_itself_is_empty(side: Side) -> None:
+    assert compare(side, side, OPENED.catalog) == ()
 
 
 def composed(
@@ -154,7 +154,7 @@ def test_the_clause_that_changes_an_answer(day: str, asked: str, turn: str, beca
     changes = compare(side(after - timedelta(days=1)), side(after), OPENED.catalog)
     action, party, product, cloud = asked.split()
     combination = Combination(action=action, party=party, product=product, cloud=cloud)
-    (change,) = [one for one in changes if one.combination == combination]
+    (change,) = [change for change in changes if change.combination == combination]
     assert f"{change.before} {change.after}" == turn
     assert change.because.term == because
     assert " ".join(change.conditions) == conditions

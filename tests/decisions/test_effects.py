@@ -83,8 +83,8 @@ def a_term_said_to_change_no_answer_changes_none(
 
 
 def check_names_a_question_or_says_why_not(opened: OpenAgreement, shown: Mapping[str, Effect]) -> None:
-    told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
-    said = [*told, *without_effect(opened.agreement, told, shown)]
+    remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    said = [*remarks, *without_effect(opened.agreement, remarks, shown)]
     why = {remark.what.split()[0] for remark in said if remark.kind in ("dead", "unreachable", "no-effect")}
     assert set(deciding(opened)) <= {*shown, *why}
     assert not {remark.what.split()[0] for remark in said if remark.kind == "no-effect"} & {*shown}
@@ -181,8 +181,8 @@ def test_a_term_without_effect_is_told(terms: str) -> None:
     """First refusal of its holder's own, a licence of what is another's, ship-first of what is forbidden."""
     opened = at_hand(terms)
     shown = effects(opened.agreement, opened.catalog, opened.facts)
-    told = check_agreement(opened.agreement, opened.facts, RESTS_ON)
-    assert [remark.what for remark in without_effect(opened.agreement, told, shown)] == ["t changes no answer"]
+    remarks = check_agreement(opened.agreement, opened.facts, RESTS_ON)
+    assert [remark.what for remark in without_effect(opened.agreement, remarks, shown)] == ["t changes no answer"]
 
 
 KEPT = "id: kept\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\nexclusive: true\n"

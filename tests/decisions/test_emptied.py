@@ -214,7 +214,7 @@ def test_what_is_reserved_to_whom_it_is_forbidden_is_told(terms: str, later: str
     lives = Lives(opened.agreement, opened.facts, RESTS_ON)
     closed = reserved_to_nobody(opened.agreement, opened.catalog, opened.facts)
     remarks = nobody_left(lives, remarks_on(lives), closed)
-    assert [f"{one.severity.value} {one.what}" for one in remarks] == ([said] if said else [])
+    assert [f"{remark.severity.value} {remark.what}" for remark in remarks] == ([said] if said else [])
 
 
 def test_what_an_event_ended_is_reserved_no_longer() -> None:
@@ -299,7 +299,7 @@ def test_what_stays_reserved_to_whom_has_lost_its_right_is_told(
 def told(opened: OpenAgreement) -> list[str]:
     checked = check_agreement(opened.agreement, opened.facts, RESTS_ON)
     empty = emptied(opened.agreement, opened.catalog, opened.facts)
-    return [f"{one.severity.value} {one.what}" for one in empty_rights(opened.agreement, checked, empty)]
+    return [f"{right.severity.value} {right.what}" for right in empty_rights(opened.agreement, checked, empty)]
 
 
 @pytest.mark.parametrize(("terms", "said"), TABLE)

@@ -253,7 +253,7 @@ def test_a_trace_says_for_what_a_term_waits() -> None:
     agreement = opened()
     asked = asking(agreement, RIVAL, "2026-05-01")
     traced = trace(agreement.agreement, agreement.catalog, agreement.facts, asked, agreement.answer(asked))
-    assert [one.why for one in traced if one.term == "A1.rival"] == ["it waits for consent"]
+    assert [step.why for step in traced if step.term == "A1.rival"] == ["it waits for consent"]
 
 
 @pytest.mark.parametrize(
@@ -299,8 +299,8 @@ def test_a_decision_cites_the_event_that_began_its_term(
 def test_an_event_that_changes_nothing_is_told(facts: tuple[str, ...], idle: list[str]) -> None:
     agreement = opened(*facts)
     remarks = check_agreement(agreement.agreement, agreement.facts, RESTS_ON)
-    told = [remark.what for remark in remarks if remark.kind == "idle-event"]
-    assert told == [f"{name} changes nothing" for name in idle]
+    texts = [remark.what for remark in remarks if remark.kind == "idle-event"]
+    assert texts == [f"{name} changes nothing" for name in idle]
     register = list_facts(agreement, KnownAt.everything())
     assert [fact.name for fact in register if fact.idle] == idle
 

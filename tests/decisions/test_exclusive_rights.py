@@ -137,10 +137,10 @@ def test_an_exclusivity_ends_with_its_right(right: str, change: str, outcomes: d
 def test_a_change_that_an_earlier_end_of_the_right_leaves_idle_is_told() -> None:
     changing = amendment("A2", "2026-07-01", "id: A2.longer\nsets-end: [A1.shop.exclusive]\nthrough: 2027-12-31")
     opened = reading(documents(SHOP + "exclusive: true\nthrough: 2026-12-31") | {"A2.md": changing})
-    [told] = [one for one in check_agreement(opened.agreement, opened.facts) if one.kind == "idle-change"]
-    assert told.what == "A2.longer changes nothing of A1.shop.exclusive"
-    assert told.why == "it ends with A1.shop, whose end this does not move"
-    assert told.remedy == "Set the end of A1.shop, which moves both."
+    [remark] = [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-change"]
+    assert remark.what == "A2.longer changes nothing of A1.shop.exclusive"
+    assert remark.why == "it ends with A1.shop, whose end this does not move"
+    assert remark.remedy == "Set the end of A1.shop, which moves both."
 
 
 def test_a_permission_may_hold_despite_the_exclusivity_of_a_right() -> None:

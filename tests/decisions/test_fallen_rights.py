@@ -206,7 +206,7 @@ def test_a_trace_names_the_terms_by_which_a_right_was_passed_on() -> None:
     opened = changed(f"{UNDER}\n\n{passes}\n\n{first}")
     asked = asking(opened, SHOP, BEFORE)
     traced = trace(opened.agreement, opened.catalog, opened.facts, asked, opened.answer(asked))
-    assert {one.term: one.why for one in traced if one.applies} == {
+    assert {step.term: step.why for step in traced if step.applies} == {
         "own": "it is in force and reaches this; other terms decide",
         "A1.under": "it permits this: rival gives it by A1.pass, by A1.first",
         "A1.pass": "A1.under rests on it: it may be licensed on",
@@ -312,7 +312,7 @@ def test_a_grant_falls_with_the_ownership_of_whoever_gave_it(
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "expected"),
     [
         ((GRANTED,), ["grant:shop:rights=2026-02-01 falls on 2026-07-01 for rights"]),
         ((f"{GRANTED}, through: 2026-06-30",), []),
@@ -324,10 +324,10 @@ def test_a_grant_falls_with_the_ownership_of_whoever_gave_it(
         ((GRANTED.replace("2026-02-01", AFTER),), []),
     ],
 )
-def test_a_grant_that_falls_is_told(facts: tuple[str, ...], told: list[str]) -> None:
+def test_a_grant_that_falls_is_told(facts: tuple[str, ...], expected: list[str]) -> None:
     opened = changed("", APPS_SOLD if APPS in facts else SOLD, facts=facts)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
-    assert [remark.what for remark in rights_that_fall(opened.agreement, fallen)] == told
+    assert [remark.what for remark in rights_that_fall(opened.agreement, fallen)] == expected
 
 
 def test_a_carve_out_alone_permits_nothing() -> None:
@@ -336,7 +336,7 @@ def test_a_carve_out_alone_permits_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("terms", "later", "told"),
+    ("terms", "later", "expected"),
     [
         (USE + EXCLUSIVE, SOLD, ["A1.use falls on 2026-07-01 for rights, and A1.use.exclusive with it"]),
         (BOTH, APPS_SOLD, ["A1.both falls on 2026-07-01 for apps, and A1.both.exclusive with it"]),
@@ -347,11 +347,11 @@ def test_a_carve_out_alone_permits_nothing() -> None:
         (UNDER, SOLD, []),
     ],
 )
-def test_a_right_that_falls_is_told(terms: str, later: str, told: list[str]) -> None:
+def test_a_right_that_falls_is_told(terms: str, later: str, expected: list[str]) -> None:
     opened = changed(terms, later)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
     remarks = list(rights_that_fall(opened.agreement, fallen))
-    assert [remark.what for remark in remarks] == told
+    assert [remark.what for remark in remarks] == expected
     assert all("A2." in remark.why and "A2.md:" in remark.why for remark in remarks)
 
 
@@ -374,7 +374,7 @@ ANEW_WRITTEN = (
 
 
 @pytest.mark.parametrize(
-    ("terms", "told"),
+    ("terms", "expected"),
     [
         (f"{CARRIED}\n\n{RIGHTS_ALONE}", INTO.format("A1.pass")),
         (f"{CARRIED}\n\n{FROM_MAKER}", INTO.format("A1.pass")),
@@ -393,7 +393,7 @@ ANEW_WRITTEN = (
         (UNDER, None),
     ],
 )
-def test_what_a_licence_carries_and_its_licensor_can_never_give_is_told(terms: str, told: str | None) -> None:
+def test_what_a_licence_carries_and_its_licensor_can_never_give_is_told(terms: str, expected: str | None) -> None:
     texts = documents(terms)
     texts["agreement.md"] = texts["agreement.md"].replace(
         "rules:\n", "readings: {R1: {says: Two ways., source: [T], options: [a, b]}}\nrules:\n"
@@ -401,7 +401,7 @@ def test_what_a_licence_carries_and_its_licensor_can_never_give_is_told(terms: s
     opened = reading(texts)
     ungiven = never_given(opened.agreement, opened.catalog, opened.facts)
     remarks = [(one.what, one.why, one.remedy) for one in carried_in_vain(opened.agreement, ungiven)]
-    assert remarks == ([(*IN_VAIN, told)] if told else [])
+    assert remarks == ([(*IN_VAIN, expected)] if expected else [])
 
 
 def test_of_a_class_of_which_some_can_be_given_only_the_rest_is_told() -> None:
@@ -414,7 +414,7 @@ PAUSES = f"{PASSES}\nwhile-no: milestone"
 
 
 @pytest.mark.parametrize(
-    ("terms", "told"),
+    ("terms", "expected"),
     [
         (PAUSES, ["A1.under falls on 2026-05-01 for rights"]),
         (
@@ -423,7 +423,7 @@ PAUSES = f"{PASSES}\nwhile-no: milestone"
         ),
     ],
 )
-def test_a_right_that_falls_by_an_event_is_told(terms: str, told: list[str]) -> None:
+def test_a_right_that_falls_by_an_event_is_told(terms: str, expected: list[str]) -> None:
     facts = (
         "kind: milestone, effective: 2026-05-01",
         "kind: event, event: stop, effective: 2026-05-01, through: 2026-05-31",
@@ -435,6 +435,6 @@ def test_a_right_that_falls_by_an_event_is_told(terms: str, told: list[str]) -> 
     opened = reading(texts)
     fallen = fallen_rights(opened.agreement, opened.catalog, opened.facts)
     remarks = list(rights_that_fall(opened.agreement, fallen))
-    assert [remark.what for remark in remarks] == told
+    assert [remark.what for remark in remarks] == expected
     [passes] = [row for row in terms_view(opened, "2026-04-01", None, {}).terms if row.kind == "permission"]
-    assert (passes.until, passes.again) == ("2026-05-01", "2026-06-01" if "again" in told[0] else "")
+    assert (passes.until, passes.again) == ("2026-05-01", "2026-06-01" if "again" in expected[0] else "")

@@ -59,10 +59,10 @@ def test_the_joint_table_says_what_is_decided(says: tuple[str, str]) -> None:
     asked = two(says)
     table = JointTable(asked, ALWAYS, {})
     for day in days(asked):
-        for one in questions(asked, day):
-            said = table.verdict(one, day)
-            decided = decide_together(asked, one)
-            assert (said.outcome, said.reasons) == (decided.outcome, decided.reasons), one
+        for question in questions(asked, day):
+            said = table.verdict(question, day)
+            decided = decide_together(asked, question)
+            assert (said.outcome, said.reasons) == (decided.outcome, decided.reasons), question
             assert said.conditions == decided.conditions
 
 
@@ -73,10 +73,10 @@ def test_a_claim_holds_where_it_holds_of_every_decision(says: tuple[str, str], o
     claim, begin = Claim(always=always, outcomes=frozenset({outcome})), date(2024, 1, 1)
     proof = prove_together(asked, claim, Within(), Interval(begin, date(2026, 1, 1)), known_at=ALWAYS, readings=[{}])
     refuting = [
-        one
+        question
         for day in sorted({begin, *days(asked)})
-        for one in questions(asked, day)
-        if not claim.holds_of(decide_together(asked, one).outcome)
+        for question in questions(asked, day)
+        if not claim.holds_of(decide_together(asked, question).outcome)
     ]
     assert proof.holds == (not refuting)
     if proof.counterexample is not None:
@@ -91,14 +91,14 @@ def test_a_comparison_finds_exactly_what_is_decided_otherwise(says: tuple[str, s
     was, now = date(2024, 6, 1), DAY
     before, after = (JointSide(asked=tuple(asked), as_of=day, known_at=ALWAYS, readings={}) for day in (was, now))
     changed = {
-        combination(one)
-        for one in questions(asked, now)
-        if decide_together(asked, one).outcome
-        is not decide_together(asked, msgspec.structs.replace(one, as_of=was)).outcome
+        combination(question)
+        for question in questions(asked, now)
+        if decide_together(asked, question).outcome
+        is not decide_together(asked, msgspec.structs.replace(question, as_of=was)).outcome
     }
     found = compare_together(before, after)
     assert {change.combination for change in found} == changed
-    assert {one for box in grouped(found) for one in box.combinations()} == changed
+    assert {combination for box in grouped(found) for combination in box.combinations()} == changed
     assert {change.combination for change in compare_together(after, before)} == changed
     assert not compare_together(after, after)
 
@@ -168,9 +168,10 @@ def test_what_would_change_this_and_in_which_agreement(
 ) -> None:
     asked = two((north, south))
     [question] = [
-        one
-        for one in questions(asked, DAY)
-        if (one.action, one.party, one.product, one.cloud, one.segment) == (action, who, "item", "west", "any")
+        question
+        for question in questions(asked, DAY)
+        if (question.action, question.party, question.product, question.cloud, question.segment)
+        == (action, who, "item", "west", "any")
     ]
     found = would_change_together(asked, question, decide_together(asked, question))
     told = [
@@ -184,9 +185,10 @@ def test_what_would_change_this_and_in_which_agreement(
 def test_the_eve_of_the_day_asked_about_would_change_an_answer_of_the_first_day() -> None:
     asked = [agreement("north", "nothing more"), agreement("south", "east first", str(DAY))]
     [question] = [
-        one
-        for one in questions(asked, DAY)
-        if (one.action, one.party, one.product, one.cloud, one.segment) == ("serve", "maker", "item", "west", "any")
+        question
+        for question in questions(asked, DAY)
+        if (question.action, question.party, question.product, question.cloud, question.segment)
+        == ("serve", "maker", "item", "west", "any")
     ]
     [eve] = [one for one in would_change_together(asked, question, decide_together(asked, question)) if one.as_of]
     assert (eve.kind, eve.as_of, eve.outcome) == ("earlier", date(2026, 5, 31), Outcome.PERMITTED)
@@ -195,9 +197,10 @@ def test_the_eve_of_the_day_asked_about_would_change_an_answer_of_the_first_day(
 def test_the_trace_is_each_agreements_own_and_says_whose() -> None:
     asked = [*two(("the reseller may sell", "east first")), agreement("silent", "does not name the product")]
     [question] = [
-        one
-        for one in questions(asked, DAY)
-        if (one.action, one.party, one.product, one.cloud, one.segment) == ("sell", "reseller", "item", "west", "any")
+        question
+        for question in questions(asked, DAY)
+        if (question.action, question.party, question.product, question.cloud, question.segment)
+        == ("sell", "reseller", "item", "west", "any")
     ]
     traced = trace_together(asked, question)
     for one in asked[:2]:

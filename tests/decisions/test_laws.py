@@ -234,7 +234,7 @@ def test_other_names_for_everything_leave_every_outcome(data: st.DataObject) -> 
         one, another = decided(asked), decided(renamed_case(asked, names), other)
         assert another.outcome == one.outcome, asked
         assert another.turns_on == one.turns_on, asked
-        needs = [[rename_supposed(f"{need}=", names)[:-1] for need in one.needs] for one in one.conditions]
+        needs = [[rename_supposed(f"{need}=", names)[:-1] for need in condition.needs] for condition in one.conditions]
         assert [list(condition.needs) for condition in another.conditions] == needs, asked
 
 

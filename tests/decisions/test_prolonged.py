@@ -104,10 +104,12 @@ def test_the_change_stands_behind_its_term() -> None:
     texts["A2.md"] = hand.amendment("A2", "2026-03-01", LONGER[0][1] % "A1.x")
     opened = hand.reading(texts)
     answer = opened.answer(asking(opened, "serve maker app own", "2027-01-01"))
-    assert [(one.bearing, one.term) for one in answer.reasons] == [("forbids", "A1.x"), ("prolongs", "A2.c")]
+    assert [(reason.bearing, reason.term) for reason in answer.reasons] == [("forbids", "A1.x"), ("prolongs", "A2.c")]
     # Where there is room for one reason, a timeline's, it is the change.
     stretches = opened.timeline(asking(opened, "serve maker app own", "2027-01-01"))
-    assert [(str(one.begin), str(one.decision.outcome), one.decision.main_reason.term) for one in stretches] == [
+    assert [
+        (str(stretch.begin), str(stretch.decision.outcome), stretch.decision.main_reason.term) for stretch in stretches
+    ] == [
         ("2026-01-01", "forbidden", "A1.x"),
         ("2027-01-01", "forbidden", "A2.c"),
         ("2029-01-01", "permitted", "A2.c"),

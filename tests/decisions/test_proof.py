@@ -143,7 +143,11 @@ def by_hand(claim: Claim, within: Within, days: Interval, known_at: KnownAt) -> 
     """Every exception, by asking the engine each question on each day on which anything may change."""
     opened = partnership()
     is_within = within.holding(opened.catalog)
-    cuts = [one for one in boundaries(opened.agreement, opened.facts, known_at) if days.begin < one < days.end]
+    cuts = [
+        boundary
+        for boundary in boundaries(opened.agreement, opened.facts, known_at)
+        if days.begin < boundary < days.end
+    ]
     asked = [
         question
         for question in all_questions(opened.agreement, opened.catalog, as_of=days.begin, known_at=known_at)
@@ -230,8 +234,8 @@ def test_every_unknown_name_is_told() -> None:
     within = Within(actions=("host",), parties=("opnai",), products=("gpt-6",), clouds=("moon",), segments=("all",))
     with pytest.raises(InvalidInput) as refused:
         proved(never(PERMITTED), within, Interval(day("2023-01-23")))
-    told = {(problem.where, problem.what) for problem in refused.value.problems}
-    assert told == {
+    rows = {(problem.where, problem.what) for problem in refused.value.problems}
+    assert rows == {
         ("--action", "unknown name 'host'"),
         ("--party", "unknown name 'opnai'"),
         ("--product", "unknown name 'gpt-6'"),

@@ -186,7 +186,7 @@ SUPPOSED = st.lists(
 @example(parts=GOOD | {"as_of": "0001-01-01", "known_at": "0001-01-01"}, suppose=["milestone=0001-01-01"])
 def test_any_text_is_answered_or_refused(parts: dict[str, Any], suppose: list[str]) -> None:
     try:
-        told = str(partnership().decide(suppose=suppose, **parts).outcome)
+        message = str(partnership().decide(suppose=suppose, **parts).outcome)
     except InvalidInput as refused:
-        told = str(refused)
-    assert told
+        message = str(refused)
+    assert message

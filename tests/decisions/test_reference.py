@@ -19,7 +19,7 @@ def differing(
     opened: OpenAgreement, data: st.DataObject, readings: dict[str, str], days: int, questions: int
 ) -> list[str]:
     everything = KnownAt.everything()
-    points = [everything, *sorted({one.known for one in opened.agreement.amendments}), KnownAt(0)]
+    points = [everything, *sorted({amendment.known for amendment in opened.agreement.amendments}), KnownAt(0)]
     tables = Tables(opened.agreement, opened.catalog, opened.facts)
     sellers = sorted(opened.catalog.parties)
     turns = boundaries(opened.agreement, opened.facts, everything)

@@ -105,7 +105,7 @@ def test_a_draft_without_terms_changes_nothing(opened: OpenAgreement, traffic: l
     )
     found = played(opened, with_last(opened, *opened.agreement.amendments, empty), traffic)
     assert found.routed() == ()
-    assert found.unchanged + sum(one.requests for one in found.not_asked()) == 100 * len(traffic)
+    assert found.unchanged + sum(item.requests for item in found.not_asked()) == 100 * len(traffic)
 
 
 @few

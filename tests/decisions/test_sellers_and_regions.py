@@ -149,7 +149,7 @@ def test_the_trace_says_what_lies_outside() -> None:
     for parts in (("serve", "maker", "south", "maker", "any", "us"), ("serve", "maker", "own", "maker", "any", "us")):
         question = asking(*parts)
         traced = trace(agreement.agreement, agreement.catalog, agreement.facts, question, agreement.answer(question))
-        found[parts[2]] = {one.term: one.why for one in traced}
+        found[parts[2]] = {step.term: step.why for step in traced}
     assert found["south"]["H1.eu"] == "the region us lies outside; it is about eu"
     assert found["south"]["H1.state"] == "the segment any lies outside; it is about state"
     assert found["own"]["H1.own"] == "the seller maker lies outside; it is about broker, reseller"
@@ -162,7 +162,7 @@ def test_what_would_change_is_asked_of_the_same_seller_and_region() -> None:
         agreement.agreement, agreement.catalog, agreement.facts, question, agreement.answer(question)
     )
     assert ("fact", "permitted", ("grant:reseller:app=2026-01-01",)) in [
-        (one.kind, one.outcome, one.suppose) for one in changes
+        (change.kind, change.outcome, change.suppose) for change in changes
     ]
 
 
@@ -182,7 +182,9 @@ def test_a_comparison_tells_sellers_and_regions_apart() -> None:
     in_eu = Combination(action="serve", party="maker", product="app", cloud="south", segment="state", region="eu")
     assert in_eu in {change.combination for change in changes}
     boxes = grouped(changes)
-    assert {one for box in boxes for one in box.combinations()} == {one.combination for one in changes}
+    assert {combination for box in boxes for combination in box.combinations()} == {
+        change.combination for change in changes
+    }
     assert sum(map(len, boxes)) == len(changes)
 
 
@@ -207,8 +209,12 @@ def test_a_proof_walks_over_sellers_and_regions() -> None:
             known_at=KnownAt.everything(),
             readings=[{}],
         )
-        found = proof.counterexample
-        return proof.holds, found.seller if found else "", found.region if found else ""
+        counterexample = proof.counterexample
+        return (
+            proof.holds,
+            counterexample.seller if counterexample else "",
+            counterexample.region if counterexample else "",
+        )
 
     assert proved(("maker",), ("us", "elsewhere")) == (True, "", "")
     assert proved(("maker",), ()) == (False, "maker", "eu")
@@ -249,7 +255,7 @@ def test_an_action_that_no_term_keeps_to_a_region_says_why_one_is_asked_for() ->
 
 
 @pytest.mark.parametrize(
-    ("written", "instead", "told"),
+    ("written", "instead", "expected"),
     [
         ("  us: {south: [south-1]}", "  us: {south: [south-9]}", "'south-9' of south lies in two regions, eu and us"),
         ("  us: {south: [south-1]}", "  us: {south: [eu]}", "'eu' of south lies in two regions, eu and us"),
@@ -264,10 +270,10 @@ def test_an_action_that_no_term_keeps_to_a_region_says_why_one_is_asked_for() ->
         ("sellers: [maker], regions: [eu]", "sellers: [maker], regions: [moon]", "unknown region 'moon'"),
     ],
 )
-def test_mistakes_have_their_message(written: str, instead: str, told: str) -> None:
+def test_mistakes_have_their_message(written: str, instead: str, expected: str) -> None:
     texts = {name: text.replace(written, instead) for name, text in DOCUMENTS.items()}
     assert texts != DOCUMENTS
     with pytest.raises(InvalidInput) as refused:
         read_agreement(texts)
-    assert told in [problem.what for problem in refused.value.problems]
+    assert expected in [problem.what for problem in refused.value.problems]
     assert all(problem.line for problem in refused.value.problems)

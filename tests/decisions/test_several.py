@@ -152,7 +152,7 @@ def test_everything_wrong_with_a_question_to_several_is_told_at_once() -> None:
     who=st.sampled_from(["maker", "reseller"]), says=st.lists(st.sampled_from(sorted({*SAYS, *WITHOUT})), max_size=3)
 )
 def test_their_order_changes_nothing_and_a_silent_one_adds_nothing(who: str, says: list[str]) -> None:
-    asked = [agreement("base", "nothing more"), *(agreement(f"n{at}", one) for at, one in enumerate(says))]
+    asked = [agreement("base", "nothing more"), *(agreement(f"n{at}", text) for at, text in enumerate(says))]
     asking = question(asked, who)
     decision = decide_together(asked, asking)
     assert decide_together(asked[::-1], asking) == decision

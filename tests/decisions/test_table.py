@@ -75,7 +75,8 @@ def test_the_built_in_agreement_on_every_day_that_matters(texts: tuple[str, ...]
     opened = partnership().supposing(texts)
     tables, draw = tables_of(opened), random.Random(" ".join(texts))
     options = [
-        {name.upper(): option for name, option in one.items() if len(name) == 2} for one in (*READINGS, ALL_READINGS)
+        {name.upper(): option for name, option in reading.items() if len(name) == 2}
+        for reading in (*READINGS, ALL_READINGS)
     ]
     wrong: list[str] = []
     for day in days_of(opened):
@@ -131,11 +132,11 @@ def _walks() -> list[tuple[str, KnownAt, dict[str, str]]]:
     opened = partnership()
     walks = [
         (
-            " ".join(one.values()) or "default",
+            " ".join(reading.values()) or "default",
             KnownAt.everything(),
-            {name.upper(): option for name, option in one.items()},
+            {name.upper(): option for name, option in reading.items()},
         )
-        for one in (*READINGS, ALL_READINGS)
+        for reading in (*READINGS, ALL_READINGS)
     ]
     for amendment in opened.agreement.amendments:
         walks.append((f"known with {amendment.id}", amendment.known, {}))
@@ -144,7 +145,7 @@ def _walks() -> list[tuple[str, KnownAt, dict[str, str]]]:
 
 
 @only_when_soaking
-@pytest.mark.parametrize(("known_at", "readings"), [one[1:] for one in _walks()], ids=[one[0] for one in _walks()])
+@pytest.mark.parametrize(("known_at", "readings"), [walk[1:] for walk in _walks()], ids=[walk[0] for walk in _walks()])
 def test_the_whole_domain_on_every_day_that_matters(known_at: KnownAt, readings: dict[str, str]) -> None:
     """Every combination at every boundary and one day either side, by whoever sells: the whole decision, receipt and
     all. Nothing is left to a draw."""
@@ -154,9 +155,9 @@ def test_the_whole_domain_on_every_day_that_matters(known_at: KnownAt, readings:
     for number, day in enumerate(days_of(opened)):
         questions = domain(opened, day, known_at, {**_default(opened), **readings})
         sold = [
-            msgspec.structs.replace(one, seller=parties[(index + number) % len(parties)])
-            for index, one in enumerate(questions)
-            if one.action == "serve"
+            msgspec.structs.replace(question, seller=parties[(index + number) % len(parties)])
+            for index, question in enumerate(questions)
+            if question.action == "serve"
         ]
         wrong = differing(opened, [*questions, *sold], tables)
         assert not wrong, "\n\n".join(wrong[:3])

@@ -214,7 +214,7 @@ def test_a_term_that_a_permission_overrides_says_by_which(party: str, outcome: s
     opened = at_hand(OVERRIDDEN)
     decision = decided(opened, f"sell {party} app own")
     question = asking(opened, f"sell {party} app own", "2026-06-01")
-    found = {one.term: one for one in trace(opened.agreement, opened.catalog, opened.facts, question, decision)}
+    found = {step.term: step for step in trace(opened.agreement, opened.catalog, opened.facts, question, decision)}
     assert (decision.outcome, found["p"].finding, found["p"].why) == (outcome, "applies", why)
 
 

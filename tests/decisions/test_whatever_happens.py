@@ -163,10 +163,10 @@ def without_change(agreement: Agreement, change: str, term: str) -> Agreement:
         msgspec.structs.replace(
             each,
             changes=tuple(
-                msgspec.structs.replace(one, ends=less(one.ends), sets_end=less(one.sets_end))
-                if one.id == change
-                else one
-                for one in each.changes
+                msgspec.structs.replace(item, ends=less(item.ends), sets_end=less(item.sets_end))
+                if item.id == change
+                else item
+                for item in each.changes
             ),
         )
         for each in agreement.amendments
@@ -179,10 +179,10 @@ def without_despite(agreement: Agreement, permission: str, term: str) -> Agreeme
         msgspec.structs.replace(
             each,
             terms=tuple(
-                msgspec.structs.replace(one, despite=one.despite - {term})
-                if one.id == permission and isinstance(one, Permission)
-                else one
-                for one in each.terms
+                msgspec.structs.replace(item, despite=item.despite - {term})
+                if item.id == permission and isinstance(item, Permission)
+                else item
+                for item in each.terms
             ),
         )
         for each in agreement.amendments

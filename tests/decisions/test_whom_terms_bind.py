@@ -842,5 +842,5 @@ def test_what_is_reserved_to_parties_that_sell_is_reserved_to_sellers(
     day = data.draw(st.sampled_from(boundaries(opened.agreement, opened.facts, everything)))
     asked = all_questions(opened.agreement, opened.catalog, as_of=day, known_at=everything, every_seller=True)
     for question in list(asked)[data.draw(st.integers(0, 10)) :: 11]:
-        by_party, by_seller = (one.answer(question).outcome for one in written)
+        by_party, by_seller = (block.answer(question).outcome for block in written)
         assert by_party == by_seller, question

@@ -185,7 +185,9 @@ class OdrlReader:
         permissions = list(self._reaching(ODRL.permission, asked))
         if not permissions:
             return "unstated"
-        fulfilled = any(all(self._fulfilled(duty, asked) for duty in self._all(one, ODRL.duty)) for one in permissions)
+        fulfilled = any(
+            all(self._fulfilled(duty, asked) for duty in self._all(permission, ODRL.duty)) for permission in permissions
+        )
         return "permitted" if fulfilled else "conditional"
 
     def _reaching(self, kind: Node, asked: Question) -> Iterable[Node]:

@@ -252,7 +252,7 @@ def test_every_export_says_of_which_day_knowledge_and_readings_it_is() -> None:
 
 def test_ship_first_as_cedar_reads_it() -> None:
     text, _ = cedar(taken_on("2026-05-01"))
-    [policy] = [one for one in text.split("\n\n") if '@id("A5.ship-first")' in one]
+    [policy] = [part for part in text.split("\n\n") if '@id("A5.ship-first")' in part]
     assert policy.endswith(
         'forbid (principal, action in [Action::"serve", Action::"sell"], resource)\n'
         'when { resource in [Product::"api", Product::"app", Product::"joint"] && context.cloud != "azure" }\n'
@@ -333,7 +333,7 @@ def test_grants_of_products_and_of_classes_have_one_type() -> None:
 def test_what_is_wrong_is_told(form: str, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert run(["export", form, "--as-of", "tomorrow"]) == 3
     assert run(["export", form, "--as-of", "2026-05-01", "--out", str(tmp_path / "nowhere" / "x")]) == 3
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "cannot be written" in told.err
-    assert "tomorrow" in told.err
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert "cannot be written" in output.err
+    assert "tomorrow" in output.err

@@ -69,8 +69,8 @@ def test_a_row_has_its_first_and_its_last_line_and_why_it_is_none() -> None:
 
 def test_there_is_one_writer() -> None:
     writing = re.compile(r"csv\.(writer|DictWriter)\(|\.to_csv\(|write_csv\(")
-    found = [path.name for path in SOURCES.rglob("*.py") if writing.search(path.read_text("utf-8"))]
-    assert sorted(found) == [
+    names = [path.name for path in SOURCES.rglob("*.py") if writing.search(path.read_text("utf-8"))]
+    assert sorted(names) == [
         "cells.py",
         "question_files.py",
     ]  # question_files.py: a function of its own that is called _write_csv

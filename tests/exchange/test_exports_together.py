@@ -22,13 +22,13 @@ NOW = KnownAt.end_of(DAY)
 
 def opened(where: Path, *says: str) -> OpenAgreements:
     folders = [where / name for name, _ in zip(("north", "south"), says, strict=True)]
-    for folder, one in zip(folders, says, strict=True):
+    for folder, item in zip(folders, says, strict=True):
         folder.mkdir()
-        for document, text in documents(folder.name, one).items():
+        for document, text in documents(folder.name, item).items():
             (folder / document).write_text(text)
-    found = open_agreements(folders)
-    assert isinstance(found, OpenAgreements)
-    return found
+    opened = open_agreements(folders)
+    assert isinstance(opened, OpenAgreements)
+    return opened
 
 
 def joined_by_the_rule(action: str, own: Sequence[Outcome], with_grants: Sequence[Outcome]) -> Outcome:
@@ -37,9 +37,9 @@ def joined_by_the_rule(action: str, own: Sequence[Outcome], with_grants: Sequenc
         return Outcome.PERMITTED
     if Outcome.FORBIDDEN in own:
         return Outcome.FORBIDDEN
-    if all(one is Outcome.UNSTATED for one in own):
+    if all(answer is Outcome.UNSTATED for answer in own):
         return Outcome.UNSTATED
-    if any(one is granted is Outcome.CONDITIONAL for one, granted in zip(own, with_grants, strict=True)):
+    if any(answer is granted is Outcome.CONDITIONAL for answer, granted in zip(own, with_grants, strict=True)):
         return Outcome.CONDITIONAL
     return Outcome.PERMITTED if Outcome.PERMITTED in own else Outcome.CONDITIONAL
 
@@ -73,20 +73,22 @@ def test_outside_judges_come_to_the_same_by_the_rule_that_goes_with_the_files(
 def _by_files(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[Outcome]:
     """What a judge finds of each agreement's own file, joined by the rule."""
     own = _answers(asked, questions, judge)
-    products = {(one.party, one.product) for one in questions if one.action in ("serve", "sell")}
+    products = {(question.party, question.product) for question in questions if question.action in ("serve", "sell")}
     granted = _answers(
         asked.supposing([f"grant:{party}:{what}={DAY}" for party, what in sorted(products)]), questions, judge
     )
     return [
-        joined_by_the_rule(question.action, [Outcome(one[at]) for one in own], [Outcome(one[at]) for one in granted])
+        joined_by_the_rule(
+            question.action, [Outcome(answer[at]) for answer in own], [Outcome(grant[at]) for grant in granted]
+        )
         for at, question in enumerate(questions)
     ]
 
 
 def _answers(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[list[str]]:
     found = []
-    for one, extract in zip(each_of(asked), extracts(asked, DAY, NOW).values(), strict=True):
-        named = [question for question in questions if not unnamed_in(one, question)]
+    for agreement, extract in zip(each_of(asked), extracts(asked, DAY, NOW).values(), strict=True):
+        named = [question for question in questions if not unnamed_in(agreement, question)]
         said = dict(zip(map(msgspec.json.encode, named), judge(extract, named), strict=True))
         found.append([said.get(msgspec.json.encode(question), "unstated") for question in questions])
     return found

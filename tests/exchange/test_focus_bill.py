@@ -50,8 +50,8 @@ def charge(seller: str = "microsoft", unit: Unit = Unit.INPUT_TOKENS, quantity: 
 
 def row(seller: str = "microsoft", version: str = V1_2, **changed: Value) -> dict[str, Value]:
     """A row of Microsoft's bill."""
-    [found] = focus_rows([charge(seller)], MAY, "microsoft", "openai", HOSTS, version)
-    return {**found, **changed}
+    [bill_row] = focus_rows([charge(seller)], MAY, "microsoft", "openai", HOSTS, version)
+    return {**bill_row, **changed}
 
 
 def later(seller: str = "microsoft", **changed: Value) -> dict[str, Value]:
@@ -67,33 +67,33 @@ UNIT_PRICES = [
 ]
 
 
-@pytest.mark.parametrize(("tier", "conditions", "identity", "told"), UNIT_PRICES)
+@pytest.mark.parametrize(("tier", "conditions", "identity", "expected"), UNIT_PRICES)
 def test_each_unit_price_has_its_own_id(
-    tier: str, conditions: tuple[str, ...], identity: str, told: str | None
+    tier: str, conditions: tuple[str, ...], identity: str, expected: str | None
 ) -> None:
     charged = msgspec.structs.replace(charge(), tier=tier, conditions=conditions)
     for version in VERSIONS:
-        [found] = focus_rows([charged], MAY, "microsoft", "openai", HOSTS, version)
-        assert (found["SkuPriceId"], found["x_Tier"]) == (identity, told)
+        [bill_row] = focus_rows([charged], MAY, "microsoft", "openai", HOSTS, version)
+        assert (bill_row["SkuPriceId"], bill_row["x_Tier"]) == (identity, expected)
 
 
 def test_what_the_provider_sells_is_billed() -> None:
-    found = row()
+    bill_row = row()
     # 10,000 tokens × 2.25 USD per million; the list says 2.50
-    assert (found["BilledCost"], found["EffectiveCost"], found["ContractedCost"]) == (D("0.0225"),) * 3
-    assert (found["ListCost"], found["ListUnitPrice"], found["ContractedUnitPrice"]) == (
+    assert (bill_row["BilledCost"], bill_row["EffectiveCost"], bill_row["ContractedCost"]) == (D("0.0225"),) * 3
+    assert (bill_row["ListCost"], bill_row["ListUnitPrice"], bill_row["ContractedUnitPrice"]) == (
         D("0.025"),
         D("2.5"),
         D("2.25"),
     )
-    assert (found["PricingQuantity"], found["PricingUnit"]) == (D("0.01"), "1000000 Tokens")
-    assert (found["ConsumedQuantity"], found["ConsumedUnit"]) == (D(10_000), "Tokens")
-    assert (found["ProviderName"], found["InvoiceIssuerName"], found["PublisherName"]) == (
+    assert (bill_row["PricingQuantity"], bill_row["PricingUnit"]) == (D("0.01"), "1000000 Tokens")
+    assert (bill_row["ConsumedQuantity"], bill_row["ConsumedUnit"]) == (D(10_000), "Tokens")
+    assert (bill_row["ProviderName"], bill_row["InvoiceIssuerName"], bill_row["PublisherName"]) == (
         "microsoft",
         "microsoft",
         "openai",
     )
-    assert (found["ChargePeriodStart"], found["ChargePeriodEnd"]) == (
+    assert (bill_row["ChargePeriodStart"], bill_row["ChargePeriodEnd"]) == (
         datetime(2026, 5, 3, tzinfo=UTC),
         datetime(2026, 5, 4, tzinfo=UTC),
     )
@@ -146,8 +146,8 @@ NAMES = [
 
 @pytest.mark.parametrize(("changed", "columns"), NAMES, ids=["all is named", "little is named"])
 def test_a_row_names_buyer_product_and_place(changed: dict[str, str], columns: dict[str, Value]) -> None:
-    [found] = focus_rows([msgspec.structs.replace(charge(), **changed)], MAY, "microsoft", "openai", HOSTS)
-    assert {name: found[name] for name in columns} == columns
+    [bill_row] = focus_rows([msgspec.structs.replace(charge(), **changed)], MAY, "microsoft", "openai", HOSTS)
+    assert {name: bill_row[name] for name in columns} == columns
 
 
 def test_a_credit_is_a_row_below_zero_without_price_and_quantity() -> None:
@@ -164,7 +164,7 @@ def test_a_credit_is_a_row_below_zero_without_price_and_quantity() -> None:
         amount=D("0.02"),
     )
     for version in VERSIONS:
-        [found] = focus_rows([taken_back], MAY, "microsoft", "openai", HOSTS, version)
+        [bill_row] = focus_rows([taken_back], MAY, "microsoft", "openai", HOSTS, version)
         sold = row(version=version)
         about = {
             *("BillingAccountId", "BillingAccountName", "BillingAccountType", "BillingCurrency", "BillingPeriodEnd"),
@@ -179,13 +179,17 @@ def test_a_credit_is_a_row_below_zero_without_price_and_quantity() -> None:
             **dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), D("-0.02")),
         }
         expected = {name: own.get(name, sold[name] if name in about else None) for name in bill_columns(version)}
-        assert found == expected
+        assert bill_row == expected
 
 
 def test_what_a_third_party_sells_is_billed_at_nothing() -> None:
-    found = row("openai")
-    assert (found["BilledCost"], found["EffectiveCost"]) == (D(0), D("0.0225"))
-    assert (found["ProviderName"], found["InvoiceIssuerName"], found["x_HostCloud"]) == ("microsoft", "openai", "azure")
+    bill_row = row("openai")
+    assert (bill_row["BilledCost"], bill_row["EffectiveCost"]) == (D(0), D("0.0225"))
+    assert (bill_row["ProviderName"], bill_row["InvoiceIssuerName"], bill_row["x_HostCloud"]) == (
+        "microsoft",
+        "openai",
+        "azure",
+    )
 
 
 # seller and cloud | ServiceProviderName, HostProviderName, InvoiceIssuerName, BilledCost on Microsoft's bill in 1.4
@@ -197,14 +201,16 @@ ENTITIES = [
 ]
 
 
-@pytest.mark.parametrize(("seller", "cloud", "named"), ENTITIES, ids=[f"{one[0]} on {one[1]}" for one in ENTITIES])
+@pytest.mark.parametrize(
+    ("seller", "cloud", "named"), ENTITIES, ids=[f"{entity[0]} on {entity[1]}" for entity in ENTITIES]
+)
 def test_in_1_4_seller_and_host_are_named_apart(seller: str, cloud: str, named: tuple[Value, ...]) -> None:
     charged = msgspec.structs.replace(charge(seller), cloud=cloud)
-    [found] = focus_rows([charged], MAY, "microsoft", "openai", HOSTS, V1_4)
+    [bill_row] = focus_rows([charged], MAY, "microsoft", "openai", HOSTS, V1_4)
     names = ("ServiceProviderName", "HostProviderName", "InvoiceIssuerName", "BilledCost")
-    assert tuple(found[name] for name in names) == named
-    assert "ProviderName" not in found
-    assert broken_rules([found], V1_4, "microsoft") == []
+    assert tuple(bill_row[name] for name in names) == named
+    assert "ProviderName" not in bill_row
+    assert broken_rules([bill_row], V1_4, "microsoft") == []
 
 
 def test_what_a_charge_costs_is_the_same_in_every_version() -> None:
@@ -226,14 +232,14 @@ def test_a_decimal_is_written_as_one(amount: str, text: str) -> None:
 
 
 def test_sound_is_billed_in_seconds() -> None:
-    [found] = focus_rows([charge(unit=Unit.AUDIO_INPUT_MILLISECONDS, quantity=90_000)], MAY)
-    assert (found["ConsumedQuantity"], found["ConsumedUnit"], found["PricingUnit"]) == (
+    [bill_row] = focus_rows([charge(unit=Unit.AUDIO_INPUT_MILLISECONDS, quantity=90_000)], MAY)
+    assert (bill_row["ConsumedQuantity"], bill_row["ConsumedUnit"], bill_row["PricingUnit"]) == (
         D(90),
         "Seconds",
         "1000 Seconds",
     )
-    assert found["ContractedCost"] == D("0.2025")  # 0.09 of 1000 seconds × 2.25
-    assert broken_rules([found]) == []
+    assert bill_row["ContractedCost"] == D("0.2025")  # 0.09 of 1000 seconds × 2.25
+    assert broken_rules([bill_row]) == []
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -241,7 +247,7 @@ def test_the_bill_breaks_no_rule(version: str) -> None:
     charges = [charge(), charge("openai"), charge(unit=Unit.REQUESTS)]
     rows = focus_rows(charges, MAY, "microsoft", "openai", HOSTS, version)
     assert broken_rules(rows, version, "microsoft") == []
-    assert all(tuple(found) == bill_columns(version) for found in rows)
+    assert all(tuple(row) == bill_columns(version) for row in rows)
     mandatory = {column.name for column in columns_of(version).values() if column.level == MANDATORY}
     assert mandatory <= set(bill_columns(version))
 
@@ -278,7 +284,7 @@ CHANGED = [
 ]
 
 
-@pytest.mark.parametrize(("name", "before", "after"), CHANGED, ids=[one[0] for one in CHANGED])
+@pytest.mark.parametrize(("name", "before", "after"), CHANGED, ids=[case[0] for case in CHANGED])
 def test_what_changed_between_the_versions(
     name: str, before: tuple[str, bool] | None, after: tuple[str, bool] | None
 ) -> None:
@@ -288,9 +294,9 @@ def test_what_changed_between_the_versions(
 
 
 def without(name: str) -> dict[str, Value]:
-    found = row()
-    del found[name]
-    return found
+    bill_row = row()
+    del bill_row[name]
+    return bill_row
 
 
 # a row with one thing wrong | what is said
@@ -315,7 +321,7 @@ BROKEN: list[tuple[Mapping[str, Value], str]] = [
 
 @pytest.mark.parametrize(("broken", "says"), BROKEN, ids=[says for _, says in BROKEN])
 def test_each_rule_is_kept_by_the_check(broken: Mapping[str, Value], says: str) -> None:
-    assert any(says in found for found in broken_rules([broken]))
+    assert any(says in rule for rule in broken_rules([broken]))
 
 
 def test_a_correction_need_not_be_a_product() -> None:
@@ -338,13 +344,13 @@ BROKEN_LATER: list[tuple[Mapping[str, Value], str]] = [
 
 @pytest.mark.parametrize(("broken", "says"), BROKEN_LATER, ids=[says for _, says in BROKEN_LATER])
 def test_each_rule_of_1_4_is_kept_by_the_check(broken: Mapping[str, Value], says: str) -> None:
-    assert any(says in found for found in broken_rules([broken], V1_4, "microsoft"))
+    assert any(says in rule for rule in broken_rules([broken], V1_4, "microsoft"))
 
 
 def test_whoever_bills_for_itself_bills_in_full() -> None:
-    [found] = focus_rows([charge("openai")], MAY, "", "openai", HOSTS, V1_4)
-    assert found["BilledCost"] == D("0.0225")
-    assert broken_rules([found], V1_4) == []
+    [bill_row] = focus_rows([charge("openai")], MAY, "", "openai", HOSTS, V1_4)
+    assert bill_row["BilledCost"] == D("0.0225")
+    assert broken_rules([bill_row], V1_4) == []
 
 
 def test_a_bill_in_1_4_as_a_table_has_the_types_of_its_columns() -> None:

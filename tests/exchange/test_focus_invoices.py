@@ -30,7 +30,7 @@ def part(month: str, share: str, corrections: str = "0.00", restated: str = "0.0
 
 def line(amount: str, *parts: InvoicePart, before: str = "0.00", term: str = "A1.share") -> InvoiceLine:
     """A quarter's line, due 45 days after its end."""
-    owed = sum((one.amount for one in parts), D(0)) - D(before)
+    owed = sum((part.amount for part in parts), D(0)) - D(before)
     return InvoiceLine(
         term=term,
         owed=owed,
@@ -218,7 +218,7 @@ def test_the_charges_of_any_invoice_sum_to_its_records(
         months = [
             part(f"2026-0{4 + place}", *(str(amount) for amount in amounts)) for place, amounts in enumerate(parts)
         ]
-        owed = sum((one.amount for one in months), D(0)) - before
+        owed = sum((month.amount for month in months), D(0)) - before
         anything = any(amount for amounts in parts for amount in amounts) or before
         amount = in_currency if in_euro and anything else owed
         made.append(line(str(amount), *months, before=str(before), term=f"A{number}.share"))
@@ -227,8 +227,8 @@ def test_the_charges_of_any_invoice_sum_to_its_records(
 
 
 def record(**changed: Value) -> FocusRow:
-    [found] = detail_rows(issued(QUARTER))
-    return {**found, **changed}
+    [bill_row] = detail_rows(issued(QUARTER))
+    return {**bill_row, **changed}
 
 
 # a record with one thing wrong | what is said

@@ -65,9 +65,9 @@ def ours(entries: Sequence[Entry]) -> dict[str, Decimal]:
 
 
 def test_balances_equal_ours(hledger: list[str], tmp_path: Path) -> None:
-    found = judged(hledger, ENTRIES, tmp_path)
-    assert found == ours(ENTRIES)
-    assert found["expenses:openai:revenue-share:microsoft"] == Decimal("4.80")  # 5.00 − 0.20
+    verdict = judged(hledger, ENTRIES, tmp_path)
+    assert verdict == ours(ENTRIES)
+    assert verdict["expenses:openai:revenue-share:microsoft"] == Decimal("4.80")  # 5.00 − 0.20
 
 
 def test_each_currency_is_printed_with_its_decimal_places(hledger: list[str], tmp_path: Path) -> None:
@@ -107,10 +107,10 @@ def test_an_entry_says_what_it_is_of_and_each_posting_by_which_clauses(hledger: 
 @pytest.mark.parametrize("party", ["openai", "microsoft"])
 def test_one_partys_books_balance_alone(hledger: list[str], tmp_path: Path, party: str) -> None:
     may = entries_of(ENTRIES, Interval(date(2026, 5, 1), date(2026, 6, 1)), party)
-    found = judged(hledger, may, tmp_path)
-    assert found == ours(may)
-    assert {account.split(":")[1] for account in found} == {party}
-    assert sum(found.values()) == 0
+    verdict = judged(hledger, may, tmp_path)
+    assert verdict == ours(may)
+    assert {account.split(":")[1] for account in verdict} == {party}
+    assert sum(verdict.values()) == 0
 
 
 @pytest.mark.parametrize("source", ["S2 (as of [2026-04-02])", "S2 [2026-99-99]", "S2, date:2026-04-02, x"])

@@ -183,7 +183,11 @@ def test_what_can_only_be_served_is_sold_by_others_too(judge: str) -> None:
     parties = sorted(opened.catalog.parties)
     assert opened.catalog.classes["research"].actions == {"serve"}
     for day in (date(2022, 1, 1), date(2025, 10, 28), date(2026, 5, 1)):
-        served = [one for one in Hearing(opened).questions(day) if (one.product, one.segment) == ("research", "any")]
+        served = [
+            question
+            for question in Hearing(opened).questions(day)
+            if (question.product, question.segment) == ("research", "any")
+        ]
         asked = [msgspec.structs.replace(one, seller=seller) for one in served for seller in parties]
         ours = [opened.answer(question).outcome for question in asked]
         assert JUDGES[judge].answers(extract(opened, day), asked) == ours

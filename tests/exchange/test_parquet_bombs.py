@@ -167,10 +167,10 @@ def test_what_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path) -
     path = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
     done = subprocess.run([sys.executable, __file__, tmp_path], capture_output=True, text=True, check=False, env=path)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["said"] == [what for _, _, what in CASES]
-    assert told["own_mb"] < 512
-    assert told["children_mb"] < 1_200
+    result = json.loads(done.stdout)
+    assert result["said"] == [what for _, _, what in CASES]
+    assert result["own_mb"] < 512
+    assert result["children_mb"] < 1_200
 
 
 def test_a_refused_import_leaves_nothing(tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ def test_places_lie_in_their_regions(judge: str) -> None:
     places = {"north": "north-1", "south": "south-9"}
     taken = extract(opened(), DAYS[1], KnownAt.everything())
     for cloud, place in places.items():
-        in_region = [one for one in questions(DAYS[1]) if (one.cloud, one.region) == (cloud, "eu")]
-        at_place = [msgspec.structs.replace(one, region=place) for one in in_region]
+        in_region = [question for question in questions(DAYS[1]) if (question.cloud, question.region) == (cloud, "eu")]
+        at_place = [msgspec.structs.replace(question, region=place) for question in in_region]
         answers = JUDGES[judge].answers
         assert answers(taken, at_place) == answers(taken, in_region)
 
@@ -60,8 +60,8 @@ def test_the_seller_stands_in_the_requests_of_cedar() -> None:
     ]
     assert {(one["context"]["seller"], one["context"]["region"]) for one in found} == {("reseller", "us")}
     itself = cedar_requests(taken, **parts)[3:]
-    assert {(one["principal"]["id"], one["context"]["host"]) for one in itself} == {("maker", "maker")}
-    assert [one["action"]["id"] for one in itself] == ["sell", "sell.once-met", "sell.stated"]
+    assert {(request["principal"]["id"], request["context"]["host"]) for request in itself} == {("maker", "maker")}
+    assert [request["action"]["id"] for request in itself] == ["sell", "sell.once-met", "sell.stated"]
 
 
 def test_what_the_terms_keep_to_is_written() -> None:

@@ -22,7 +22,7 @@ COUNTED = Path(sys.argv.pop(1))
 
 def count() -> None:
     # Empty dictionaries are the slots of the wheel, which are there from the start and counted once they were used.
-    objects = Counter(type(found).__name__ for found in gc.get_objects() if type(found) is not dict or found)
+    objects = Counter(type(object_).__name__ for object_ in gc.get_objects() if type(object_) is not dict or object_)
     new = COUNTED.with_suffix(".new")
     new.write_text(json.dumps({"objects": objects, "descriptors": len(os.listdir("/proc/self/fd"))}))
     new.rename(COUNTED)

@@ -65,14 +65,14 @@ def targets(ports: dict[str, int]) -> list[Target]:
     """OpenAI, images apart and every other model on one deployment; behind it Azure with the chat and legacy models."""
     openai_url = f"http://127.0.0.1:{ports['openai']}/v1"
     openai_auth = Auth(kind="bearer", secret=credentials.OPENAI_API_KEY)
-    found = [
+    results = [
         target("openai-images" if model == IMAGE else "openai", "openai", model, openai_url, openai_auth)
         for model in MODELS
     ]
     azure_auth = Auth(kind="api-key", secret=credentials.AZURE_API_KEY)
     azure_url = f"http://127.0.0.1:{ports['azure']}/openai/v1"
     azure = [target("azure-chat", "azure", model, azure_url, azure_auth) for model in ("gpt-5-4", LEGACY)]
-    return [*found, *azure]
+    return [*results, *azure]
 
 
 def target(name: str, cloud: str, model: str, url: str, auth: Auth) -> Target:
@@ -95,8 +95,8 @@ def plan(rig: Rig, ports: dict[str, int], keys: Sequence[Key] = (), **changes: A
     deployed = targets(ports)
     routes = {}
     for seller in ("openai", "microsoft"):
-        for product in {one.label.product for one in deployed}:
-            there = tuple((index, 0) for index, one in enumerate(deployed) if one.label.product == product)
+        for product in {target.label.product for target in deployed}:
+            there = tuple((index, 0) for index, target in enumerate(deployed) if target.label.product == product)
             routes[f"{seller}|{product}|direct"] = Route(candidates=there)
     products = {model: PRODUCT if model == MODEL else f"product.{model}" for model in MODELS}
     rival = Key(

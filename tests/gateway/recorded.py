@@ -72,8 +72,8 @@ class Exchange(NamedTuple):
 
     @property
     def _events(self) -> list[Any]:
-        told = [line[5:].strip() for line in self.answer.splitlines() if line.startswith(b"data:")]
-        return [json.loads(data) for data in told if data != b"[DONE]"]
+        results = [line[5:].strip() for line in self.answer.splitlines() if line.startswith(b"data:")]
+        return [json.loads(data) for data in results if data != b"[DONE]"]
 
 
 def usage_of(told: Any) -> tuple[int, int] | None:

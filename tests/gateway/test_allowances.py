@@ -95,8 +95,8 @@ MINUTE = [
 def test_no_more_requests_than_the_limit_in_any_minute() -> None:
     allowance = alone([limit(requests_per_minute=3)])
     for now_s, wait_s in MINUTE:
-        found = allowance.admit(now_s)
-        assert (found and pytest.approx(found.retry_after_s)) == wait_s, f"at {now_s}"
+        admission = allowance.admit(now_s)
+        assert (admission and pytest.approx(admission.retry_after_s)) == wait_s, f"at {now_s}"
 
 
 def test_a_request_counts_against_all_limits_or_against_none() -> None:
@@ -186,9 +186,9 @@ TOKENS = [
 def test_tokens_count_at_their_worst_and_then_as_they_were_used() -> None:
     allowance = alone([limit(tokens_per_minute=1000)])
     for now_s, reserved, used, left in TOKENS:
-        found = allowance.reserve("azure", "gpt-5.5", 0, reserved, now_s)
-        assert (found and found.left) == left, f"at {now_s}"
-        if found is None:
+        reservation = allowance.reserve("azure", "gpt-5.5", 0, reserved, now_s)
+        assert (reservation and reservation.left) == left, f"at {now_s}"
+        if reservation is None:
             allowance.end_reservation("azure", "gpt-5.5", 0, 0, reserved, used)
 
 
@@ -365,9 +365,9 @@ def test_a_budget_is_never_overshot() -> None:
         allowances = Allowances(LocalLeaseServer({"b": 10}))
         allowance = opened(allowances, budgets=[budget()])
         for picodollars, charged, short in BUDGET_OF_TEN:
-            found = await reserved(allowances, allowance, picodollars)
-            assert (found and f"{found.left} left") == short
-            if found is None and charged is not None:
+            reservation = await reserved(allowances, allowance, picodollars)
+            assert (reservation and f"{reservation.left} left") == short
+            if reservation is None and charged is not None:
                 allowance.end_reservation("azure", "gpt-5.5", picodollars, charged, 0, 0)
         allowance.end_reservation("azure", "gpt-5.5", 6, 2, 0, 0)
         assert await reserved(allowances, allowance, 5) is not None
@@ -423,8 +423,8 @@ def test_one_ask_serves_all_that_wait() -> None:
         lease_server = Counting({"b": 1000})
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
-        found = await asyncio.gather(*(reserved(allowances, allowance, 10) for _ in range(32)))
-        assert found == [None] * 32
+        results = await asyncio.gather(*(reserved(allowances, allowance, 10) for _ in range(32)))
+        assert results == [None] * 32
         return lease_server.asks
 
     assert run(spend()) <= 3
@@ -969,13 +969,13 @@ SHORT = [
 ]
 
 
-@pytest.mark.parametrize(("known", "told"), SHORT)
-def test_why_a_slice_is_short(known: dict[str, Any], told: tuple[int, int, float, int, int]) -> None:
+@pytest.mark.parametrize(("known", "expected"), SHORT)
+def test_why_a_slice_is_short(known: dict[str, Any], expected: tuple[int, int, float, int, int]) -> None:
     slice_ = BudgetSlice(budget(), count())
     for name, value in ({"amount": 100} | known).items():
         setattr(slice_, name, value)
     short = slice_.shortage(10, 5.0)
-    assert (short.limit, short.left, short.retry_after_s, short.unread, short.revoking) == told
+    assert (short.limit, short.left, short.retry_after_s, short.unread, short.revoking) == expected
     assert (short.kind, short.needed, short.may_grow) == ("budget", 10, True)
     if known is NEVER_HEARD:
         new = BudgetSlice(budget(), count()).shortage(10, 5.0)

@@ -82,23 +82,23 @@ class House(Endpoints):
         routes[theirs] = Route(candidates=routes[theirs].candidates[:1])
         limit = RateLimit(id="l", whose="organisation acme", tokens_per_minute=10_000)
         keys = [
-            msgspec.structs.replace(one, limits=(0,), budgets=(0,)) if one.organisation == "acme" else one
-            for one in made.keys
+            msgspec.structs.replace(key, limits=(0,), budgets=(0,)) if key.organisation == "acme" else key
+            for key in made.keys
         ]
         retired = [
-            PlannedRetirement(name=RETIRED, surface=one.surface, begin_ns=0, message="Retired; use gpt-5.4.")
-            for one in made.targets[:1]
+            PlannedRetirement(name=RETIRED, surface=target.surface, begin_ns=0, message="Retired; use gpt-5.4.")
+            for target in made.targets[:1]
         ]
         targets = [
-            msgspec.structs.replace(one, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
-            if one.label.model == EMBEDDING
+            msgspec.structs.replace(target, lacks=(Lack(capability="batch", reason="no deployment for batches"),))
+            if target.label.model == EMBEDDING
             else msgspec.structs.replace(
-                one,
-                lacks=(Lack(capability=LACKING[one.label.cloud], reason="for this test"),),
+                target,
+                lacks=(Lack(capability=LACKING[target.label.cloud], reason="for this test"),),
                 context_tokens_max=CONTEXT_MAX,
                 quota_tokens_per_minute=1_000,
             )
-            for one in made.targets
+            for target in made.targets
         ]
         return msgspec.structs.replace(
             made,
@@ -126,8 +126,8 @@ class House(Endpoints):
 
     @property
     def spent(self) -> int:
-        (found,) = Leases(self.control).standings(time.time_ns())
-        return found.spent
+        (standing,) = Leases(self.control).standings(time.time_ns())
+        return standing.spent
 
     def charged(self) -> int:
         return sum(record.charge_picodollars for record in self.rig.records())
@@ -157,9 +157,9 @@ def test_from_a_file_to_its_answers(house: House, cloud: str, name_there: str) -
     while batch.status != "completed":
         batch = client.batches.retrieve(batch.id)
     assert (batch.request_counts.total, batch.request_counts.failed) == (3, 0)
-    answers = [json.loads(one) for one in client.files.content(batch.output_file_id).text.splitlines()]
-    assert [one["response"]["status_code"] for one in answers] == [200] * 3
-    paths = {(one["cloud"], one["path"].rpartition("/v1")[2]) for one in house.asked(cloud)}
+    answers = [json.loads(line) for line in client.files.content(batch.output_file_id).text.splitlines()]
+    assert [answer["response"]["status_code"] for answer in answers] == [200] * 3
+    paths = {(request["cloud"], request["path"].rpartition("/v1")[2]) for request in house.asked(cloud)}
     assert (cloud, "/batches") in paths
 
 
@@ -360,7 +360,7 @@ def test_a_batch_names_no_blob_of_the_operators(house: House, blob: dict[str, ob
     refused = httpx.post(url, content=body, headers=headers, timeout=PATIENCE_S)
     error = refused.json()["error"]
     assert (refused.status_code, error["code"], error["param"]) == (400, "not_offered", name)
-    assert [one for cloud in CLOUDS for one in house.asked(cloud)] == []
+    assert [request for cloud in CLOUDS for request in house.asked(cloud)] == []
     made = httpx.post(url, json={**BATCH, "input_file_id": file.id, name: None}, headers=AUTHORIZED, timeout=PATIENCE_S)
     assert made.status_code == 200
 
@@ -378,7 +378,7 @@ def test_a_batch_is_decided_again_for_who_makes_it(house: House) -> None:
     with pytest.raises(openai.APIStatusError, match="Line 1 of the file") as raised:
         house.client(OTHER_SECRET).batches.create(input_file_id=file.id, **BATCH)
     assert raised.value.status_code == 404
-    assert [one["path"] for one in house.asked("azure") if "batches" in one["path"]] == []
+    assert [request["path"] for request in house.asked("azure") if "batches" in request["path"]] == []
 
 
 # -- lists
@@ -444,7 +444,7 @@ def test_an_object_is_told_as_its_cloud_tells_it(made: Made) -> None:
         alone = msgspec.json.decode(get("/files?purpose=batch", **on(cloud)).content, type=dict[str, msgspec.Raw])
         objects = msgspec.json.decode(alone["data"], type=list[msgspec.Raw])
         assert len(objects) == 3
-        assert all(bytes(one) in merged for one in objects)
+        assert all(bytes(object_) in merged for object_ in objects)
 
 
 @pytest.mark.parametrize(
@@ -493,7 +493,7 @@ def test_what_a_cloud_does_not_know_any_more_is_left_out(made: Made) -> None:
     url = f"http://127.0.0.1:{house.ports['azure']}/openai/v1/files/{newest}"
     assert httpx.delete(url, headers={"api-key": credentials.AZURE_API_KEY}).status_code == 200
     page = house.client().files.list(limit=2, purpose="batch")
-    assert [one.id for one in page.data] == rest[:2]
+    assert [item.id for item in page.data] == rest[:2]
     assert [one.id for one in house.client().files.list(limit=2, purpose="batch")] == rest
 
 
@@ -526,7 +526,7 @@ def test_what_it_may_cost_is_held_until_it_has_ended(fresh: House) -> None:
     with pytest.raises(openai.RateLimitError) as raised:
         client.batches.create(input_file_id=file.id, **BATCH)
     assert raised.value.code == "insufficient_quota"
-    assert [one["path"] for one in fresh.asked("openai") if "batches" in one["path"]] == []
+    assert [request["path"] for request in fresh.asked("openai") if "batches" in request["path"]] == []
     fresh.set_budget(worst(lines))
     eventually(lambda: not refuses(client, file.id))
     eventually(lambda: [lease.leased for lease in fresh.holds()] == [worst(lines)])
@@ -582,7 +582,7 @@ def test_a_batch_is_decided_again_for_what_each_of_its_lines_needs(fresh: House)
     fresh.rig.stop()
     made = fresh.plan()
     lack = Lack(capability=LACKING["openai"], reason="since today")
-    targets = tuple([msgspec.structs.replace(one, lacks=(*one.lacks, lack)) for one in made.targets])
+    targets = tuple([msgspec.structs.replace(target, lacks=(*target.lacks, lack)) for target in made.targets])
     fresh.rig.start(msgspec.structs.replace(made, targets=targets))
     for file in files:
         with pytest.raises(openai.BadRequestError, match="predicted-output"):
@@ -596,9 +596,9 @@ def test_a_batch_is_held_at_the_higher_price_of_its_two_days(fresh: House) -> No
     made = fresh.plan()
     changed = {"openai": (2 * INPUT_PRICE, 2 * OUTPUT_PRICE), "azure": (INPUT_PRICE // 2, OUTPUT_PRICE // 2)}
     targets = [
-        msgspec.structs.replace(one, input_price=own, output_price=output)
-        for one in made.targets
-        for own, output in [changed[one.label.cloud]]
+        msgspec.structs.replace(target, input_price=own, output_price=output)
+        for target in made.targets
+        for own, output in [changed[target.label.cloud]]
     ]
     fresh.rig.start(msgspec.structs.replace(made, targets=tuple(targets)))
     for file in files:

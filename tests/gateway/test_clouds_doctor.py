@@ -158,13 +158,13 @@ UNREACHABLE = [
 ]
 
 
-@pytest.mark.parametrize(("url", "told"), UNREACHABLE)
-def test_what_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, told: str) -> None:
+@pytest.mark.parametrize(("url", "expected"), UNREACHABLE)
+def test_what_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str, expected: str) -> None:
     monkeypatch.setenv("KEY_OF_ONE", "sk-live-1234")
     auth = '{kind = "bearer", secret_env = "KEY_OF_ONE"}'
     with closed_port() as closed:
         check = of(found(tmp_path, deployment("one", url.format(closed=closed), auth=auth)), "address")
-    assert (check.ok, told in check.found) == (False, True)
+    assert (check.ok, expected in check.found) == (False, True)
 
 
 def drip(listener: socket.socket) -> None:
@@ -228,7 +228,7 @@ def _own_certificate(folder: Path, *, ends: timedelta, begins: timedelta = timed
 
 
 @pytest.mark.parametrize(
-    ("begins_days", "ends_days", "ok", "told"),
+    ("begins_days", "ends_days", "ok", "expected"),
     [
         (-30, 60, True, "valid until "),
         (-30, 3, False, "valid until "),
@@ -237,14 +237,14 @@ def _own_certificate(folder: Path, *, ends: timedelta, begins: timedelta = timed
     ],
 )
 def test_our_own_certificate_is_looked_at(
-    tmp_path: Path, service: Service, begins_days: int, ends_days: int, ok: bool, told: str
+    tmp_path: Path, service: Service, begins_days: int, ends_days: int, ok: bool, expected: str
 ) -> None:
     """Nobody else says that it ended: the gateway serves, and no client connects."""
     named = _own_certificate(tmp_path, begins=timedelta(days=begins_days), ends=timedelta(days=ends_days))
     for more in ("", f'client_ca = "{tmp_path / "cert.pem"}"\n'):
         check = of(found(tmp_path, deployment("one", f"{service.url}/v1"), named + more), "certificate", "")
         assert (check.ok, bool(check.remedy)) == (ok, not ok)
-        assert told in check.found
+        assert expected in check.found
 
 
 def test_a_certificate_that_is_not_its_keys(tmp_path: Path, service: Service) -> None:
@@ -338,9 +338,9 @@ def test_a_configuration_that_is_none(tmp_path: Path) -> None:
         tmp_path, deployment("one", "https://h/v1", dialect='"bedrock"', auth='{kind = "entra"}', cloud='"x"')
     )
     assert {check.what for check in examination.checks} == {"configuration"}
-    told = " ".join(check.found for check in examination.checks)
-    assert "takes no credential of kind" not in told, "entra gives a bearer, which Bedrock takes"
-    assert "unknown cloud 'x'" in told
+    text = " ".join(check.found for check in examination.checks)
+    assert "takes no credential of kind" not in text, "entra gives a bearer, which Bedrock takes"
+    assert "unknown cloud 'x'" in text
     examination = found(tmp_path, deployment("one", "https://h/v1", auth='{kind = "aws"}'))
     assert [check.found for check in examination.checks] == [
         "one: openai takes no credential of kind 'sigv4': that is what auth 'aws' gives"
@@ -364,5 +364,5 @@ def test_the_command(tmp_path: Path, service: Service, cloud: Cloud, capsys: pyt
     assert "All is well: 8 checks." in capsys.readouterr().out
     cloud.answer = Answer(401, error("no"))
     assert run([*arguments, "--json"]) == 2
-    told = json.loads(capsys.readouterr().out)
-    assert (told["ok"], [check["what"] for check in told["checks"] if not check["ok"]]) == (False, ["answer"])
+    result = json.loads(capsys.readouterr().out)
+    assert (result["ok"], [check["what"] for check in result["checks"] if not check["ok"]]) == (False, ["answer"])

@@ -15,10 +15,10 @@ USAGE = {"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 29}
 
 def test_without_accounts_it_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert live.main({"HOME": "/root"}) == 0
-    told = capsys.readouterr().out
-    assert "skipped  openai            set OPENAI_API_KEY\n" in told
-    assert told.count("skipped") == len(live.ACCOUNTS)
-    assert told.endswith("No account is named, so nothing was asked of anybody.\n")
+    output = capsys.readouterr().out
+    assert "skipped  openai            set OPENAI_API_KEY\n" in output
+    assert output.count("skipped") == len(live.ACCOUNTS)
+    assert output.endswith("No account is named, so nothing was asked of anybody.\n")
 
 
 @pytest.mark.parametrize("account", live.ACCOUNTS, ids=lambda account: account.name)
@@ -44,9 +44,9 @@ def test_an_account_is_examined_and_asked(monkeypatch: pytest.MonkeyPatch, capsy
         monkeypatch.setenv("OPENAI_API_KEY", "sk-live-1")
         environment = {"OPENAI_API_KEY": "sk-live-1", "OPENAI_BASE_URL": f"{service.url}/v1"}
         assert live.main(environment) == 0
-        told = capsys.readouterr().out
-        assert "✓  openai            request" in told
-        assert "input_tokens 21, output_tokens 8" in told
+        output = capsys.readouterr().out
+        assert "✓  openai            request" in output
+        assert "input_tokens 21, output_tokens 8" in output
         assert [asked.path for asked in service.asked] == ["/v1/models", "/v1/chat/completions"]
         answers["/v1/chat/completions"] = {"choices": []}
         assert live.main(environment) == live.FAILED

@@ -78,8 +78,8 @@ READERS: dict[str, Reader] = {
 
 def units(name: str, report: object, **members: object) -> dict[str, int] | None:
     """The units of an answer of this kind, by column."""
-    found = READERS[name](json.dumps({**members, "usage": report}).encode()).units
-    return None if found is None else {unit.column: count for unit, count in found}
+    units = READERS[name](json.dumps({**members, "usage": report}).encode()).units
+    return None if units is None else {unit.column: count for unit, count in units}
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
     }
     if total is not None:
         report["total_tokens"] = total
-    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
-    counted = dict(found or ())
+    units = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
+    counted = dict(units or ())
     assert counted == {Unit.INPUT_TOKENS: prompt, Unit.OUTPUT_TOKENS: output, Unit.REASONING_TOKENS: reasoning}
     assert problems_of(counted) == []
 
@@ -236,8 +236,8 @@ CACHED_ELSEWHERE: list[tuple[dict[str, Any], int | None]] = [
 @pytest.mark.parametrize(("said", "cached"), CACHED_ELSEWHERE)
 def test_what_was_cached_is_read_where_other_servers_write_it(said: dict[str, Any], cached: int | None) -> None:
     report = {"prompt_tokens": 19, "completion_tokens": 13, "total_tokens": 32, **said}
-    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
-    counted = dict(found or ())
+    units = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
+    counted = dict(units or ())
     assert counted.get(Unit.CACHED_INPUT_TOKENS) == cached
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (19, 13)
     assert problems_of(counted) == []
@@ -296,8 +296,8 @@ def test_what_was_thought_counts_as_output_where_the_total_alone_holds_it(
     prompt: int, completion: int, total: float, details: dict[str, Any], output: int
 ) -> None:
     report = {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": total, **details}
-    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
-    counted = dict(found or ())
+    units = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
+    counted = dict(units or ())
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == (prompt, output)
     assert problems_of(counted) == []
 
@@ -328,8 +328,8 @@ def test_sound_counts_as_input_whether_in_the_prompt_or_beside_it(
         "completion_tokens_details": {"reasoning_tokens": reasoning},
         "total_tokens": total,
     }
-    found = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
-    counted = dict(found or ())
+    units = reports.chat_report_in(json.dumps({"usage": report}).encode()).units
+    counted = dict(units or ())
     assert (counted[Unit.INPUT_TOKENS], counted[Unit.OUTPUT_TOKENS]) == expected
     assert counted[Unit.AUDIO_INPUT_TOKENS] == sound
     assert problems_of(counted) == []
@@ -469,8 +469,8 @@ def test_a_stream_of_messages_tells_its_searches_at_the_end() -> None:
 
 def test_a_streams_last_event_carries_the_response() -> None:
     event = {"type": "response.completed", "sequence_number": 9, "response": {"id": "resp_1", "usage": RESPONSE}}
-    found = reports.responses_report_in(json.dumps(event).encode()).units
-    assert {unit.column: count for unit, count in found or ()} == units("responses", RESPONSE)
+    result = reports.responses_report_in(json.dumps(event).encode()).units
+    assert {unit.column: count for unit, count in result or ()} == units("responses", RESPONSE)
     begun = {"type": "response.created", "sequence_number": 0, "response": {"id": "resp_1", "usage": None}}
     assert reports.responses_report_in(json.dumps(begun).encode()).units is None
 
@@ -497,14 +497,14 @@ UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
 @pytest.mark.parametrize(("report", "expected"), UNUSUAL)
 def test_counts_that_are_written_otherwise(report: dict[str, object], expected: tuple[int, int] | None) -> None:
     chunk = json.dumps({"choices": [], "usage": report}).encode()
-    found = reports.chat_report_in(chunk).units
-    wholes = dict(found or ())
-    assert (found and (wholes[Unit.INPUT_TOKENS], wholes[Unit.OUTPUT_TOKENS])) == expected
+    units = reports.chat_report_in(chunk).units
+    wholes = dict(units or ())
+    assert (units and (wholes[Unit.INPUT_TOKENS], wholes[Unit.OUTPUT_TOKENS])) == expected
     stream = EventStream(strip_usage=True)
     content = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
     event = b"data: %b\n\n" % chunk
     assert stream.feed(content + event) == (content if expected else content + event)
-    assert stream.units == found
+    assert stream.units == units
 
 
 # A report with a part that is no count | the same without the part
@@ -690,10 +690,10 @@ BOUNDS: list[tuple[Reader, dict[str, object], bool]] = [
 def test_more_than_a_request_can_use_is_no_report(
     report_in: Reader, report: dict[str, object], is_believed: bool
 ) -> None:
-    found = report_in(json.dumps({"usage": report}).encode()).units
-    assert (found is not None) == is_believed
-    if found is not None and report_in is not reports.batch_report_in:
-        assert flaws_of_units(dict(found)) == ()
+    units = report_in(json.dumps({"usage": report}).encode()).units
+    assert (units is not None) == is_believed
+    if units is not None and report_in is not reports.batch_report_in:
+        assert flaws_of_units(dict(units)) == ()
 
 
 @pytest.mark.parametrize("over", [0, 1])

@@ -432,15 +432,15 @@ SAID = [
 ]
 
 
-@pytest.mark.parametrize(("said", "told"), SAID)
-def test_a_secret_in_a_vendors_message_is_not_repeated(said: str, told: str) -> None:
+@pytest.mark.parametrize(("said", "expected"), SAID)
+def test_a_secret_in_a_vendors_message_is_not_repeated(said: str, expected: str) -> None:
     async def scenario() -> None:
         auth = Auth(kind="entra", secret="hunter2", settings={"tenant_id": "t", "client_id": "c"})
         rig = Rig(RuntimeError(said))
         await rig.begin(auth)
         problem = rig.cache.state(auth).problem
         assert problem is not None
-        assert problem.why == f"RuntimeError: {told}"
+        assert problem.why == f"RuntimeError: {expected}"
 
     run(scenario())
 

@@ -153,9 +153,9 @@ def test_entra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         assert (form["client_assertion"], form["scope"]) == (["kubernetes.token"], ["api://x"])
 
         refuse.append("AADSTS7000215: Invalid client secret s3cret~value provided.")
-        told = refusal(secret)
-        assert "AADSTS7000215" in told
-        assert "s3cret~value" not in told
+        message = refusal(secret)
+        assert "AADSTS7000215" in message
+        assert "s3cret~value" not in message
 
 
 def test_entra_of_nobody() -> None:
@@ -248,9 +248,9 @@ def test_google(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             assert in_an_hour(credential.expires_s)
             monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(account))  # for the second
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "gone.json"))
-    told = refusal(Auth(kind="google"))
-    assert "gone.json was not found" in told
-    assert "gcloud auth application-default login" in told
+    message = refusal(Auth(kind="google"))
+    assert "gone.json was not found" in message
+    assert "gcloud auth application-default login" in message
 
 
 # Oracle

@@ -78,24 +78,24 @@ def test_an_answer_names_its_cloud_and_its_decision(new_rig: Rig) -> None:
 
 
 def test_a_request_tells_what_was_tried_and_what_it_cost(new_rig: Rig) -> None:
-    told = explained(new_rig, ask(new_rig)).json()
-    assert [(one["deployment"], one["outcome"], one["status"]) for one in told["attempted"]] == [
+    answer = explained(new_rig, ask(new_rig)).json()
+    assert [(attempt["deployment"], attempt["outcome"], attempt["status"]) for attempt in answer["attempted"]] == [
         ("azure-1", "answered 503 (scripted)", 503)
     ]
-    assert (told["served_by"]["deployment"], told["decision"], told["status"]) == ("openai-1", "permitted-1", 200)
-    assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (21, 8)
-    assert told["outcome"] == "permitted"
-    assert told["usage_estimated"] is False
+    assert (answer["served_by"]["deployment"], answer["decision"], answer["status"]) == ("openai-1", "permitted-1", 200)
+    assert (answer["usage"]["input_tokens"], answer["usage"]["output_tokens"]) == (21, 8)
+    assert answer["outcome"] == "permitted"
+    assert answer["usage_estimated"] is False
     # 21 in at 2.5 and 8 out at 15 dollars a million
-    assert told["cost"] == {"amount": "0.000172500000", "currency": "USD", "provisional": True}
+    assert answer["cost"] == {"amount": "0.000172500000", "currency": "USD", "provisional": True}
 
 
 def test_a_request_tells_what_was_passed_over(rig: Rig) -> None:
-    told = explained(rig, ask(rig, **{"x-clauseway-cloud": "openai"})).json()
-    assert [(one["deployment"], one["reason"]) for one in told["skipped"]] == [
+    answer = explained(rig, ask(rig, **{"x-clauseway-cloud": "openai"})).json()
+    assert [(target["deployment"], target["reason"]) for target in answer["skipped"]] == [
         ("azure-1", "the request asks for openai")
     ]
-    assert told["attempted"] == []
+    assert answer["attempted"] == []
 
 
 REFUSED: list[tuple[str, str, str, dict[str, str], int]] = [
@@ -112,9 +112,9 @@ REFUSED: list[tuple[str, str, str, dict[str, str], int]] = [
 )
 def test_refusals_are_explained_too(rig: Rig, secret: str, path: str, headers: dict[str, str], status: int) -> None:
     answer = ask(rig, secret, path, **headers)
-    told = explained(rig, answer, secret).json()
-    assert (answer.status_code, told["status"], told["served_by"]) == (status, status, None)
-    assert told["message"] == answer.json()["error"]["message"]
+    result = explained(rig, answer, secret).json()
+    assert (answer.status_code, result["status"], result["served_by"]) == (status, status, None)
+    assert result["message"] == answer.json()["error"]["message"]
 
 
 def test_a_refusal_carries_the_clause(rig: Rig) -> None:
@@ -203,9 +203,11 @@ def test_what_the_role_of_a_key_may_ask(client: httpx.Client, method: str, path:
 def test_an_auditor_reads_every_field_that_a_member_reads(rig: Rig, path: str) -> None:
     ask(rig)
     address = f"/v1/{path}" if path == "models" else f"/clauseway/v1/{path}"
-    told = [httpx.get(rig.url + address, headers={"authorization": f"Bearer {secret}"}) for secret in (SECRET, AUDITOR)]
-    assert told[0].json() == told[1].json()
-    assert told[0].status_code == told[1].status_code
+    results = [
+        httpx.get(rig.url + address, headers={"authorization": f"Bearer {secret}"}) for secret in (SECRET, AUDITOR)
+    ]
+    assert results[0].json() == results[1].json()
+    assert results[0].status_code == results[1].status_code
 
 
 def test_an_auditor_opens_no_session(rig: Rig) -> None:
@@ -292,15 +294,15 @@ def test_a_key_hears_what_it_may_hold(client: httpx.Client) -> None:
 def test_an_older_request_is_told_from_the_journal(new_rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
     request = ask(new_rig).headers["x-clauseway-request-id"]
     home = Home(new_rig.home)
-    found = one_request(home, request)
-    assert [(one.deployment, one.status, one.http_status) for one in found.attempts] == [
+    result = one_request(home, request)
+    assert [(attempt.deployment, attempt.status, attempt.http_status) for attempt in result.attempts] == [
         ("azure-1", "failed", 503),
         ("openai-1", "complete", 200),
     ]
-    assert (found.operation, found.organisation, found.key_id) == ("chat", "acme", "key-openai")
-    assert found.attempts[1].terms == ("A5.any-cloud",)
-    assert found.attempts[1].charge_picodollars == 21 * 2_500_000 + 8 * 15_000_000
-    assert one_request(home, request) == found, "from the lake as from the journal"
+    assert (result.operation, result.organisation, result.key_id) == ("chat", "acme", "key-openai")
+    assert result.attempts[1].terms == ("A5.any-cloud",)
+    assert result.attempts[1].charge_picodollars == 21 * 2_500_000 + 8 * 15_000_000
+    assert one_request(home, request) == result, "from the lake as from the journal"
     assert run(["usage", "request", request, "--home", str(new_rig.home)]) == 0
     out = capsys.readouterr().out
     assert "openai-1" in out

@@ -63,7 +63,7 @@ def test_a_response_is_asked_for_where_it_lies(clouds: Endpoints, cloud: str) ->
     client.responses.delete(made.id)
     with pytest.raises(openai.NotFoundError, match="made here"):
         client.responses.retrieve(made.id)
-    asked = [(one["method"], one["path"].rpartition("/v1")[2]) for one in clouds.asked(cloud)]
+    asked = [(request["method"], request["path"].rpartition("/v1")[2]) for request in clouds.asked(cloud)]
     assert asked == [
         ("POST", "/responses"),
         ("GET", f"/responses/{made.id}"),
@@ -656,7 +656,7 @@ def test_what_nobody_comes_back_for_is_metered_all_the_same(tmp_path: Path) -> N
         assert client.responses.retrieve(response.id).status == "completed"
         assert client.batches.retrieve(batch.id).status == "completed"
         clouds.rig.stop()
-        by_status = {status: [one for one in ends() if one.status is status] for status in Status}
+        by_status = {status: [record for record in ends() if record.status is status] for status in Status}
         assert len(by_status[Status.COMPLETE]) == 2
         (estimate,) = by_status[Status.ESTIMATED]
         assert dict(estimate.units)[Unit.INPUT_TOKENS] > 100, "what cannot be found any more is estimated, and marked"
@@ -723,7 +723,7 @@ def test_a_conversation_is_gone_on_from_where_it_lies(clouds: Endpoints) -> None
         first.usage.input_tokens,
         second.usage.input_tokens,
     ]
-    assert {one["cloud"] for one in clouds.asked("openai")} == {"openai"}
+    assert {request["cloud"] for request in clouds.asked("openai")} == {"openai"}
     assert clouds.asked("azure") == []
 
 
@@ -816,13 +816,13 @@ ABSENT: dict[str, tuple[Any, tuple[str, str | None, str | None]]] = {
 }
 
 
-@pytest.mark.parametrize(("ask", "told"), ABSENT.values(), ids=ABSENT)
+@pytest.mark.parametrize(("ask", "expected"), ABSENT.values(), ids=ABSENT)
 def test_an_unknown_identifier_is_answered_as_openai_answers(
-    clouds: Endpoints, ask: Any, told: tuple[str, str | None, str | None]
+    clouds: Endpoints, ask: Any, expected: tuple[str, str | None, str | None]
 ) -> None:
     with pytest.raises(openai.NotFoundError) as raised:
         ask(clouds.client())
-    message, param, code = told
+    message, param, code = expected
     assert raised.value.response.json()["error"] == {
         "message": message,
         "type": "invalid_request_error",

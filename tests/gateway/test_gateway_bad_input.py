@@ -46,7 +46,7 @@ def sent(
     *headers: str | bytes, body: bytes = BODY, line: str = "POST /v1/chat/completions HTTP/1.1", end: bytes = b"\r\n"
 ) -> bytes:
     lines = [line, "host: x", f"authorization: Bearer {SECRET}", *headers, "", ""]
-    return end.join(one if isinstance(one, bytes) else one.encode() for one in lines) + body
+    return end.join(line if isinstance(line, bytes) else line.encode() for line in lines) + body
 
 
 MALFORMED: dict[str, bytes] = {
@@ -104,7 +104,7 @@ def test_what_is_not_http(rig: Rig, azure: Cloud, name: str) -> None:
 
 
 def statuses(answers: bytes) -> list[int]:
-    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d{3}) [A-Z]", answers)]
+    return [int(match) for match in re.findall(rb"HTTP/1\.1 (\d{3}) [A-Z]", answers)]
 
 
 def check(answer: bytes, status: int, code: str) -> None:
@@ -240,7 +240,7 @@ def test_a_body_that_is_too_large(rig: Rig, azure: Cloud) -> None:
 
 def resident_mb(rig: Rig) -> int:
     assert rig.process is not None
-    (line,) = [one for one in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in one]
+    (line,) = [line for line in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in line]
     return int(line.split()[1]) >> 10
 
 

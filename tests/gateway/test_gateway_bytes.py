@@ -49,7 +49,7 @@ def answer(*members: bytes) -> bytes:
 
 
 def events(*data: bytes, end: bytes) -> bytes:
-    return b": hello\n\n" + b"".join(b"event: x\nid: 7\ndata: %b\n\n" % one for one in data) + end
+    return b": hello\n\n" + b"".join(b"event: x\nid: 7\ndata: %b\n\n" % item for item in data) + end
 
 
 CHAT_USAGE = b'"usage" : {"prompt_tokens": 5 , "completion_tokens":2}'

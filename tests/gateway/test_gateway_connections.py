@@ -105,8 +105,8 @@ def counted(rig: Rig) -> Counted:
     assert rig.process is not None
     rig.process.send_signal(signal.SIGRTMIN)
     eventually(path.exists)
-    found = json.loads(path.read_text())
-    return Counted(Counter(found["objects"]), found["descriptors"])
+    result = json.loads(path.read_text())
+    return Counted(Counter(result["objects"]), result["descriptors"])
 
 
 Way = Callable[[House, Rig], None]
@@ -263,7 +263,7 @@ def answered(connection: socket.socket) -> tuple[int, str]:
 
 def resident_mb(rig: Rig) -> int:
     assert rig.process is not None
-    (line,) = [one for one in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in one]
+    (line,) = [line for line in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in line]
     return int(line.split()[1]) >> 10
 
 

@@ -88,14 +88,14 @@ OWN_FAULTS: dict[str, tuple[int, bytes, bytes]] = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-@pytest.mark.parametrize(("code", "told", "heard"), OWN_FAULTS.values(), ids=OWN_FAULTS)
+@pytest.mark.parametrize(("code", "expected", "heard"), OWN_FAULTS.values(), ids=OWN_FAULTS)
 def test_a_requests_fault_is_passed_on_and_counts_against_nobody(
-    stage: Stage, call: Call, code: int, told: bytes, heard: bytes
+    stage: Stage, call: Call, code: int, expected: bytes, heard: bytes
 ) -> None:
-    scene = stage.scene(telling(code, told, "X-Should-Retry: true", "retry-after: 20"), answering)
+    scene = stage.scene(telling(code, expected, "X-Should-Retry: true", "retry-after: 20"), answering)
     for _ in range(7):
         answer = scene.ask(call)
-        assert (answer.status_code, answer.content) == (code, heard or told)
+        assert (answer.status_code, answer.content) == (code, heard or expected)
     assert scene.asked == [7, 0], "never skipped, and nobody else is asked"
     if code == 429:
         assert answer.headers.get_list("x-should-retry") == ["false"]
@@ -261,8 +261,8 @@ def test_a_path_that_a_server_lacks_moves_that_operation_alone(stage: Stage, cod
     assert scene.asked == [1, 7], "it is asked once a minute"
     assert [scene.ask(CALLS[call]).headers["x-clauseway-cloud"] for call in ("chat", "chat stream")] == ["cloud0"] * 2
     path = f"/clauseway/v1/requests/{answer.headers['x-clauseway-request-id']}"
-    told = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
-    assert [entry["reason"] for entry in told["skipped"]] == ["its server did not have this path a short while ago"]
+    result = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
+    assert [entry["reason"] for entry in result["skipped"]] == ["its server did not have this path a short while ago"]
 
 
 @pytest.mark.parametrize(("code", "body", "heard"), NO_PATH.values(), ids=NO_PATH)

@@ -152,8 +152,8 @@ def test_where_it_may_it_holds_requests_until_there_is_room(rig: Rig, disk: Smal
         eventually(lambda: rig.counts()["open"] >= 3)
         assert len(rig.clouds["azure"].requests) == asked, "nothing is asked of a cloud until it can be recorded"
         disk.clear()
-        for one in (*waiting, *held):
-            answer = one.result(timeout=60)
+        for item in (*waiting, *held):
+            answer = item.result(timeout=60)
             assert answer.status_code == 200
             acknowledged.add(answer.headers["x-clauseway-request-id"])
     eventually(lambda: rig.counts()["open"] == 0)
@@ -228,14 +228,14 @@ def test_who_leaves_while_held_is_let_go(rig: Rig, disk: SmallDisk) -> None:
         while health(rig).status_code == 200:
             waiting.append(clients.submit(post, rig))
             eventually(lambda: waiting[-1].done() or health(rig).status_code == 503)
-        eventually(lambda: rig.counts()["open"] == sum(not one.done() for one in waiting))
+        eventually(lambda: rig.counts()["open"] == sum(not answer.done() for answer in waiting))
         before = rig.counts()["open"]
         with rig.socket() as leaving:
             leaving.sendall(request_bytes(chat_body()))
             eventually(lambda: rig.counts()["open"] == before + 1)
         eventually(lambda: rig.counts()["open"] == before)
         disk.clear()
-        assert [one.result(timeout=60).status_code for one in waiting] == [200] * len(waiting)
+        assert [answer.result(timeout=60).status_code for answer in waiting] == [200] * len(waiting)
 
 
 # -- streams of typed events
@@ -453,9 +453,9 @@ def test_a_gateway_whose_disk_hangs_says_so(tmp_path: Path) -> None:
         slow.write_text("8")
         asking = clients.submit(post, rig)
         eventually(lambda: HTTP.get(f"{rig.url}/readyz").status_code == 503)
-        told = health(rig).json()["error"]
-        assert told["code"] == "journal_failed"
-        assert "its disk has not answered for" in told["message"]
+        error = health(rig).json()["error"]
+        assert error["code"] == "journal_failed"
+        assert "its disk has not answered for" in error["message"]
         slow.unlink()
         assert asking.result(PATIENCE_S).status_code == 200
         assert HTTP.get(f"{rig.url}/readyz").status_code == 200

@@ -990,16 +990,16 @@ EVENTS: list[tuple[str, str, tuple[str, float] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("event", "told"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS])
-def test_errors_in_streams_are_judged_by_their_words(event: str, told: tuple[str, float] | None) -> None:
+@pytest.mark.parametrize(("event", "wanted"), [case[1:] for case in EVENTS], ids=[case[0] for case in EVENTS])
+def test_errors_in_streams_are_judged_by_their_words(event: str, wanted: tuple[str, float] | None) -> None:
     failure = failure_of_event(event.encode(), 200)
     before = "reported an error before any content"
     lacks_flex = "_unavailable" in event
-    if told is None:
+    if wanted is None:
         assert failure is None
     else:
         assert failure is not None
-        expected = Failure(before + told[0], 200, told[1], lacks_flex=lacks_flex, is_spent=told[1] == 60)
+        expected = Failure(before + wanted[0], 200, wanted[1], lacks_flex=lacks_flex, is_spent=wanted[1] == 60)
         assert failure._replace(meant=0) == expected
 
 

@@ -252,11 +252,11 @@ def test_null_is_as_good_as_absent(decode: Decode, body: str) -> None:
     present = {name: value for name, value in members.items() if value is not None}
     said, unsaid = decode(body.encode(), JSON), decode(compact(present), JSON)
     assert said.needs(body.encode()) == unsaid.needs(compact(present)) == PLAIN
-    told = [
+    rows = [
         (asked.model or "", asked.streamed, asked.wants_usage, asked.output_tokens, asked.choices, asked.named_ids)
         for asked in (said, unsaid)
     ]
-    assert told[0] == told[1]
+    assert rows[0] == rows[1]
 
 
 def test_null_deep_inside_hides_nothing() -> None:

@@ -304,9 +304,9 @@ def test_an_index_that_cannot_be_read_ends_no_gateway(tmp_path: Path) -> None:
             httpx.get(f"{rig.url}/v1/files/file-{number:06d}", headers=AUTHORIZED, timeout=PATIENCE_S)
             for number in range(0, 20_000, 1_000)
         ]
-        told = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers}
-        assert (503, "objects_unavailable") in told
-        assert {status for status, _ in told} <= {404, 503}, "of another project, where it can be read"
+        rows = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers}
+        assert (503, "objects_unavailable") in rows
+        assert {status for status, _ in rows} <= {404, 503}, "of another project, where it can be read"
         assert rig.post().status_code == 200
         with index.open("r+b") as mended:
             mended.write(sound)

@@ -117,7 +117,7 @@ def test_a_file_of_which_anything_is_wrong_is_refused(what: str, damage: Callabl
 def test_all_that_is_wrong_is_told_at_once() -> None:
     route = Route(candidates=((9, 9),))
     made = with_keys(3, hash_key="zz", epochs=(Epoch(begin_ns=0, routes={"a|b|c": route}),))
-    wrong = [msgspec.structs.replace(one, budgets=(7,)) for one in made.keys]
+    wrong = [msgspec.structs.replace(key, budgets=(7,)) for key in made.keys]
     with pytest.raises(InvalidInput) as refused:
         opened(msgspec.structs.replace(made, keys=tuple(wrong)))
     assert [problem.what for problem in refused.value.problems] == [
@@ -145,7 +145,7 @@ def test_a_plan_is_read_and_forgotten_a_little_at_a_time() -> None:
     allowances = Allowances(LocalLeaseServer())
     read = opened(made)
     allowances.reload(read)
-    held = [allowances.of(one) for one in made.keys]
+    held = [allowances.of(key) for key in made.keys]
     allowances.turn_to(opened(with_keys(0)))
     assert stops(allowances.forgetting()) >= len(held) + 2 * keys
     assert stops(emptied(dict.fromkeys(range(100)))) == 100
@@ -203,16 +203,16 @@ def test_an_order_of_plans_in_which_nothing_is_half_taken_over() -> None:
     for made in (first, second, first):
         read: Opened = opened(made)
         allowances.turn_to(read)
-        for one in made.keys:
-            found = read.keys.find(bytes.fromhex(one.digest))
-            assert found is not None
-            allowance = allowances.of(found)
-            assert [window.id for window in allowance._windows] == [f"l-{one.key_id}"]
-            assert [budget_slice.id for budget_slice in allowance._slices] == [f"b-{one.key_id}"]
+        for planned in made.keys:
+            held = read.keys.find(bytes.fromhex(planned.digest))
+            assert held is not None
+            allowance = allowances.of(held)
+            assert [window.id for window in allowance._windows] == [f"l-{planned.key_id}"]
+            assert [budget_slice.id for budget_slice in allowance._slices] == [f"b-{planned.key_id}"]
         whole(allowances.forgetting())
-        assert {name for _, name in allowances._windows} == {f"l-{one.key_id}" for one in made.keys}
+        assert {name for _, name in allowances._windows} == {f"l-{planned.key_id}" for planned in made.keys}
         gone = {budget_slice.id for budget_slice in allowances.slices()}
-        assert gone == {f"b-{one.key_id}" for one in made.keys}
+        assert gone == {f"b-{planned.key_id}" for planned in made.keys}
 
 
 # -- in a gateway
@@ -220,7 +220,7 @@ def test_an_order_of_plans_in_which_nothing_is_half_taken_over() -> None:
 
 def test_while_a_plan_is_taken_over_the_old_one_serves_and_then_only_the_new_one(rig: Rig) -> None:
     rig.cloud("azure")
-    many = [msgspec.structs.replace(one, limits=(), budgets=()) for one in with_keys(5_000).keys]
+    many = [msgspec.structs.replace(key, limits=(), budgets=()) for key in with_keys(5_000).keys]
     before = rig.plan(keys=(key(SECRET, "openai"), *many))
     after = rig.plan(keys=(key(OTHER_SECRET, "openai"), *many), models={"another": rig.plan().models[MODEL]})
     rig.start(before)
@@ -257,7 +257,7 @@ def test_while_a_plan_is_taken_over_the_old_one_serves_and_then_only_the_new_one
 def test_the_newest_of_many_plans_is_in_force_in_the_end(rig: Rig) -> None:
     rig.cloud("azure")
     rig.start()
-    many = [msgspec.structs.replace(one, limits=(), budgets=()) for one in with_keys(3_000).keys]
+    many = [msgspec.structs.replace(key, limits=(), budgets=()) for key in with_keys(3_000).keys]
     product = rig.plan().models[MODEL]
     for number in range(8):
         made = rig.plan(keys=(key(SECRET, "openai"), *many), models={f"model-{number}": product})

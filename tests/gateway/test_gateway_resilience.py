@@ -238,15 +238,17 @@ def test_what_a_request_tells_of_is_what_the_journal_holds(
     scene = stage.scene(*script, attempt_timeout_s=PATIENCE_S)
     answer = scene.ask(CALLS[call], HEDGED)
     path = f"/clauseway/v1/requests/{answer.headers['x-clauseway-request-id']}"
-    told = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
-    assert [(one["deployment"].rpartition("-")[2], one["outcome"]) for one in told["attempted"]] == attempted
-    assert (told["served_by"]["region"] if told["served_by"] else "") == served
-    assert told["attempted"][0]["usage"]["input_tokens"] > 0
-    assert (told["attempted"][0]["usage_estimated"], told["usage_estimated"]) == (True, False)
+    result = stage.http.get(stage.rig.url + path, headers=AUTHORIZED).json()
+    assert [
+        (attempt["deployment"].rpartition("-")[2], attempt["outcome"]) for attempt in result["attempted"]
+    ] == attempted
+    assert (result["served_by"]["region"] if result["served_by"] else "") == served
+    assert result["attempted"][0]["usage"]["input_tokens"] > 0
+    assert (result["attempted"][0]["usage_estimated"], result["usage_estimated"]) == (True, False)
     records = scene.records()
     assert all(record.charge_picodollars > 0 for record in records)
     charged = sum(record.charge_picodollars for record in records)
-    assert Decimal(told["cost"]["amount"]) == Decimal(charged).scaleb(-12)
+    assert Decimal(result["cost"]["amount"]) == Decimal(charged).scaleb(-12)
     assert len(records) == int(answer.headers["x-clauseway-attempts"])
 
 
@@ -298,7 +300,7 @@ def counted(stage: Stage, scene: Scene) -> tuple[int, list[int], int]:
     transport = httpx.HTTPTransport(uds=str(stage.rig.control))
     with httpx.Client(transport=transport) as client:
         deployments = client.get("http://gateway/glance").json()["deployments"]
-    by_name = {one["deployment"]: one["failures"] for one in deployments}
+    by_name = {deployment["deployment"]: deployment["failures"] for deployment in deployments}
     failed = stage.rig.counts()["failed"]
     figures = stage.http.get(f"http://127.0.0.1:{stage.rig.ports['metrics']}/metrics").text
     failovers = int(figures.partition("\nclauseway_failovers_total ")[2].split(maxsplit=1)[0].partition(".")[0])
@@ -483,8 +485,8 @@ def test_a_responses_stream_that_breaks_never_ends_cleanly(stage: Stage, ending:
     scene = stage.scene(breaking, answering, attempt_timeout_s=waits_s)
     text = scene.ask(CALLS["responses stream"]).text
     kind, data = text.rstrip().rpartition("\n\n")[2].split("\n")
-    told = json.loads(data.removeprefix("data: "))
-    assert (kind, told["type"], told["error"]["code"]) == ("event: error", "error", "stream_interrupted")
+    result = json.loads(data.removeprefix("data: "))
+    assert (kind, result["type"], result["error"]["code"]) == ("event: error", "error", "stream_interrupted")
     assert "response.completed" not in text
     assert scene.outcomes() == [(0, "INTERRUPTED_ESTIMATED", 200)]
     assert scene.asked == [1, 0], "committed: nobody else is asked"

@@ -50,15 +50,15 @@ def test_who_cannot_is_passed_over_and_the_explanation_says_since_when_and_by_wh
     answer = rig.post(web_search_options={})
     assert served_by(answer) == "azure"
     number = answer.headers["x-clauseway-request-id"]
-    told = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
-    (passed,) = told["skipped"]
+    result = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
+    (passed,) = result["skipped"]
     assert (passed["deployment"], passed["reason"]) == ("aws-1", "lacks web-search (since 2026-05-01; a page)")
 
 
 def explained(rig: Rig, answer: httpx.Response) -> dict[str, Any]:
     number = answer.headers["x-clauseway-request-id"]
-    told: dict[str, Any] = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
-    return told
+    result: dict[str, Any] = httpx.get(f"{rig.url}/clauseway/v1/requests/{number}", headers=AUTHORIZED).json()
+    return result
 
 
 def asked_of(told: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -69,13 +69,13 @@ def asked_of(told: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def test_the_explanation_names_the_strategy_and_every_candidate_with_its_prices(rig: Rig) -> None:
-    told = explained(rig, rig.post())
-    assert told["strategy"] == "primary-first"
+    explanation = explained(rig, rig.post())
+    assert explanation["strategy"] == "primary-first"
     aws, azure = ("aws-1", "2.500000", "15.000000"), ("azure-1", "2.400000", "15.000000")
-    assert asked_of(told) == [aws, azure]
+    assert asked_of(explanation) == [aws, azure]
     # Where only one can serve it, nothing was chosen.
-    told = explained(rig, rig.post(web_search_options={}))
-    assert (told["strategy"], asked_of(told)) == ("", [azure])
+    explanation = explained(rig, rig.post(web_search_options={}))
+    assert (explanation["strategy"], asked_of(explanation)) == ("", [azure])
 
 
 def test_the_explanation_says_by_which_strategy_the_cheaper_was_asked_first(rig: Rig) -> None:
@@ -84,9 +84,9 @@ def test_the_explanation_says_by_which_strategy_the_cheaper_was_asked_first(rig:
         other.home.mkdir()
         plan = other.plan(targets)
         other.start(msgspec.structs.replace(plan, policies=(Policy(strategy="cheapest"),)))
-        told = explained(other, other.post())
-    assert (told["strategy"], told["served_by"]["deployment"]) == ("cheapest", "azure-1")
-    assert asked_of(told) == [("azure-1", "2.400000", "15.000000"), ("aws-1", "2.500000", "15.000000")]
+        explanation = explained(other, other.post())
+    assert (explanation["strategy"], explanation["served_by"]["deployment"]) == ("cheapest", "azure-1")
+    assert asked_of(explanation) == [("azure-1", "2.400000", "15.000000"), ("aws-1", "2.500000", "15.000000")]
 
 
 def test_where_nobody_can_the_refusal_says_why(rig: Rig) -> None:

@@ -192,8 +192,8 @@ def test_a_deployment_that_stands_twice_is_asked_once_by_its_first_ruling() -> N
 def test_a_vector_store_is_its_projects_alone() -> None:
     tables = Bench(plan([deployment("d", vector_stores={"vs_deeds": ("acme/research",)})])).tables
     projects = [("acme", "research"), ("acme", "sales"), ("rival", "research")]
-    found = [tables.vector_store_at(Buyer(*owner, "k", "openai", "any"), "vs_deeds") for owner in projects]
-    assert found == ["d", "", ""]
+    results = [tables.vector_store_at(Buyer(*owner, "k", "openai", "any"), "vs_deeds") for owner in projects]
+    assert results == ["d", "", ""]
 
 
 def test_no_name_of_a_plan_breaks_a_head() -> None:
@@ -525,7 +525,7 @@ def bits(names: set[str]) -> Needs:
 def test_nothing_is_selected_that_lacks_a_need_or_violates_a_policy(
     described: list[dict[str, Any]], policy: Policy, needed: set[str]
 ) -> None:
-    targets = [deployment(f"d-{index}", **one) for index, one in enumerate(described)]
+    targets = [deployment(f"d-{index}", **description) for index, description in enumerate(described)]
     selection = Bench(plan(targets, policy)).select(needs=bits(needed))
     by_name = {target.label.deployment: target for target in targets}
     chosen = [by_name[candidate.target.name] for candidate in selection.candidates]
@@ -535,10 +535,10 @@ def test_nothing_is_selected_that_lacks_a_need_or_violates_a_policy(
         assert not policy.regions or target.label.region in policy.regions
         assert not policy.residency or target.residency in policy.residency
         assert set(policy.certifications) <= set(target.certifications)
-    passed = [found.deployment for found in selection.skipped]
+    passed = [target.deployment for target in selection.skipped]
     # Each deployment stands once, among the candidates or among those skipped, there with a reason.
     assert sorted([*(target.label.deployment for target in chosen), *passed]) == sorted(by_name)
-    assert all(found.reason for found in selection.skipped)
+    assert all(target.reason for target in selection.skipped)
     # What is paid for comes first.
     assert [target.provisioned for target in chosen] == sorted((target.provisioned for target in chosen), reverse=True)
 
@@ -548,9 +548,13 @@ def test_the_order_is_total_and_the_plans_order_decides_ties_only(
     described: list[dict[str, Any]], policy: Policy, shuffler: Any
 ) -> None:
     # No two alike: then the plan's order decides nothing but under primary-first, which is that order.
-    for index, one in enumerate(described):
-        one["prices"] = (one["prices"][0] * 8 + index, one["prices"][1], one["prices"][2])
-    targets = [deployment(f"d-{index}", **one) for index, one in enumerate(described)]
+    for index, description in enumerate(described):
+        description["prices"] = (
+            description["prices"][0] * 8 + index,
+            description["prices"][1],
+            description["prices"][2],
+        )
+    targets = [deployment(f"d-{index}", **item) for index, item in enumerate(described)]
     shuffled = list(targets)
     shuffler.shuffle(shuffled)
     first, second = Bench(plan(targets, policy)).order(), Bench(plan(shuffled, policy)).order()

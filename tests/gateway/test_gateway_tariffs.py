@@ -103,10 +103,10 @@ INSTANTS = st.integers(start_of_day_ns(FIRST) - 2 * HOUR_NS, start_of_day_ns(THI
 REPORTS = st.fixed_dictionaries({whole: st.sampled_from([0, 1, 400, 800, 8000]) for whole in WHOLES})
 
 
-def _numbered(one: PriceEntry, line: int) -> PriceEntry:
+def _numbered(price_entry: PriceEntry, line: int) -> PriceEntry:
     return PriceEntry(
         **{
-            **{name: getattr(one, name) for name in one.__struct_fields__},
+            **{name: getattr(price_entry, name) for name in price_entry.__struct_fields__},
             "line": line,
             "known_at": KnownAt.recorded_on(date(2026, 1, 1), sequence=line),
         }
@@ -213,7 +213,7 @@ def test_a_charge_is_the_settlements_and_within_its_reservation(
     INSTANTS,
     st.sampled_from(["acme", "other"]),
     st.sampled_from(["responses", "responses.retrieve"]),
-    st.sampled_from([(asked, told) for asked, tiers in TOLD.items() for told in tiers]),
+    st.sampled_from([(asked, tier) for asked, tiers in TOLD.items() for tier in tiers]),
     reports(*CONTAINED_IN),
 )
 def test_what_ends_later_is_charged_as_it_ends_and_was_reserved_for_all_that_may_come(
@@ -286,14 +286,14 @@ TIGHT: list[tuple[list[PriceEntry], str, str, dict[Unit, int]]] = [
 ]
 
 
-@pytest.mark.parametrize(("entries", "asked", "told", "report"), TIGHT)
+@pytest.mark.parametrize(("entries", "asked", "expected", "report"), TIGHT)
 def test_the_dearest_that_may_come_is_what_was_reserved(
-    entries: list[PriceEntry], asked: str, told: str, report: dict[Unit, int]
+    entries: list[PriceEntry], asked: str, expected: str, report: dict[Unit, int]
 ) -> None:
     prices = table(*entries)
     target, units = target_of(prices), dict(sorted(report.items()))
-    charge = charged(target, "acme", "chat", told, NOON, units)
-    assert charge == settled(prices, "acme", "chat", told, NOON, units)
+    charge = charged(target, "acme", "chat", expected, NOON, units)
+    assert charge == settled(prices, "acme", "chat", expected, NOON, units)
     # One token of each is reserved at least.
     spare = (not units[IN]) * 100_000_000 + (not units[OUT]) * 30_000_000
     kept = reserved(target, "acme", "chat", NOON, Needs(tier=asked), {**units, IN: units[IN] or 1})
@@ -384,9 +384,9 @@ CHARGED = [
 ]
 
 
-@pytest.mark.parametrize(("who", "told", "at_ns", "own", "output"), CHARGED)
-def test_what_is_charged(who: str, told: str, at_ns: int, own: int, output: int) -> None:
-    assert charged(target_of(DEARER), who, "chat", told, at_ns, ONE) == 1000 * own + 10 * output
+@pytest.mark.parametrize(("who", "expected", "at_ns", "own", "output"), CHARGED)
+def test_what_is_charged(who: str, expected: str, at_ns: int, own: int, output: int) -> None:
+    assert charged(target_of(DEARER), who, "chat", expected, at_ns, ONE) == 1000 * own + 10 * output
 
 
 def test_what_differs_for_nobody_is_not_in_the_plan() -> None:

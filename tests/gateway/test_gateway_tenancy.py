@@ -81,8 +81,8 @@ class House:
 
     @property
     def standing(self) -> BudgetStanding:
-        (found,) = Leases(self.control).standings(time.time_ns())
-        return found
+        (standing,) = Leases(self.control).standings(time.time_ns())
+        return standing
 
 
 @pytest.fixture
@@ -132,8 +132,8 @@ def test_a_key_hears_what_is_left_of_its_limits_and_budgets(house: House) -> Non
     rig.start(house.plan(rig, RateLimit(id="l", whose="project acme/research", requests_per_minute=5)))
     for _ in range(2):
         assert ask(rig).status_code == 200
-    told = httpx.get(f"{rig.url}/clauseway/v1/limits", headers=AUTHORIZED).json()
-    (limit,), (budget,) = told["limits"], told["budgets"]
+    answer = httpx.get(f"{rig.url}/clauseway/v1/limits", headers=AUTHORIZED).json()
+    (limit,), (budget,) = answer["limits"], answer["budgets"]
     assert (limit["kind"], limit["whose"], limit["limit"], limit["remaining"]) == (
         "requests",
         "project acme/research",
@@ -259,8 +259,8 @@ def test_a_burst_of_priority_requests_never_overshoots(house: House) -> None:
     charged = [(record.tier, record.charge_picodollars) for record in rig.records()]
     assert charged == [("priority", PRIORITY_WORST)] * len(served)
     path = f"/clauseway/v1/requests/{served[0].headers['x-clauseway-request-id']}"
-    told = httpx.get(f"{rig.url}{path}", headers=AUTHORIZED).json()
-    assert told["cost"]["amount"] == "0.000375000000"
+    result = httpx.get(f"{rig.url}{path}", headers=AUTHORIZED).json()
+    assert result["cost"]["amount"] == "0.000375000000"
     rig.stop()
     assert (house.standing.spent, house.standing.leased) == (len(served) * PRIORITY_WORST, 0)
 

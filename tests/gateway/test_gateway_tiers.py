@@ -33,8 +33,8 @@ def serving_in(tier: str) -> Behaviour:
             connection.answer(200, compact({**json.loads(ANSWER), "service_tier": tier}))
             return
         connection.begin_stream()
-        told = chunk_event([], usage=USAGE, service_tier=tier)
-        connection.piece(b"".join((*content_events(with_nulls=True), told, DONE_EVENT)))
+        chunk = chunk_event([], usage=USAGE, service_tier=tier)
+        connection.piece(b"".join((*content_events(with_nulls=True), chunk, DONE_EVENT)))
         connection.end_stream()
 
     return behave

@@ -350,9 +350,9 @@ def test_a_broken_stream_says_so_in_the_next_number() -> None:
     _, stream = fed(CREATED + DELTAS)
     lines = stream.broken(STREAM_BROKEN, "The stream broke.").split(b"\n")
     assert lines[0] == b"event: error"
-    told = json.loads(lines[1][6:])
-    assert (told["type"], told["code"], told["sequence_number"]) == ("error", "stream_interrupted", 5)
-    assert told["error"]["message"] == "The stream broke."
+    result = json.loads(lines[1][6:])
+    assert (result["type"], result["code"], result["sequence_number"]) == ("error", "stream_interrupted", 5)
+    assert result["error"]["message"] == "The stream broke."
 
 
 def test_an_endless_event_is_refused() -> None:

@@ -52,9 +52,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("litellm")
     home = Home(folder / "home")
     (folder / "config.yaml").write_text(TEN.replace("model_list:\n", ON_BEDROCK))
-    told = answer("config", "import", "litellm", str(folder / "config.yaml"), home=home.root)
+    result = answer("config", "import", "litellm", str(folder / "config.yaml"), home=home.root)
     with pytest.MonkeyPatch.context() as patched, sandbox_clouds(Home(folder / "clouds")) as clouds:
-        for name in told["secrets"]:
+        for name in result["secrets"]:
             patched.setenv(name, SECRETS[name])
         # The simulated clouds stand in the vendors' places, with the models that they have.
         text = home.configuration.read_text()
@@ -79,7 +79,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             assert theirs in text, theirs
             text = text.replace(theirs, simulated)
         home.configuration.write_text(text)
-        basis, *commands = told["next"]
+        basis, *commands = result["next"]
         assert run(*basis.split()[1:4], "--why", "the list", home=home.root).returncode == 0
         keys = {
             command.split()[-1]: answer(*command.split()[1:], home=home.root)["secret"]

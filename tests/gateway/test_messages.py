@@ -419,8 +419,8 @@ def test_errors_of_our_own(clouds: Endpoints) -> None:
     assert body_of(key_error.value)["type"] == "authentication_error"
     with pytest.raises(anthropic.NotFoundError) as model_error:
         its.messages.create(model="claude-9", max_tokens=9, messages=ASKED)
-    told = body_of(model_error.value)
-    assert (told["type"], told["code"]) == ("not_found_error", "model_not_found")
+    body = body_of(model_error.value)
+    assert (body["type"], body["code"]) == ("not_found_error", "model_not_found")
     with pytest.raises(anthropic.BadRequestError) as member_error:
         its.messages.create(model=CLAUDE, max_tokens=-1, messages=ASKED)
     assert body_of(member_error.value)["code"] == "invalid_body"
@@ -753,5 +753,5 @@ def test_a_limit_is_told_in_the_formats_own_words(clouds: Endpoints) -> None:
     finally:
         clouds.rig.kill()
         clouds.rig.start(plan(clouds.rig, clouds.ports))
-    told = body_of(refused.value)
-    assert (told["type"], told["code"]) == ("rate_limit_error", "rate_limit_exceeded")
+    body = body_of(refused.value)
+    assert (body["type"], body["code"]) == ("rate_limit_error", "rate_limit_exceeded")

@@ -51,8 +51,8 @@ END_WITHOUT_USAGE = event("message_delta", delta={"stop_reason": "end_turn"}) + 
 def telling(*events: bytes, then: str) -> Behaviour:
     async def behave(connection: Connection, _: Received) -> None:
         connection.begin_stream()
-        for one in events:
-            connection.piece(one)
+        for event in events:
+            connection.piece(event)
             await connection.apart()
         if then == "cut":
             connection.drop()

@@ -142,8 +142,8 @@ def test_settings_that_take_a_restart_are_named(rig: Rig) -> None:
     rig.start()
     rig.write_plan(logging(rig.plan(), form="text", access=1.0))
     eventually(lambda: "restart needed" in events(rig))
-    (told,) = [line for line in lines(rig) if line["event"] == "restart needed"]
-    assert told["settings"] == ["log.form"]
+    (result,) = [line for line in lines(rig) if line["event"] == "restart needed"]
+    assert result["settings"] == ["log.form"]
     rig.post()
     eventually(lambda: "request" in events(rig))  # the access log does not take one
     # A plan with the same settings asks for no other restart.
@@ -179,8 +179,8 @@ def test_limits_and_budgets_that_fall_short_are_told_with_how_often(rig: Rig) ->
     statuses = [rig.post().status_code for _ in range(5)]
     assert statuses == [200, 200, 429, 429, 429]
     eventually(lambda: sum(line.get("refused", 0) for line in lines(rig)) == 3)
-    told = next(line for line in lines(rig) if line["event"] == "limit reached")
-    assert (told["kind"], told["whose"]) == ("requests", "project acme/research")
+    result = next(line for line in lines(rig) if line["event"] == "limit reached")
+    assert (result["kind"], result["whose"]) == ("requests", "project acme/research")
 
 
 def test_each_request_may_have_a_line(rig: Rig) -> None:
@@ -226,9 +226,9 @@ def test_no_secret_and_no_prompt_is_ever_told(rig: Rig) -> None:
     eventually(lambda: "plan refused" in events(rig))
     rig.stop()
     assert events(rig).count("request") >= 9
-    told = rig.errors()
+    errors = rig.errors()
     for kept in (PROMPT, ANSWER_WORD, SECRET, "sk-azure", rig.plan().hash_key):
-        assert kept not in told
+        assert kept not in errors
 
 
 def waiting_in(pipe: int) -> int:
@@ -265,10 +265,10 @@ def test_lines_that_nobody_takes_are_dropped_and_counted(tmp_path: Path) -> None
 
     dropped, taken = asyncio.run(asyncio.wait_for(tell(), PATIENCE_S))
     os.close(reader)
-    told = [json.loads(line) for line in taken.splitlines()]
+    results = [json.loads(line) for line in taken.splitlines()]
     assert dropped == 30
-    assert [line["number"] for line in told if line["event"] == "long"] == list(range(40))
-    assert next(line["lines"] for line in told if line["event"] == "lines dropped") >= 30
+    assert [line["number"] for line in results if line["event"] == "long"] == list(range(40))
+    assert next(line["lines"] for line in results if line["event"] == "lines dropped") >= 30
 
 
 def test_several_write_one_file_and_follow_it_where_it_was_moved(tmp_path: Path) -> None:

@@ -657,8 +657,8 @@ def test_histograms_sum_what_the_spans_tell(exported: Collector) -> None:
             if {key: attributes(point.attributes).get(f"gen_ai.{key.replace('_', '.')}") for key in wanted} == wanted
         )
 
-    spans = [told for finished in FINISHED.values() for told in finished.spans[:-1]]
-    attempts_us = sum(told.end_us - told.begin_us for told in spans)
+    spans = [span for finished in FINISHED.values() for span in finished.spans[:-1]]
+    attempts_us = sum(span.end_us - span.begin_us for span in spans)
     assert total("client.operation.duration") * 1e6 == pytest.approx(attempts_us)
     assert total("server.request.duration") * 1e6 == pytest.approx(1000 * len(FINISHED))
     assert total("client.operation.time_to_first_chunk") * 1e6 == pytest.approx(700)

@@ -318,7 +318,7 @@ def test_a_handshake_with_the_former_authority_of_clients_lets_nobody_in(
 
 
 @pytest.mark.parametrize(
-    ("trusted", "name", "status", "told"),
+    ("trusted", "name", "status", "expected"),
     [
         (True, "localhost", 200, ""),
         (False, "localhost", 502, "(its certificate is not accepted: unable to get local issuer certificate)"),
@@ -326,7 +326,7 @@ def test_a_handshake_with_the_former_authority_of_clients_lets_nobody_in(
     ],
 )
 def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
-    rig: Rig, tmp_path: Path, authority: trustme.CA, trusted: bool, name: str, status: int, told: str
+    rig: Rig, tmp_path: Path, authority: trustme.CA, trusted: bool, name: str, status: int, expected: str
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(name).configure_cert(context)
@@ -340,20 +340,20 @@ def test_a_cloud_is_called_only_with_a_certificate_for_its_host(
     answer = rig.post()
     assert answer.status_code == status, answer.text
     assert "localhost" not in answer.text, "a client need not know whose account answers"
-    assert told in answer.text
+    assert expected in answer.text
     assert set(shown) == {"localhost"}
     assert bool(cloud.requests) == (status == 200), "nothing is sent to whoever is not the cloud"
 
 
 @pytest.mark.parametrize(
-    ("version", "told"),
+    ("version", "expected"),
     [
         (ssl.TLSVersion.TLSv1_2, "could not be reached (it ends TLS with an alert: handshake failure)"),
         (ssl.TLSVersion.TLSv1_3, "ended TLS with an alert: certificate required"),
     ],
 )
 def test_a_cloud_that_wants_a_certificate_of_ours_is_told_so(
-    rig: Rig, tmp_path: Path, authority: trustme.CA, version: ssl.TLSVersion, told: str
+    rig: Rig, tmp_path: Path, authority: trustme.CA, version: ssl.TLSVersion, expected: str
 ) -> None:
     """By 1.3 a client is told after its handshake, when it reads."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -381,7 +381,7 @@ def test_a_cloud_that_wants_a_certificate_of_ours_is_told_so(
         answer = rig.post()
         refused.result(PATIENCE_S)
     assert (answer.status_code, answer.json()["error"]["code"]) == (502, "clouds_failed")
-    assert told in answer.text
+    assert expected in answer.text
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
@@ -442,7 +442,7 @@ def test_a_plan_that_brings_a_cloud_and_its_authority_has_it_checked_by_that_one
     with ThreadPoolExecutor(8) as pool:
         asking = [pool.submit(statuses) for _ in range(8)]
         rig.write_plan(with_tls(rig.plan([target]), TlsSettings(upstream_ca=str(tmp_path / "ca.pem"))))
-        assert set[int]().union(*(one.result(PATIENCE_S) for one in asking)) == {200}
+        assert set[int]().union(*(answer.result(PATIENCE_S) for answer in asking)) == {200}
 
 
 def test_a_connection_that_opens_while_the_authority_is_replaced_carries_nothing(

@@ -201,15 +201,15 @@ ENDED: list[tuple[str, dict[str, object], int]] = [
 ]
 
 
-@pytest.mark.parametrize(("status", "told", "charged"), ENDED)
+@pytest.mark.parametrize(("status", "wanted", "charged"), ENDED)
 def test_a_batch_without_usage_is_estimated_by_the_lines_that_were_answered(
-    house: House, status: str, told: dict[str, object], charged: int
+    house: House, status: str, wanted: dict[str, object], charged: int
 ) -> None:
     batch: dict[str, Any] = {"id": "batch_1", "object": "batch"}
     house.account.answers |= {
         "POST /v1/files": {"id": "file-1", "object": "file"},
         "POST /v1/batches": {**batch, "status": "validating"},
-        "GET /v1/batches/batch_1": {**batch, "status": status, **told},
+        "GET /v1/batches/batch_1": {**batch, "status": status, **wanted},
     }
     file, purpose = {"file": ("b.jsonl", FILE_LINE * LINES)}, {"purpose": "batch"}
     assert house.client.post("/v1/files", files=file, data=purpose).status_code == 200
@@ -272,8 +272,8 @@ def test_a_response_that_is_incomplete_without_usage_is_estimated(
     house.make_response()
     house.account.answers["GET /v1/responses/resp_1"] = {**QUEUED, "status": "incomplete", "output": output}
     assert house.client.get("/v1/responses/resp_1").status_code == 200
-    ((tokens, found),) = [(used[Unit.INPUT_TOKENS], used[Unit.OUTPUT_TOKENS]) for used in house.used()]
-    assert (tokens > 0, found) == (True, tokens_out)
+    ((tokens, row),) = [(used[Unit.INPUT_TOKENS], used[Unit.OUTPUT_TOKENS]) for used in house.used()]
+    assert (tokens > 0, row) == (True, tokens_out)
 
 
 TOKENS_PER_MINUTE = 10_000

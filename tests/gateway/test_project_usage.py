@@ -71,10 +71,10 @@ def test_a_project_reads_its_own_usage_by_day_and_model(served: Served) -> None:
     assert httpx.post(f"{served.rig.url}/v1/chat/completions", json=body, headers=headers).status_code == 200
     begun = today()
     answer = served.usage()
-    told = answer.json()
+    result = answer.json()
     assert answer.headers["x-clauseway-request-id"]
-    assert (told["object"], told["organisation"], told["project"]) == ("clauseway.usage", "acme", "research")
-    (row,) = told["data"]
+    assert (result["object"], result["organisation"], result["project"]) == ("clauseway.usage", "acme", "research")
+    (row,) = result["data"]
     assert row["date"] in (begun, today())
     assert (row["model"], row["served"], row["failed"]) == (PRODUCT, 2, 0)
     assert (
@@ -89,7 +89,7 @@ def test_a_project_reads_its_own_usage_by_day_and_model(served: Served) -> None:
     )
     (row,) = served.usage(secret=RIVAL).json()["data"]
     assert row["served"] == 1
-    assert served.usage(secret=AUDITOR).json() == told, "who may ask nothing may read"
+    assert served.usage(secret=AUDITOR).json() == result, "who may ask nothing may read"
 
 
 def test_what_has_a_price_has_an_estimate(served: Served) -> None:

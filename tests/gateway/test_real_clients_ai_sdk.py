@@ -35,7 +35,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     with sandbox_clouds("openai", "azure", "anthropic") as ports, Rig(tmp_path_factory.mktemp("gateway")) as rig:
         claude = Auth(kind="api-key", secret=credentials.ANTHROPIC_API_KEY)
         # One product for each model; the last two lie where nobody listens.
-        served = {one.label.model: one for one in targets(ports) if one.label.cloud == "openai"}
+        served = {target.label.model: target for target in targets(ports) if target.label.cloud == "openai"}
         served[CLAUDE] = target("anthropic", "anthropic", f"http://127.0.0.1:{ports['anthropic']}/v1", CLAUDE, claude)
         served[FAILING] = rig.target("openai", rig.closed_port, FAILING)
         nowhere = f"http://127.0.0.1:{rig.closed_port}/v1"

@@ -113,8 +113,8 @@ class ClaudeCode:
             timeout=RUN_S,
         )
         assert done.stdout, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
+        result: dict[str, Any] = json.loads(done.stdout)
+        return result
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +136,9 @@ def claude_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClaudeCode
 
 
 def test_a_turn_with_a_tool(claude_code: ClaudeCode) -> None:
-    told = claude_code.ask()
-    assert (told["is_error"], told["result"]) == (False, TEXT), told
-    assert {name: told["usage"][name] for name in TOLD} == TOLD
+    outcome = claude_code.ask()
+    assert (outcome["is_error"], outcome["result"]) == (False, TEXT), outcome
+    assert {name: outcome["usage"][name] for name in TOLD} == TOLD
     requests = claude_code.rig.clouds["anthropic"].requests
     assert [request.json["model"] for request in requests] == [NAME_THERE, NAME_THERE]
     (result,) = [block for block in blocks(requests[-1]) if block["type"] == "tool_result"]
@@ -158,6 +158,6 @@ ERRORS = [
 
 @pytest.mark.parametrize(("asked", "words"), [case[1:] for case in ERRORS], ids=[case[0] for case in ERRORS])
 def test_it_tells_our_errors(claude_code: ClaudeCode, asked: dict[str, str], words: str) -> None:
-    told = claude_code.ask(**asked)
-    assert told["is_error"]
-    assert words in told["result"]
+    result = claude_code.ask(**asked)
+    assert result["is_error"]
+    assert words in result["result"]

@@ -46,11 +46,11 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         nowhere = [rig.target(cloud, rig.closed_port, FAILING) for cloud in ("openai", "azure")]
         known = targets(clouds.ports)
         models = {"chat": MODEL, "embedding": EMBEDDING, "image": IMAGE, "speech": SPEECH, "transcription": TRANSCRIBE}
-        products = {one.label.model: one.label.product for one in known if one.label.cloud == "openai"}
+        products = {target.label.model: target.label.product for target in known if target.label.cloud == "openai"}
         everything = [*known, *nowhere]
         routes = {
             f"openai|{product}|direct": Route(
-                candidates=tuple((at, 0) for at, one in enumerate(known) if one.label.product == product)
+                candidates=tuple((at, 0) for at, target in enumerate(known) if target.label.product == product)
             )
             for product in products.values()
         }

@@ -172,7 +172,7 @@ def test_what_is_claimed_is_pending_for_nobody_until_its_claim_is_decided(worker
     worker.index.mark_metered("resp_2")
     for is_pending in (False, True):
         worker.claim("resp_1", "req_a")
-        assert [found.identifier for found in worker.index.pending(9)] == ["resp_2"]
+        assert [resource.identifier for resource in worker.index.pending(9)] == ["resp_2"]
         assert worker.index.still_pending(["resp_1", "resp_2"]) == {"resp_1", "resp_2"}
         if is_pending:
             worker.resolve(set())
@@ -262,8 +262,8 @@ def test_a_reservation_goes_once_another_worker_has_metered_its_end(tmp_path: Pa
 HELD = [(False, 7, 0), (True, 0, 7)]
 
 
-@pytest.mark.parametrize(("granted", "spent", "told"), HELD)
-def test_a_batch_is_charged_where_its_reservation_lies(worker: Index, granted: bool, spent: int, told: int) -> None:
+@pytest.mark.parametrize(("granted", "spent", "expected"), HELD)
+def test_a_batch_is_charged_where_its_reservation_lies(worker: Index, granted: bool, spent: int, expected: int) -> None:
     """A reservation that gets no lease of its own stays in this process, whose slice then pays for the batch alone."""
     hold = Hold("batch_1", ("b",), 40, time.time_ns())
     worker.add(msgspec.structs.replace(row("batch_1", pending=True), hold=hold))
@@ -284,7 +284,7 @@ def test_a_batch_is_charged_where_its_reservation_lies(worker: Index, granted: b
         worker.index.flush()
         (budget_slice,) = account.slices("azure", "gpt-5.5")
         assert (budget_slice.spent, budget_slice.reserved) == (spent, 0)
-        assert [each.charged for each in worker.index.open_holds(9)] == [told]
+        assert [each.charged for each in worker.index.open_holds(9)] == [expected]
 
     worker.loop.run_until_complete(end())
 
@@ -313,7 +313,7 @@ def test_the_pending_come_in_turn_oldest_first(worker: Index) -> None:
     while page := worker.index.pending(3, after):
         found += [one.identifier for one in page]
         after = (page[-1].created_ns, page[-1].identifier)
-    assert found == [one.identifier for one in rows]
+    assert found == [row.identifier for row in rows]
 
 
 def test_what_was_deleted_is_forgotten_but_not_what_is_owed(worker: Index) -> None:

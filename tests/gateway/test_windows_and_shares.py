@@ -116,11 +116,11 @@ def test_headers_say_until_when_something_counts(
     assert header_lines((tried,), 31.0).endswith(b"x-ratelimit-reset-requests: %b\r\n" % reset)
 
 
-@pytest.mark.parametrize(("left", "told"), [(2, 2), (1, 1), (0, 0), (-1, 0)])
-def test_headers_never_say_less_than_nothing(left: int, told: int) -> None:
+@pytest.mark.parametrize(("left", "expected"), [(2, 2), (1, 1), (0, 0), (-1, 0)])
+def test_headers_never_say_less_than_nothing(left: int, expected: int) -> None:
     tried = window(10)
     tried.left = left
-    assert header_lines((tried,), 0.0).split(b"\r\n")[1] == b"x-ratelimit-remaining-requests: %d" % told
+    assert header_lines((tried,), 0.0).split(b"\r\n")[1] == b"x-ratelimit-remaining-requests: %d" % expected
 
 
 # What is left of the wide limit of 9 and of the narrow one of 5 → the limit that the headers name.
@@ -208,13 +208,13 @@ REPORTS: list[tuple[dict[str, Any], tuple[int, int] | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("known", "told"), REPORTS)
-def test_what_a_share_reports(known: dict[str, Any], told: tuple[int, int] | None) -> None:
+@pytest.mark.parametrize(("known", "expected"), REPORTS)
+def test_what_a_share_reports(known: dict[str, Any], expected: tuple[int, int] | None) -> None:
     reporting = share(**{"leased": 20} | known)
     reporting.step_end_s = NOW_S  # a second is over
     ask = reporting.report(NOW_S)
-    assert (ask and (ask.spent, ask.least, ask.target)) == (told and (told[0], 0, told[1]))
-    assert reporting.said_s == (NOW_S if told else known.get("said_s", 49.0))
+    assert (ask and (ask.spent, ask.least, ask.target)) == (expected and (expected[0], 0, expected[1]))
+    assert reporting.said_s == (NOW_S if expected else known.get("said_s", 49.0))
 
 
 def test_a_share_is_idle_two_seconds_after_it_was_last_seen_busy() -> None:

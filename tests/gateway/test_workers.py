@@ -137,8 +137,8 @@ def test_all_workers_serve_one_plan_and_know_each_others_objects(team: Team) -> 
     with team.running():
         clients = team.both()
         ready = [client.get("/readyz").json() for client in clients]
-        assert [told["worker"] for told in ready] == [0, 1]
-        (plan,) = {told["plan"] for told in ready}
+        assert [worker["worker"] for worker in ready] == [0, 1]
+        (plan,) = {worker["plan"] for worker in ready}
         answers = [ask(client) for client in clients]
         assert {answer.headers["x-clauseway-plan"] for answer in answers} == {plan}
         # Each explains the other's requests and lists those of both, the newest first, page by page. One that does

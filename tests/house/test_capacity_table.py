@@ -52,8 +52,8 @@ def test_a_row_comes_to_what_its_arithmetic_says(row: Row) -> None:
 
 def test_a_worse_figure_changes_the_table() -> None:
     page, results = PAGE.read_text(), recorded()
-    (chat,) = [one for one in results if one.name == "request/chat-c32"]
-    slower = [one for one in results if one is not chat] + [structs.replace(chat, ours=chat.ours * 2)]
+    (chat,) = [result for result in results if result.name == "request/chat-c32"]
+    slower = [result for result in results if result is not chat] + [structs.replace(chat, ours=chat.ours * 2)]
     assert with_table(page, slower) != page
 
 

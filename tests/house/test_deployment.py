@@ -309,8 +309,8 @@ def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def test_each_alert_has_a_line_of_what_to_do() -> None:
-    told = re.findall(r"(?m)^\| `(Clauseway\w+)` \| (.+?) \| (.+) \|$", section("Alerts"))
-    assert sorted(name for name, _, _ in told) == sorted(rule["alert"] for rule in rules())
+    matches = re.findall(r"(?m)^\| `(Clauseway\w+)` \| (.+?) \| (.+) \|$", section("Alerts"))
+    assert sorted(name for name, _, _ in matches) == sorted(rule["alert"] for rule in rules())
 
 
 CONTAINERFILE = DEPLOY / "Containerfile"

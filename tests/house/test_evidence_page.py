@@ -148,19 +148,19 @@ def _values(record: object) -> list[str]:
 
 
 def test_held_figures_are_told_in_words_and_no_breach_as_none() -> None:
-    told = page({"kills": RECORDED["kills"]})
-    assert "- held by processes after the kills: gateways (memory MiB 45, descriptors 31)" in told
-    assert "- breaches of a law: none" in told
-    assert "These laws held:\n\n- nothing is counted twice" in told
+    text = page({"kills": RECORDED["kills"]})
+    assert "- held by processes after the kills: gateways (memory MiB 45, descriptors 31)" in text
+    assert "- breaches of a law: none" in text
+    assert "These laws held:\n\n- nothing is counted twice" in text
 
 
 def test_each_field_of_a_record_is_said_in_words() -> None:
     """What a run begins to record is said by a reader's words, and not by the name that the program has for it."""
-    told = page(records())
+    text = page(records())
     for kind, record in records().items():
         if kind.startswith(("simulator", "kills")):
             assert record.keys() <= {*WORDS, *_USUAL}, kind
-    assert "name acknowledged" not in told
+    assert "name acknowledged" not in text
     assert "One planted bug is seen by no seed: a wrong word in a log. Nobody reads it." in page(RECORDED)
     assert "These laws were judged, and some of them broken:" in page(
         {"kills": {**RECORDED["kills"], "breaches": ["x"]}}

@@ -24,8 +24,8 @@ def lines_of(lock: str) -> list[str]:
 
 def pins_of(lock: str) -> set[tuple[str, str]]:
     """(package, version), for every environment together."""
-    found = (re.match(r"([\w.-]+)==([\w.!+-]+)", line) for line in lines_of(lock))
-    return {(canonicalize_name(match[1]), match[2]) for match in found if match}
+    results = (re.match(r"([\w.-]+)==([\w.!+-]+)", line) for line in lines_of(lock))
+    return {(canonicalize_name(match[1]), match[2]) for match in results if match}
 
 
 def wanted_by(lock: str) -> list[str]:

@@ -68,9 +68,9 @@ CONFIGURED = [
 ]
 
 
-@pytest.mark.parametrize(("listed", "told"), CONFIGURED)
-def test_uv_is_told_what_pip_is_configured_with(listed: str, told: dict[str, str]) -> None:
-    assert settings_for_uv(listed) == told
+@pytest.mark.parametrize(("listed", "expected"), CONFIGURED)
+def test_uv_is_told_what_pip_is_configured_with(listed: str, expected: dict[str, str]) -> None:
+    assert settings_for_uv(listed) == expected
 
 
 def test_a_lock_that_does_not_hold_is_told(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_no_page_asks_for_anything_from_elsewhere(site: Path) -> None:
     pages = list(site.rglob("*.html"))
     assert len(pages) > 100
-    assert [(page.name, found) for page in pages for found in FETCHED.findall(page.read_text("utf-8"))] == []
+    assert [(page.name, match) for page in pages for match in FETCHED.findall(page.read_text("utf-8"))] == []
 
 
 def test_no_link_leads_to_a_folder(site: Path) -> None:

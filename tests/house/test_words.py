@@ -54,7 +54,7 @@ def bound(module: ast.Module) -> Iterator[str]:
     """Every name that a module binds: classes, functions, parameters, variables, attributes. Fields have the names of
     files."""
     classes = [node for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
-    fields = {id(field.target) for one in classes for field in one.body if isinstance(field, ast.AnnAssign)}
+    fields = {id(field.target) for class_ in classes for field in class_.body if isinstance(field, ast.AnnAssign)}
     for node in ast.walk(module):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name

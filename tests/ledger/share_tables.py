@@ -75,14 +75,14 @@ def summed(records: Sequence[SaleRecord]) -> list[RevenueLine]:
     """The same sales as sums of their days would be; one line each is a split like any other."""
     return [
         RevenueLine(
-            event_day=day_of(one.event_ns),
-            seller=one.seller,
-            cloud=one.cloud,
-            product=one.product,
-            amount=one.amount,
+            event_day=day_of(record.event_ns),
+            seller=record.seller,
+            cloud=record.cloud,
+            product=record.product,
+            amount=record.amount,
             requests=1,
         )
-        for one in records
+        for record in records
     ]
 
 
@@ -118,14 +118,14 @@ def in_order(
 ) -> Settlement:
     """Settled twice where a cap or a band falls within a day: the second time with that day's sales in order."""
     plain = settled(summed(records), period, *shares, credited=credited, disputed=disputed)
-    ordered = {day: [one for one in records if day_of(one.event_ns) == day] for day in plain.needs_order}
+    ordered = {day: [record for record in records if day_of(record.event_ns) == day] for day in plain.needs_order}
     return settled(summed(records), period, *shares, ordered=ordered, credited=credited, disputed=disputed)
 
 
 def only(settlement: Settlement) -> ShareResult:
-    (found,) = settlement.shares
-    return found
+    (share,) = settlement.shares
+    return share
 
 
 def amounts(settlement: Settlement) -> dict[str, str]:
-    return {line.id: str(line.amount) for one in settlement.shares for line in one.lines}
+    return {line.id: str(line.amount) for share in settlement.shares for line in share.lines}

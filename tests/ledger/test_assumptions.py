@@ -74,11 +74,11 @@ STANDINGS = [
 @pytest.mark.parametrize(("items", "name", "said", "standing"), STANDINGS)
 def test_a_value_that_was_given_is_never_called_reported(items: list[str], name: str, said: str, standing: str) -> None:
     read = read_assumptions(items, FIGURES)
-    (used,) = (one for one in read.used(NAMED) if one.name == name)
+    (used,) = (sale for sale in read.used(NAMED) if sale.name == name)
     assert (used.in_words, used.standing) == (said, standing)
     # What a settlement accepted is what makes the same again, with the same standing.
     again = read_assumptions([f"{used.name}={value}" for value in used.value.split("; ")], FIGURES)
-    assert [one.in_words for one in again.used(NAMED) if one.name == name] == [said]
+    assert [sale.in_words for sale in again.used(NAMED) if sale.name == name] == [said]
 
 
 def test_a_placeholder_is_used_only_where_it_was_accepted() -> None:
@@ -86,7 +86,11 @@ def test_a_placeholder_is_used_only_where_it_was_accepted() -> None:
     assert "no value was reported (P), and 50 % is a placeholder" in problem.why
     assert "--assume other-share=VALUE" in problem.remedy
     assert read_assumptions(["other-share"], FIGURES).undisclosed(["other-share"]) == []
-    assert [one.name for one in read_assumptions([], FIGURES).used([])] == ["cap-counts", "revenue-owner", "wholesale"]
+    assert [sale.name for sale in read_assumptions([], FIGURES).used([])] == [
+        "cap-counts",
+        "revenue-owner",
+        "wholesale",
+    ]
 
 
 def test_a_refusal_says_a_reported_sum_with_its_thousands_apart() -> None:
@@ -119,7 +123,7 @@ def test_a_declared_sum_counts_toward_the_cap(declared: str, paid: str) -> None:
     for items in ([], ["cap-counts"], [f"cap-counts={declared}"]):
         read = read_assumptions(items, counts)
         assert read.opening_balance == D(paid)
-        assert [one.in_words for one in read.used(["cap-counts"])] == [f"{declared} (ours)"]
+        assert [sale.in_words for sale in read.used(["cap-counts"])] == [f"{declared} (ours)"]
     assert read_assumptions(["cap-counts=all-payments:7"], counts).opening_balance == 7
 
 

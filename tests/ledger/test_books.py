@@ -77,20 +77,20 @@ class Books:
         """The open month, with what came late for the closed ones."""
         if len(self.closed) == len(MONTHS):
             return
-        told: list[StatementChange] = [change for one in self.closed for change in one.corrections]
-        told += [change for again in self.restatements.values() for one in again for change in one.changes]
-        found = [
-            late(one, self.restatements[name], told, self.settled(name))
-            for name, one in zip(MONTHS, self.closed, strict=False)
+        changes: list[StatementChange] = [change for month in self.closed for change in month.corrections]
+        changes += [change for again in self.restatements.values() for each in again for change in each.changes]
+        results = [
+            late(month, self.restatements[name], changes, self.settled(name))
+            for name, month in zip(MONTHS, self.closed, strict=False)
         ]
-        for name, one in zip(MONTHS, found, strict=False):
-            if one.restatement is not None:
-                self.restatements[name].append(one.restatement)
-                self._post(one.restatement)
+        for name, item in zip(MONTHS, results, strict=False):
+            if item.restatement is not None:
+                self.restatements[name].append(item.restatement)
+                self._post(item.restatement)
         self.open_ = self.settled(MONTHS[len(self.closed)])
-        if found:
-            corrections = [change for one in found for change in one.corrections]
-            self.open_ = corrected(self.open_, corrections, [one.closed.receipt for one in found])
+        if results:
+            corrections = [change for result in results for change in result.corrections]
+            self.open_ = corrected(self.open_, corrections, [result.closed.receipt for result in results])
         self._post(self.open_)
 
     def close(self) -> None:
@@ -129,13 +129,15 @@ class Books:
                 )
                 # Recording refuses what would take back more than was charged.
                 fits = taken(self.vouchers, record) + amount <= record.amount
-                if fits and all(one.id != identity for one in self.vouchers):
+                if fits and all(voucher.id != identity for voucher in self.vouchers):
                     kind = Credit if what == "credit" else Dispute
                     self.vouchers.append(kind(id=identity, day=day, of=of))
             case "resolved":
                 number, upheld = given_
-                ended = {one.dispute for one in self.vouchers if isinstance(one, Resolution)}
-                waiting = [one for one in self.vouchers if isinstance(one, Dispute) and one.id not in ended]
+                ended = {voucher.dispute for voucher in self.vouchers if isinstance(voucher, Resolution)}
+                waiting = [
+                    voucher for voucher in self.vouchers if isinstance(voucher, Dispute) and voucher.id not in ended
+                ]
                 if waiting:
                     of_ = waiting[number % len(waiting)].id
                     self.vouchers.append(Resolution(id=f"end-{of_}", day=day, dispute=of_, upheld=upheld))
@@ -150,8 +152,8 @@ class Books:
 def taken(vouchers: Iterable[Voucher], record: SaleRecord) -> D:
     """Return how much of a sale all its vouchers would take back, rejected disputes included."""
     ids = {f"{kind}-{record.request_id}" for kind in ("credit", "dispute")}
-    reversals = [one for one in vouchers if isinstance(one, Credit | Dispute)]
-    return exact_sum(one.of.amount for one in reversals if one.id.rpartition("-")[0] in ids)
+    reversals = [voucher for voucher in vouchers if isinstance(voucher, Credit | Dispute)]
+    return exact_sum(reversal.of.amount for reversal in reversals if reversal.id.rpartition("-")[0] in ids)
 
 
 WHEN = st.tuples(st.sampled_from(MONTHS[:3]), st.integers(1, 28))
@@ -179,7 +181,8 @@ def due(books: Books, name: str, *, with_disputed: bool) -> Fraction:
 
     def base(begin: date, until: date) -> Fraction:
         return sum(
-            (Fraction(one.amount) for one in records if begin <= day_of(one.event_ns) < min(until, end)), Fraction(0)
+            (Fraction(record.amount) for record in records if begin <= day_of(record.event_ns) < min(until, end)),
+            Fraction(0),
         )
 
     old = min(Fraction(4), cents(base(OLD.begin, CUT if books.amended else OLD.end) / 5))
@@ -267,6 +270,6 @@ def test_in_whatever_order_it_came_the_books_end_alike(history: list[tuple[Any, 
     for step in [("amended",), *mixed, ("settled",)]:
         random.told(step)
     accounts = [balances(one.journal.entries) for one in (plain, random)]
-    assert [{k: a for k, a in one.items() if a} for one in accounts[:1]] == [
-        {k: a for k, a in one.items() if a} for one in accounts[1:]
+    assert [{k: a for k, a in account.items() if a} for account in accounts[:1]] == [
+        {k: a for k, a in account.items() if a} for account in accounts[1:]
     ]

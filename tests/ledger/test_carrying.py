@@ -79,11 +79,11 @@ def settled(
     return settle(
         period=days,
         shares=[of],
-        revenue=summed([one for one in sales if first <= day_of(one.event_ns) < days.end]),
+        revenue=summed([sale for sale in sales if first <= day_of(sale.event_ns) < days.end]),
         catalog=CATALOG,
         assumptions=ASSUMPTIONS,
         inputs=INPUTS,
-        ordered={day: [one for one in sales if day_of(one.event_ns) == day] for day in in_order},
+        ordered={day: [sale for sale in sales if day_of(sale.event_ns) == day] for day in in_order},
         credited=credited,
         disputed=disputed,
         carried={} if kept is None else {key: kept},

@@ -62,17 +62,17 @@ class History:
 
     def close(self, number: int, known: Sequence[RevenueLine]) -> Settlement:
         days = MONTHS[number]
-        told = [change for one in self.closed for change in one.corrections]
-        told += [change for one in self.restatements for change in one.changes]
+        changes = [change for settlement in self.closed for change in settlement.corrections]
+        changes += [change for restatement in self.restatements for change in restatement.changes]
         found = []
-        for one in self.closed:
-            before = [again for again in self.restatements if again.period == one.period]
-            found.append(late(one, before, told, settled(known, one.period, *self.of)))
+        for closed in self.closed:
+            before = [again for again in self.restatements if again.period == closed.period]
+            found.append(late(closed, before, changes, settled(known, closed.period, *self.of)))
         self.restatements += [one.restatement for one in found if one.restatement is not None]
         open_ = settled(known, days, *self.of)
         if found:
             corrections = [change for one in found for change in one.corrections]
-            receipts = [one.receipt for one in self.closed]
+            receipts = [item.receipt for item in self.closed]
             restated = uncounted(map(summary_of, self.closed), map(summary_of, self.restatements))
             open_ = corrected(open_, corrections, receipts, restated)
         for settlement in [*(one.restatement for one in found), open_]:
@@ -85,8 +85,8 @@ class History:
 
     def invoice(self, number: int) -> Invoice | None:
         through = MONTHS[number].end - timedelta(days=1)
-        due = [one for each in self.closed for one in dues(each)]
-        done = [one for one in self.vouchers if isinstance(one, Invoice)]
+        due = [due for each in self.closed for due in dues(each)]
+        done = [voucher for voucher in self.vouchers if isinstance(voucher, Invoice)]
         owed = owed_through(due, done, "maker", "host", through)
         if not owed:
             return None
@@ -182,20 +182,20 @@ def test_every_face_of_every_month_says_the_same(
     booked: list[tuple[bool, int, bool]],
 ) -> None:
     history = lived(of, sales, booked)
-    for one in history.closed:
+    for closed in history.closed:
         for party in ("", "maker", "host"):
-            statement = statement_of(one, party)
+            statement = statement_of(closed, party)
             whole = exact_sum(each.total for each in statement.directions)
             rows = list(csv.DictReader(io.StringIO(statement_csv(statement))))
             html = re.sub(r"<[^>]+>", " ", statement_html(statement_context(statement)))
-            assert exact_sum(each.amount for each in dues(one)) == whole
+            assert exact_sum(each.amount for each in dues(closed)) == whole
             assert exact_sum(each.amount for each in statement.dues) == whole
             assert exact_sum(each.amount for each in statement.lines) == whole
             assert exact_sum(D(row["amount_usd"]) for row in rows) == whole
             assert exact_sum(each.paid + each.withheld for each in statement.dues) == whole
             printed = re.findall(r"maker owes host\s+(-?[\d.,]+)", html)
             assert not printed or D(printed[-1].replace(",", "")) == whole
-        for due in dues(one):
+        for due in dues(closed):
             assert due.share + due.corrections + due.restated == due.amount
             assert (due.due is None) == (next(each for each in of if each.term == due.term).payment is None)
 
@@ -208,17 +208,17 @@ def test_what_is_due_is_invoiced_once_and_the_books_agree(
     booked: list[tuple[bool, int, bool]],
 ) -> None:
     history = lived(of, sales, booked)
-    due = exact_sum(one.amount for each in history.closed for one in dues(each))
-    invoices = [one for one in history.vouchers if isinstance(one, Invoice)]
-    asked = exact_sum(line.owed for one in invoices for line in one.lines)
+    due = exact_sum(due.amount for each in history.closed for due in dues(each))
+    invoices = [voucher for voucher in history.vouchers if isinstance(voucher, Invoice)]
+    asked = exact_sum(line.owed for item in invoices for line in item.lines)
     paid = standing_payments(history.vouchers)
     assert exact_sum((due, -asked)) == history.payable("revenue-share")
-    open_ = exact_sum(left for one in invoices for left in open_lines(one, paid).values())
+    open_ = exact_sum(left for item in invoices for left in open_lines(item, paid).values())
     assert exact_sum((asked, -exact_sum(one.amount for one in paid))) == open_ == history.payable("invoiced")
     assert history.payable("withholding") == exact_sum(one.withheld for one in paid)
-    for one in invoices:
-        assert one.total == exact_sum(line.owed for line in one.lines)
-        for line in one.lines:
+    for invoice in invoices:
+        assert invoice.total == exact_sum(line.owed for line in invoice.lines)
+        for line in invoice.lines:
             assert exact_sum((*(part.amount for part in line.parts), -line.invoiced_before)) == line.owed
             terms = next(each for each in of if each.term == line.term).payment
             assert line.due == (line.through + timedelta(days=terms.due_days) if terms and line.through else None)
@@ -237,15 +237,15 @@ def test_a_forecast_goes_on_from_what_is_due(
 ) -> None:
     history = lived(of, sales, [(False, 0, False)] * 6)
     told = forecast(history.closed, of, read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
-    for one in told.outlooks:
-        due = [each for month_ in history.closed for each in dues(month_) if each.term == one.term]
-        assert one.settled == exact_sum(each.amount for each in due)
-        assert exact_sum(year.settled for year in one.years) == one.settled
-        assert exact_sum(year.due.mid for year in one.years) == one.months[-1].due.mid
-        assert exact_sum(year.saved.mid for year in one.years) == exact_sum(
-            (one.months[-1].uncapped.mid, -one.months[-1].due.mid)
+    for outlook in told.outlooks:
+        due = [each for month_ in history.closed for each in dues(month_) if each.term == outlook.term]
+        assert outlook.settled == exact_sum(each.amount for each in due)
+        assert exact_sum(year.settled for year in outlook.years) == outlook.settled
+        assert exact_sum(year.due.mid for year in outlook.years) == outlook.months[-1].due.mid
+        assert exact_sum(year.saved.mid for year in outlook.years) == exact_sum(
+            (outlook.months[-1].uncapped.mid, -outlook.months[-1].due.mid)
         )
-        assert one.cap is not None or one.saved == 0
+        assert outlook.cap is not None or outlook.saved == 0
 
 
 RATES = st.sampled_from(["10 %", "20 %", "35 %"])
@@ -258,14 +258,14 @@ def test_another_rate_ahead_leaves_the_settled_months_as_they_are(
 ) -> None:
     lines = [sold(f"{number:02}-17", str(D(units).scaleb(-2))) for number, units in enumerate(cents, 1)]
     was, will = share(rate=before, cap=cap), share(rate=ahead, cap=cap)
-    past = [settled([one for one in lines if one.event_day < days.end], days, was) for days in MONTHS[: len(lines)]]
+    past = [settled([line for line in lines if line.event_day < days.end], days, was) for days in MONTHS[: len(lines)]]
     told = [
         forecast(past, [one], read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH).outlooks[0]
         for one in (was, will)
     ]
     same, other = told
     assert (other.settled, other.saved, other.remaining) == (same.settled, same.saved, same.remaining)
-    settled_months = [[one for one in each.months if one.is_settled] for each in told]
+    settled_months = [[month for month in each.months if month.is_settled] for each in told]
     assert settled_months[0] == settled_months[1]
     assert exact_sum(year.due.mid for year in other.years) == other.months[-1].due.mid
     if not cap:
@@ -287,7 +287,7 @@ def test_a_restatement_is_due_with_the_month_that_brings_it() -> None:
     for number, known in enumerate(([january], [january], [january, more])):
         history.close(number, known)
     told = [
-        [(str(one.share), str(one.restated), str(one.withheld), one.due) for one in dues(each)]
+        [(str(due.share), str(due.restated), str(due.withheld), due.due) for due in dues(each)]
         for each in history.closed
     ]
     assert told == [
@@ -298,6 +298,6 @@ def test_a_restatement_is_due_with_the_month_that_brings_it() -> None:
     # What was counted once is not due again, and a second change counts from the first.
     history.close(3, [january, more])
     history.close(4, [january, msgspec.structs.replace(more, amount=D("60.00"))])
-    assert [str(one.restated) for each in history.closed[3:] for one in dues(each)] == ["0.00", "2.00"]
+    assert [str(due.restated) for each in history.closed[3:] for due in dues(each)] == ["0.00", "2.00"]
     assert isinstance(history.invoice(4), Invoice)
-    assert not any(isinstance(one, Payment) for one in history.vouchers)
+    assert not any(isinstance(voucher, Payment) for voucher in history.vouchers)

@@ -35,7 +35,7 @@ def sales(*bases: str) -> list[RevenueLine]:
 def months(lines: Sequence[RevenueLine], *shares: RevenueShare) -> list[Settlement]:
     """Each line's month, settled on all lines up to its end."""
     periods = [month(line.event_day.strftime("%Y-%m")) for line in lines]
-    return [settled([one for one in lines if one.event_day < days.end], days, *shares) for days in periods]
+    return [settled([line for line in lines if line.event_day < days.end], days, *shares) for days in periods]
 
 
 def ahead(
@@ -46,12 +46,12 @@ def ahead(
     known: date = LATER,
 ) -> Outlook:
     found = forecast(past, shares, read_assumptions((), {}), through=through, known_at=known, growth=growth)
-    [one] = found.outlooks
-    return one
+    [outlook] = found.outlooks
+    return outlook
 
 
-def cumulative(one: Outlook) -> dict[str, str]:
-    return {month.month: f"{month.due.mid}" for month in one.months}
+def cumulative(outlook: Outlook) -> dict[str, str]:
+    return {month.month: f"{month.due.mid}" for month in outlook.months}
 
 
 def test_ten_percent_a_month() -> None:
@@ -116,9 +116,9 @@ def test_a_share_that_begins_after_the_last_settled_month_is_due_from_its_first_
     after = share("A2.share", begin=date(2026, 3, 22))
     past = months(sales("100", "310"), before, after)
     found = forecast(past, (before, after), read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
-    [one] = [outlook for outlook in found.outlooks if outlook.term == "A2.share"]
+    [result] = [outlook for outlook in found.outlooks if outlook.term == "A2.share"]
     # Ten of March's 31 days: a base of 100; then 310 a month.
-    assert list(cumulative(one).items())[:2] == [("2026-03", "20.00"), ("2026-04", "82.00")]
+    assert list(cumulative(result).items())[:2] == [("2026-03", "20.00"), ("2026-04", "82.00")]
 
 
 def test_low_middle_and_high_are_told_apart() -> None:
@@ -239,7 +239,7 @@ def test_too_little_history_says_so_and_asks_for_an_assumption(bases: tuple[str,
     [problem] = refused.value.problems
     assert "too little history" in problem.what
     assert "--growth" in problem.remedy
-    assert ahead(past, of, growth=NO_GROWTH).settled == exact_sum(one.shares[0].amount for one in past)
+    assert ahead(past, of, growth=NO_GROWTH).settled == exact_sum(month.shares[0].amount for month in past)
 
 
 def test_a_month_that_is_not_over_is_no_history() -> None:
@@ -312,9 +312,9 @@ def test_the_past_is_what_was_settled_and_the_future_what_would_be(
     lines = sales(*bases)
     past = months(lines, of)
     one = ahead(past, of, growth=assumed_growth(D(rate), D(rate), D(rate)))
-    assert one.settled == exact_sum(found.shares[0].amount for found in past)
+    assert one.settled == exact_sum(month.shares[0].amount for month in past)
     assert [month.due.mid for month in one.months if month.is_settled] == [
-        found.shares[0].share_after for found in past
+        month.shares[0].share_after for month in past
     ]
     [year] = one.years
     assert year.settled == one.settled

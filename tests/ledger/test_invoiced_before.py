@@ -22,7 +22,7 @@ A1 = share("A1.share", payment=PaymentTerm(due_days=30))
 B1 = share("B1.share", rate="5 %", withholding="7.5 %")
 SALES = [sold("04-02", "100.00"), sold("05-02", "50.00")]
 # A1.share owes 20.00 for April and 10.00 for May; B1.share owes 5.00 and 2.50. Not in the order in which it is paid.
-DUES = [one for name in ("2026-05", "2026-04") for one in reversed(dues(settled(SALES, month(name), A1, B1)))]
+DUES = [due for name in ("2026-05", "2026-04") for due in reversed(dues(settled(SALES, month(name), A1, B1)))]
 
 
 def test_the_parts_of_a_due() -> None:
@@ -31,8 +31,8 @@ def test_the_parts_of_a_due() -> None:
     newer = msgspec.structs.replace(A1, begin=date(2026, 2, 1))
     shares = (share("C1.share", payer="host", payee="maker", base=ShareBase(sellers=frozenset({"maker"}))), B1, newer)
     told = [
-        f"{one.payer} {one.term[:2]} {one.last_day} {one.amount} - {one.withheld} = {one.paid}"
-        for one in dues(settled(SALES[:1], month("2026-04"), *shares))
+        f"{due.payer} {due.term[:2]} {due.last_day} {due.amount} - {due.withheld} = {due.paid}"
+        for due in dues(settled(SALES[:1], month("2026-04"), *shares))
     ]
     assert told == [
         "host C1 2026-04-30 20.00 - 0.00 = 20.00",

@@ -135,7 +135,7 @@ def test_what_an_older_home_invoiced_is_not_asked_for_again() -> None:
     """Its lines have no payment of their own: they took the oldest first, and all that was owed."""
     of = taxed("A1.share", "20 %")
     lines = [sold("04-02", "100.00"), sold("05-02", "50.00")]
-    due = [one for name in ("2026-04", "2026-05") for one in dues(settled(lines, month(name), of))]
+    due = [due for name in ("2026-04", "2026-05") for due in dues(settled(lines, month(name), of))]
     old = Invoice(
         id="old",
         day=DAY,

@@ -337,10 +337,10 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
 
 @pytest.mark.parametrize(("closed", "now", "amount", "causes"), CAUSES)
 def test_why_a_closed_line_changed(closed: Settlement, now: Settlement, amount: str, causes: list[str]) -> None:
-    found = [one for one in changes(closed, now, stated(closed)) if one.term == "A1.share"]
-    assert [(f"{one.amount:+}", list(one.causes)) for one in found if one.line.startswith("A1.share|chat|rented|")] == [
-        (amount, causes)
-    ]
+    result = [change for change in changes(closed, now, stated(closed)) if change.term == "A1.share"]
+    assert [
+        (f"{one.amount:+}", list(one.causes)) for one in result if one.line.startswith("A1.share|chat|rented|")
+    ] == [(amount, causes)]
     # Told once, nothing differs any more.
     assert changes(closed, now, stated(closed, changes(closed, now, stated(closed)))) == []
 
@@ -435,8 +435,14 @@ def test_a_restatement_keeps_the_shares_that_are_not_restated() -> None:
     came = late(closed, [], [], now)
     assert told(came) == (["B1.share +2.50"], ["A1.share +10.00"])
     [restatement] = restatements(came)
-    assert [(one.term, str(one.amount)) for one in restatement.shares] == [("A1.share", "22.00"), ("B1.share", "3.00")]
-    assert [(one.term, str(one.amount)) for one in restatement.disputed] == [("B1.share", "2.00"), ("A1.share", "8.00")]
+    assert [(share.term, str(share.amount)) for share in restatement.shares] == [
+        ("A1.share", "22.00"),
+        ("B1.share", "3.00"),
+    ]
+    assert [(voucher.term, str(voucher.amount)) for voucher in restatement.disputed] == [
+        ("B1.share", "2.00"),
+        ("A1.share", "8.00"),
+    ]
     assert (restatement.restates, restatement.period) == (closed.receipt, APRIL)
     # A further look at the same changes nothing.
     assert told(late(closed, [restatement], reported(came), now)) == ([], [])

@@ -49,17 +49,17 @@ def billed(used: list[Metered], offset: int = 0) -> list[Billed]:
     return [
         Billed(
             line=number,
-            day=date(1970, 1, 1) + timedelta(days=(one.hour + offset) // 24),
-            cloud=one.cloud,
-            seller=one.seller,
-            region=one.region,
-            product=one.product,
-            unit=one.unit,
-            quantity=D(one.quantity),
-            cost=D(one.quantity * PRICE[one.unit]).scaleb(-12),
+            day=date(1970, 1, 1) + timedelta(days=(sale.hour + offset) // 24),
+            cloud=sale.cloud,
+            seller=sale.seller,
+            region=sale.region,
+            product=sale.product,
+            unit=sale.unit,
+            quantity=D(sale.quantity),
+            cost=D(sale.quantity * PRICE[sale.unit]).scaleb(-12),
             identity=str(number),
         )
-        for number, one in enumerate(used, 2)
+        for number, sale in enumerate(used, 2)
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_bill_made_from_the_meter_is_fully_matched(used: list[Metered]) -> Non
     found = compared(used, billed(used))
     assert found.is_matched
     assert found.difference == found.at_stake == 0
-    assert found.metered == found.billed == exact_sum(one.amount or D(0) for one in used)
+    assert found.metered == found.billed == exact_sum(sale.amount or D(0) for sale in used)
 
 
 @given(USED, USED)
@@ -234,7 +234,7 @@ def test_the_parts_of_a_bill_are_the_bill(
     worth = {"USD": D(1), **rates}
     assert found.total == exact_sum(part.billed for part in found.parts)
     assert found.total == exact_sum(cost * worth[currency] for cost, currency in costs if currency in worth)
-    assert exact_sum(part.metered for part in found.parts) == exact_sum(one.amount or D(0) for one in used)
+    assert exact_sum(part.metered for part in found.parts) == exact_sum(sale.amount or D(0) for sale in used)
     assert found.unrated == (
         {}
         if is_rated or all(currency == "USD" for _, currency in costs)

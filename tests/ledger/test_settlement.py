@@ -580,9 +580,11 @@ def test_usage_of_unknown_length_is_named_beside_what_was_assumed() -> None:
         RevenueLine(event_day=day, seller="openai", cloud="azure", product="gpt-5.5", amount=D(100), unsized=2)
         for day in (date(2026, 4, 30), date(2026, 5, 1), date(2026, 5, 2))  # of which two lie in the month
     ]
-    told, quiet = (settled(usage, MAY) for usage in (lines, [msgspec.structs.replace(one, unsized=0) for one in lines]))
-    [named] = [one for one in told.assumptions if one.name == "request-lengths"]
+    told, quiet = (
+        settled(usage, MAY) for usage in (lines, [msgspec.structs.replace(line, unsized=0) for line in lines])
+    )
+    [named] = [assumption for assumption in told.assumptions if assumption.name == "request-lengths"]
     assert named.in_words == "4 records of unknown length (ours)"
     assert "how long each was" in named.text
-    assert not [one for one in quiet.assumptions if one.name == "request-lengths"]
+    assert not [assumption for assumption in quiet.assumptions if assumption.name == "request-lengths"]
     assert (told.receipt, told.shares) == (quiet.receipt, quiet.shares)

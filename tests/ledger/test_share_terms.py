@@ -87,7 +87,7 @@ def test_floors_are_topped_up_on_the_last_day_of_their_period() -> None:
     revenue = [sold(f"{name[5:]}-20", amount) for name, amount, *_ in FLOORS]
     for name, _, topped, due in FLOORS:
         result = only(settled(revenue, month(name), FLOORED))
-        assert {one.period: str(one.amount) for one in result.top_ups} == topped, name
+        assert {top_up.period: str(top_up.amount) for top_up in result.top_ups} == topped, name
         assert str(result.amount) == due, name
         assert exact_sum(line.amount for line in result.lines) == result.amount
     assert str(only(settled(revenue, YEAR, FLOORED)).share_after) == "3000.00"
@@ -114,7 +114,7 @@ def test_minimums_of_one_day_count_toward_each_other() -> None:
     # In force on the last day of March: 310 × 1/31 = 10.00 for the month are all of 900 × 1/90 = 10.00 for the quarter
     floors = (Floor(amount="USD 310", per="month"), Floor(amount="USD 900", per="quarter"))
     result = only(settled([], month("2026-03"), share(begin=date(2026, 3, 31), floors=floors)))
-    assert {one.period: str(one.amount) for one in result.top_ups} == {"2026-03": "10.00"}
+    assert {top_up.period: str(top_up.amount) for top_up in result.top_ups} == {"2026-03": "10.00"}
 
 
 def test_a_day_that_ends_where_a_band_begins_is_not_needed_in_order() -> None:
@@ -284,7 +284,7 @@ def test_what_is_disputed_leaves_the_cap_and_returns() -> None:
     while_open = in_order(DAY, month("2026-05"), CAPPED, disputed=[disputed])
     assert amounts(while_open) == {OWN: "4.00", RENTED: "4.00"}  # 15 + 5 and 20.00 at 20 %: 8.00 of the cap's 10.00
     # if it is rejected, r1 returns: rented 7.00 and own 3.00 as without it
-    assert {one.line: str(one.amount) for one in while_open.disputed} == {OWN: "-1.00", RENTED: "3.00"}
+    assert {voucher.line: str(voucher.amount) for voucher in while_open.disputed} == {OWN: "-1.00", RENTED: "3.00"}
     upheld = in_order(DAY, month("2026-05"), CAPPED, credited=[disputed])
     assert amounts(upheld) == amounts(while_open)
     assert upheld.disputed == ()
@@ -350,7 +350,7 @@ def test_lines_of_a_term_that_begins_again_are_told_apart() -> None:
 
 def test_shares_stand_by_payer_payee_beginning_and_term() -> None:
     given = [share("A3.late", begin=date(2026, 3, 1)), share("A2.first"), share("A1.first"), share("B", payer="host")]
-    assert [one.term for one in settled([], month("2026-05"), *given).shares] == [
+    assert [share.term for share in settled([], month("2026-05"), *given).shares] == [
         "B",
         "A1.first",
         "A2.first",
@@ -362,7 +362,7 @@ def test_several_agreements_are_settled_at_once() -> None:
     theirs = share("B1.share", payer="reseller", base=ShareBase(sellers=frozenset({"reseller"})), rate="7.5 %")
     revenue = [sold("05-01", "100.00"), sold("05-01", "40.00", seller="reseller")]
     both = settled(revenue, month("2026-05"), share(), theirs)
-    assert {one.term: str(one.amount) for one in both.shares} == {"A1.share": "20.00", "B1.share": "3.00"}
+    assert {share.term: str(share.amount) for share in both.shares} == {"A1.share": "20.00", "B1.share": "3.00"}
 
 
 def test_what_a_share_does_not_say_leaves_its_receipt_as_it_was() -> None:
@@ -414,7 +414,7 @@ def walked(records: Sequence[SaleRecord]) -> list[Fraction]:
     base, added, shares = Fraction(0), Fraction(0), [Fraction(0)]
     found = []
     for number in (1, 2, 3):
-        base += sum(Fraction(one.amount) for one in records if day_of(one.event_ns).month == number)
+        base += sum(Fraction(record.amount) for record in records if day_of(record.event_ns).month == number)
         shares.append(cents(gross(base)))
         added += max(Fraction(0), 7 - (shares[-1] - shares[-2]))
         if number == 3:
@@ -473,4 +473,4 @@ def test_a_dispute_is_between_upheld_and_rejected(
         in_order(records, month("2026-03"), FULL, **given) for given in ({}, {"credited": taken}, {"disputed": taken})
     )
     assert amounts(open_) == amounts(upheld)
-    assert only(open_).amount + exact_sum(one.amount for one in open_.disputed) == only(rejected).amount
+    assert only(open_).amount + exact_sum(voucher.amount for voucher in open_.disputed) == only(rejected).amount

@@ -20,8 +20,8 @@ APIS = share(cap="USD 10", base=ShareBase(sellers=frozenset({"maker"}), products
 
 def day(*said: str) -> list[RevenueLine]:
     """`03 30.00 own` is a sale of 3 May on the maker's own cloud."""
-    told = [each.split() for each in said]
-    return [sold(f"05-{number}", amount, cloud=cloud) for number, amount, cloud in told]
+    results = [each.split() for each in said]
+    return [sold(f"05-{number}", amount, cloud=cloud) for number, amount, cloud in results]
 
 
 # Sales · the share → the days whose sales are needed one by one, and what each line owes; else the whole share:
@@ -80,8 +80,8 @@ DAY_TAKEN_BACK: list[tuple[list[str], str, dict[str, str]]] = [
 def test_sales_of_a_day_are_taken_back_from_their_own_line(
     sales: list[str], back: str, owed: dict[str, str], how: str
 ) -> None:
-    told = [each.split() for each in sales]
-    records = [at("05-02", 8 + hour, f"r{hour}", amount, cloud) for hour, (amount, cloud) in enumerate(told)]
+    results = [each.split() for each in sales]
+    records = [at("05-02", 8 + hour, f"r{hour}", amount, cloud) for hour, (amount, cloud) in enumerate(results)]
     taken = msgspec.structs.replace(
         at("05-03", 0, "note", f"-{back}", "own"), event_ns=at("05-03", 0, "", "0").event_ns - 1
     )

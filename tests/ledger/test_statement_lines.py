@@ -98,9 +98,12 @@ def test_who_sees_which_lines(party: str, lines: list[str], directions: list[str
         f"{line.term} {line.product} on {line.cloud} {line.base} × {line.rate} = {line.amount}"
         for line in statement.lines
     ] == lines
-    assert [f"{one.payer} {one.payee} {one.total} ({one.disputed})" for one in statement.directions] == directions
+    assert [
+        f"{direction.payer} {direction.payee} {direction.total} ({direction.disputed})"
+        for direction in statement.directions
+    ] == directions
     assert sorted({(due.payer, due.payee) for due in statement.dues}) == sorted(
-        (one.payer, one.payee) for one in statement.directions
+        (direction.payer, direction.payee) for direction in statement.directions
     )
 
 
@@ -150,8 +153,8 @@ def test_what_a_line_rests_on() -> None:
     assert set(lines["A1.share", "own"].assumptions) == {"rate-a", "cap-a", *ours}
     assert set(lines["B1.share", "own"].assumptions) == {"rate-b", *ours}
     assert set(lines["R1.share", "rented"].assumptions) == set(ours)
-    assert [one.term for one in lines["A1.share", "own"].citations] == ["A1.share"]
-    assert [one.term for one in lines["B1.share", "own"].citations] == ["B1.share", "B9.ends"]
+    assert [citation.term for citation in lines["A1.share", "own"].citations] == ["A1.share"]
+    assert [citation.term for citation in lines["B1.share", "own"].citations] == ["B1.share", "B9.ends"]
     # A clause that ends itself is cited once.
     itself = settled(SALES, MAY, share(end=date(2026, 5, 21), ended_by=cited("A1.share")))
     assert [len(line.citations) for line in statement_of(itself).lines] == [1, 1]

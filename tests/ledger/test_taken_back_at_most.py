@@ -42,7 +42,7 @@ def test_what_takes_nothing_back_is_left_out() -> None:
     """3.00 were charged: the first takes 2.00, the second what is left, the third nothing."""
     back = [at("05-17", 9, f"c-{number}", "-2.00") for number in range(3)]
     taken = clipped(back, [sold("05-17", "3.00"), sold("05-18", "9.00")])
-    assert [(one.request_id, str(one.amount)) for one in taken] == [("c-0", "-2.00"), ("c-1", "-1.00")]
+    assert [(voucher.request_id, str(voucher.amount)) for voucher in taken] == [("c-0", "-2.00"), ("c-1", "-1.00")]
 
 
 AMOUNTS = st.decimals(min_value=0, max_value=100, places=2)
@@ -59,13 +59,13 @@ def test_in_any_order_the_same_is_taken_back_and_no_more_than_charged(
     taken = clipped(back, revenue)
     assert clipped(shuffled, revenue) == taken
     whole, wanted = exact_sum(charged), exact_sum(credited)
-    assert exact_sum(one.amount.copy_negate() for one in taken) == min(whole, wanted)
+    assert exact_sum(voucher.amount.copy_negate() for voucher in taken) == min(whole, wanted)
 
 
 def test_a_term_that_ends_and_begins_again_in_a_month_gives_each_line_an_id_of_its_own() -> None:
     again = [share(end=date(2026, 5, 11)), share(begin=date(2026, 5, 21))]
     settlement = settled([sold("05-05", "10.00"), sold("05-25", "20.00")], month("2026-05"), *again)
-    assert [(line.id, line.amount) for one in settlement.shares for line in one.lines] == [
+    assert [(line.id, line.amount) for share in settlement.shares for line in share.lines] == [
         ("A1.share|chat|rented|maker", D("2.00")),
         ("A1.share@2026-05-21|chat|rented|maker", D("4.00")),
     ]

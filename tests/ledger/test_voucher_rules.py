@@ -202,22 +202,22 @@ JUNE = date(2026, 6, 1)
 
 def may_invoice(
     period: str,
-    *told: Voucher,
+    *voucher: Voucher,
     of: tuple[RevenueShare, ...] = (MONTHLY, QUARTERLY),
     open_since: date | None = JUNE,
     payer: str = "maker",
     identity: str = "I1",
 ) -> str:
     """Say what may be invoiced as `identity`: the amounts, an invoice of before, or why nothing may be."""
-    due = [one for name in ("2026-04", "2026-05") for one in dues(settled(SALES, month(name), *of))]
+    due = [due for name in ("2026-04", "2026-05") for due in dues(settled(SALES, month(name), *of))]
     payee = "host" if payer == "maker" else "maker"
     try:
         asked = InvoiceRequest(id=identity, payer=payer, payee=payee, month=month(period))
-        found = invoiceable(told, due, asked, open_since)
+        result = invoiceable(voucher, due, asked, open_since)
     except InvalidInput as refusal:
         [problem] = refusal.problems
         return f"{problem.what}: {problem.why}"
-    return f"again {found.id}" if isinstance(found, Invoice) else " ".join(str(one.amount) for one in found)
+    return f"again {result.id}" if isinstance(result, Invoice) else " ".join(str(one.amount) for one in result)
 
 
 def wrote(name: str, through: date, owed: str, payer: str = "maker", payee: str = "host") -> Invoice:

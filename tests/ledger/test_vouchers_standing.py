@@ -67,11 +67,11 @@ STAND: list[tuple[Sequence[Voucher], list[str], list[str], list[str]]] = [
 def test_which_vouchers_stand(
     vouchers: Sequence[Voucher], back: list[str], open_: list[str], payments: list[str]
 ) -> None:
-    assert [f"{one.request_id} {one.amount}" for one in credited(vouchers)] == back
-    assert [f"{one.request_id} {one.amount}" for one in disputed(vouchers)] == open_
-    assert [one.id for one in standing_payments(vouchers)] == payments
+    assert [f"{voucher.request_id} {voucher.amount}" for voucher in credited(vouchers)] == back
+    assert [f"{voucher.request_id} {voucher.amount}" for voucher in disputed(vouchers)] == open_
+    assert [payment.id for payment in standing_payments(vouchers)] == payments
     # A voucher is no attempt at a cloud: it stands before the first one of its instant.
-    assert {one.attempt for one in (*credited(vouchers), *disputed(vouchers))} <= {0}
+    assert {voucher.attempt for voucher in (*credited(vouchers), *disputed(vouchers))} <= {0}
 
 
 def test_payments_call_a_line_by_its_term_and_day() -> None:
@@ -135,10 +135,10 @@ def charge(product: str, quantity: int, requests: int, price: int = 2_500_000) -
 
 def test_like_charges_are_added_up() -> None:
     """1,000 and 600 tokens at 2.50 a million are 0.004; at another price they are a line of their own."""
-    told = summed(
+    sums = summed(
         [charge("gpt", 1000, 1), charge("code", 5, 1), charge("gpt", 600, 3), charge("gpt", 7, 1, price=3_000_000)]
     )
-    assert [(each.product, each.quantity, each.requests, str(each.amount)) for each in told] == [
+    assert [(each.product, each.quantity, each.requests, str(each.amount)) for each in sums] == [
         ("code", 5, 1, "0.000012500000"),
         ("gpt", 7, 1, "0.000021000000"),
         ("gpt", 1600, 4, "0.004000000000"),

@@ -144,12 +144,12 @@ def test_a_fault_of_the_machine_is_told_as_the_command_tells_it(home: Home, tmp_
         (damaged / f"control.db{ending}").unlink(missing_ok=True)
     (damaged / "control.db").write_bytes(b"no database" * 1000)
     with asking(damaged) as assistant:
-        told = assistant.ask("usage", {})
+        result = assistant.ask("usage", {})
     command = answer("usage", "show", "--home", str(damaged), code=1)
-    assert told.is_error
-    assert told.structured_content["problems"] == command["error"]["problems"]
-    assert "the control data are damaged" in told.content[0].text
-    assert "clauseway home restore" in told.content[0].text
+    assert result.is_error
+    assert result.structured_content["problems"] == command["error"]["problems"]
+    assert "the control data are damaged" in result.content[0].text
+    assert "clauseway home restore" in result.content[0].text
 
 
 # Before July 2026 a client opened with a handshake.
@@ -168,7 +168,7 @@ def test_each_tool_is_told_as_read_only_with_a_valid_schema(assistant: Assistant
     for tool in tools.values():
         Draft202012Validator.check_schema(tool.input_schema)
         assert tool.annotations.read_only_hint, tool.name
-        assert all("description" in told for told in tool.input_schema["properties"].values()), tool.name
+        assert all("description" in item for item in tool.input_schema["properties"].values()), tool.name
     assert tools["decide"].input_schema["required"] == ["action", "party"]
 
 
@@ -176,23 +176,23 @@ def test_each_tool_is_told_as_read_only_with_a_valid_schema(assistant: Assistant
 def test_a_tool_answers_as_its_command_does(
     tool: str, arguments: dict[str, Any], command: tuple[str, ...], code: int, assistant: Assistant, home: Home
 ) -> None:
-    told = assistant.ask(tool, arguments)
-    assert not told.is_error, told
-    assert told.structured_content == answer(*command, "--home", str(home.root), code=code)
-    assert json.loads(told.content[0].text) == told.structured_content
+    result = assistant.ask(tool, arguments)
+    assert not result.is_error, result
+    assert result.structured_content == answer(*command, "--home", str(home.root), code=code)
+    assert json.loads(result.content[0].text) == result.structured_content
 
 
 def test_usage_is_summed_as_the_command_sums_it(assistant: Assistant, home: Home) -> None:
     days = {"first_day": "2026-05-01", "last_day": "2026-05-20"}
-    told = assistant.ask("usage", {"by": ["organisation", "cloud"], **days})
+    result = assistant.ask("usage", {"by": ["organisation", "cloud"], **days})
     flags = ("--by", "organisation", "--by", "cloud", "--from", "2026-05-01", "--until", "2026-05-20")
-    assert told.structured_content["usage"] == answer("usage", "show", *flags, "--home", str(home.root))
-    assert {row["organisation"] for row in told.structured_content["usage"]} == {"Contoso", "Fabrikam"}
+    assert result.structured_content["usage"] == answer("usage", "show", *flags, "--home", str(home.root))
+    assert {row["organisation"] for row in result.structured_content["usage"]} == {"Contoso", "Fabrikam"}
 
 
 def test_a_line_is_opened_by_the_name_that_the_statement_tells(assistant: Assistant, home: Home) -> None:
-    told = assistant.ask("statement", {"period": "2026-05"}).structured_content
-    line = told["lines"][0]["id"]
+    result = assistant.ask("statement", {"period": "2026-05"}).structured_content
+    line = result["lines"][0]["id"]
     for asked, flags in (
         ({"cent": 1}, ("--cent", "1")),
         ({"request": settled_book.request(9)}, ("--request", settled_book.request(9))),
@@ -203,10 +203,10 @@ def test_a_line_is_opened_by_the_name_that_the_statement_tells(assistant: Assist
 
 def test_a_comparison_tells_sentences_and_on_request_every_combination(assistant: Assistant, home: Home) -> None:
     compared = answer("agreement", "diff", "A4", "A5", "--home", str(home.root))
-    told = assistant.ask("diff", {"amendments": ["A4", "A5"]}).structured_content
-    assert [change["sentence"] for change in told["changes"]] == [group["sentence"] for group in compared["groups"]]
-    assert told["answered_otherwise"] == len(compared["changed"])
-    assert "changed" not in told
+    result = assistant.ask("diff", {"amendments": ["A4", "A5"]}).structured_content
+    assert [change["sentence"] for change in result["changes"]] == [group["sentence"] for group in compared["groups"]]
+    assert result["answered_otherwise"] == len(compared["changed"])
+    assert "changed" not in result
     whole = assistant.ask("diff", {"amendments": ["A4", "A5"], "combinations": True}).structured_content
     assert whole["changed"] == compared["changed"]
 
@@ -236,10 +236,10 @@ def test_two_sides_are_compared_as_the_command_compares_them(
     given: dict[str, Any], said: tuple[str, ...], assistant: Assistant, home: Home
 ) -> None:
     compared = answer("agreement", "diff", *said, "--home", str(home.root))
-    told = assistant.ask("diff", {**given, "combinations": True}).structured_content
-    assert told["changed"] == compared["changed"] != []
-    assert (told["before"], told["after"]) == (compared["before"], compared["after"])
-    assert [(change["sentence"], change["clause"], change["combinations"]) for change in told["changes"]] == [
+    result = assistant.ask("diff", {**given, "combinations": True}).structured_content
+    assert result["changed"] == compared["changed"] != []
+    assert (result["before"], result["after"]) == (compared["before"], compared["after"])
+    assert [(change["sentence"], change["clause"], change["combinations"]) for change in result["changes"]] == [
         (group["sentence"], group["place"], group["count"]) for group in compared["groups"]
     ]
 
@@ -255,12 +255,12 @@ def test_names_are_those_that_the_other_tools_take(assistant: Assistant) -> None
 def test_what_cannot_be_answered_is_refused_with_a_way_out(
     tool: str, arguments: dict[str, Any], said: str, way: str, assistant: Assistant
 ) -> None:
-    told = assistant.ask(tool, arguments)
-    assert told.is_error
-    text = told.content[0].text
+    result = assistant.ask(tool, arguments)
+    assert result.is_error
+    text = result.content[0].text
     assert said in text, text
     assert way in text, text
-    assert told.structured_content["problems"]
+    assert result.structured_content["problems"]
 
 
 def test_a_home_in_which_nothing_was_recorded_is_no_empty_month(tmp_path: Path) -> None:

@@ -69,9 +69,9 @@ ROW = {
     ],
 )
 def test_a_row_that_cannot_be_true_says_field_and_reason(change: dict[str, object], field: str, reason: str) -> None:
-    found = examine({**ROW, **change}, BOUNDS)
-    assert isinstance(found, tuple)
-    [flaw] = found
+    result = examine({**ROW, **change}, BOUNDS)
+    assert isinstance(result, tuple)
+    [flaw] = result
     assert flaw.field == field
     assert flaw.reason.startswith(reason)
 
@@ -81,9 +81,9 @@ def test_a_reason_says_nothing_twice() -> None:
 
 
 def test_every_flaw_is_told_at_once() -> None:
-    found = examine({"product": "x", "colour": "red"}, BOUNDS)
-    assert isinstance(found, tuple)
-    assert [flaw.field for flaw in found] == [
+    result = examine({"product": "x", "colour": "red"}, BOUNDS)
+    assert isinstance(result, tuple)
+    assert [flaw.field for flaw in result] == [
         "event_ns",
         "organisation",
         "seller",
@@ -96,13 +96,13 @@ def test_every_flaw_is_told_at_once() -> None:
 
 
 def test_a_sound_row_is_believed() -> None:
-    found = examine(ROW, BOUNDS)
-    assert isinstance(found, Used)
-    assert (found.status, found.project, found.segment, found.attempt) == (Status.COMPLETE, "default", "any", 1)
-    assert found.units == ((Unit.INPUT_TOKENS, 1000), (Unit.OUTPUT_TOKENS, 500))
-    assert found.request == imported_id("meter", "1")
-    assert is_imported(found.request)
-    assert found.event_ns == start_of_day_ns(date(2026, 5, 1)) + 12 * 3600 * 10**9
+    result = examine(ROW, BOUNDS)
+    assert isinstance(result, Used)
+    assert (result.status, result.project, result.segment, result.attempt) == (Status.COMPLETE, "default", "any", 1)
+    assert result.units == ((Unit.INPUT_TOKENS, 1000), (Unit.OUTPUT_TOKENS, 500))
+    assert result.request == imported_id("meter", "1")
+    assert is_imported(result.request)
+    assert result.event_ns == start_of_day_ns(date(2026, 5, 1)) + 12 * 3600 * 10**9
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_a_sound_row_is_believed() -> None:
     ],
 )
 def test_instants_are_read_to_the_nanosecond(text: str, nanoseconds: int) -> None:
-    found = examine({**ROW, "event_ns": text}, BOUNDS)
-    assert isinstance(found, Used)
-    assert found.event_ns - start_of_day_ns(date(2026, 5, 1)) == nanoseconds
+    result = examine({**ROW, "event_ns": text}, BOUNDS)
+    assert isinstance(result, Used)
+    assert result.event_ns - start_of_day_ns(date(2026, 5, 1)) == nanoseconds
 
 
 def test_a_row_of_many_requests_may_hold_more() -> None:
@@ -136,8 +136,8 @@ SMALL = st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=20),
 
 @given(st.dictionaries(st.sampled_from([*fields(), "other"]), SMALL))
 def test_whatever_a_row_holds_it_is_believed_or_its_flaws_are_named(row: dict[str, object]) -> None:
-    found = examine(row, BOUNDS)
-    assert isinstance(found, Used) or (found and all(flaw.field and flaw.reason for flaw in found))
+    result = examine(row, BOUNDS)
+    assert isinstance(result, Used) or (result and all(flaw.field and flaw.reason for flaw in result))
 
 
 # Few letters, so that two of them are often alike.
@@ -198,9 +198,9 @@ READ = [
 
 @pytest.mark.parametrize(("field", "written", "believed"), READ)
 def test_how_a_field_is_read(field: str, written: object, believed: object) -> None:
-    found = examine({**ROW, field: written}, BOUNDS)
-    assert isinstance(found, Used)
-    assert getattr(found, "units" if field in UNIT_NAMES else field) == believed
+    result = examine({**ROW, field: written}, BOUNDS)
+    assert isinstance(result, Used)
+    assert getattr(result, "units" if field in UNIT_NAMES else field) == believed
 
 
 @pytest.mark.parametrize(
@@ -254,9 +254,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("field", "written", "why"), REFUSED)
 def test_why_a_field_is_refused(field: str, written: object, why: str) -> None:
-    found = examine({**ROW, field: written}, BOUNDS)
-    assert isinstance(found, tuple)
-    [flaw] = found
+    result = examine({**ROW, field: written}, BOUNDS)
+    assert isinstance(result, tuple)
+    [flaw] = result
     assert flaw.field == field
     assert why in flaw.reason
 
@@ -265,9 +265,9 @@ NOTHING_USED = {**ROW, "input_tokens": "", "output_tokens": ""}
 
 
 def test_a_count_that_cannot_be_read_is_no_missing_count() -> None:
-    found = examine({**NOTHING_USED, "input_tokens": "many"}, BOUNDS)
-    assert isinstance(found, tuple)
-    assert [flaw.field for flaw in found] == ["input_tokens"]
+    result = examine({**NOTHING_USED, "input_tokens": "many"}, BOUNDS)
+    assert isinstance(result, tuple)
+    assert [flaw.field for flaw in result] == ["input_tokens"]
 
 
 @pytest.mark.parametrize(
@@ -327,9 +327,9 @@ def test_requests_themselves_have_a_most() -> None:
 def test_a_request_of_ours_needs_no_source() -> None:
     row = {name: value for name, value in ROW.items() if name not in ("source", "id")}
     request = RequestId(5, 7)
-    found = examine({**row, "request_id": str(request)}, BOUNDS)
-    assert isinstance(found, Used)
-    assert found.request == request
+    result = examine({**row, "request_id": str(request)}, BOUNDS)
+    assert isinstance(result, Used)
+    assert result.request == request
     assert not is_imported(request)
     # A source and an id beside our own id name nothing anew.
     again = examine({**ROW, "request_id": str(request)}, BOUNDS)
@@ -347,11 +347,11 @@ def test_a_flaw_of_an_id_is_told_once() -> None:
 def test_an_import_of_years_ago_is_known_again() -> None:
     """Records of earlier imports lie in books under these ids and contents."""
     assert str(imported_id("meter", "1")) == "req_86bc67c18d6cd401af4421e624989335"
-    found = examine({**ROW, "recorded_ns": 5}, BOUNDS)
-    assert isinstance(found, Used)
-    content = content_of(found)
-    assert content == content_of(msgspec.structs.replace(found, recorded_ns=6))
-    assert content != content_of(msgspec.structs.replace(found, attempt=2))
-    assert content == content_of(msgspec.structs.replace(found, endpoint=SUMMED))
-    assert content != content_of(msgspec.structs.replace(found, endpoint=SUMMED + 1))
+    result = examine({**ROW, "recorded_ns": 5}, BOUNDS)
+    assert isinstance(result, Used)
+    content = content_of(result)
+    assert content == content_of(msgspec.structs.replace(result, recorded_ns=6))
+    assert content != content_of(msgspec.structs.replace(result, attempt=2))
+    assert content == content_of(msgspec.structs.replace(result, endpoint=SUMMED))
+    assert content != content_of(msgspec.structs.replace(result, endpoint=SUMMED + 1))
     assert hashlib.sha256(content).hexdigest() == "c58dd99690273e377aac6f9b991e63756fcf93619faac0d4186ea3621b54ec7b"

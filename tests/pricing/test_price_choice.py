@@ -199,16 +199,16 @@ CONSIDERED: list[tuple[list[str], Sale, int, list[str]]] = [
 def test_why_each_line_won_or_lost(lines: Sequence[str], sale: Sale, tokens: int, verdicts: list[str]) -> None:
     read = parse_book(HEADER + "\n".join(lines), "book.csv")
     table = PriceTable(read, KnownAt.end_of(date(2026, 5, 1)))
-    told = considered(table, sale, IN, DAY, tokens)
-    assert [f"{each.verdict}: {each.why}" for each in told] == verdicts
+    candidates = considered(table, sale, IN, DAY, tokens)
+    assert [f"{each.verdict}: {each.why}" for each in candidates] == verdicts
     missed = ("it is for ",)
-    assert [each.holds for each in told] == [not each.why.startswith(missed) for each in told]
+    assert [each.holds for each in candidates] == [not each.why.startswith(missed) for each in candidates]
 
 
 def test_the_first_book_goes_before_the_others() -> None:
     books = [parse_book(HEADER + line(said), name) for name, said in (("own.csv", ""), ("list.csv", "cloud=aws"))]
-    told = considered(PriceTable(books, KnownAt.everything()), SALE, IN, DAY, 1)
-    assert [(each.verdict, each.why) for each in told] == [
+    candidates = considered(PriceTable(books, KnownAt.everything()), SALE, IN, DAY, 1)
+    assert [(each.verdict, each.why) for each in candidates] == [
         ("won", "it names the most of those that hold"),
         ("skipped", "own.csv goes before it"),
     ]

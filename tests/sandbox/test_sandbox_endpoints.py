@@ -29,9 +29,9 @@ def test_embeddings_are_the_same_as_floats_and_as_base64(clouds: Any, client: Op
     answer = client.embeddings.create(**asked)  # the SDK asks for base64
     plain = client.embeddings.create(**asked, encoding_format="float")
     assert [len(each.embedding) for each in answer.data] == [8, 8]
-    for one, other in zip(answer.data, plain.data, strict=True):
-        assert one.embedding == pytest.approx(other.embedding, abs=1e-8)
-        assert sum(each * each for each in one.embedding) == pytest.approx(1)
+    for item, other in zip(answer.data, plain.data, strict=True):
+        assert item.embedding == pytest.approx(other.embedding, abs=1e-8)
+        assert sum(each * each for each in item.embedding) == pytest.approx(1)
     assert (plain.usage.prompt_tokens, plain.usage.total_tokens) == (3, 3)  # two words and one
     assert problems_of("CreateEmbeddingResponse", plain.to_dict()) == []
     raw = httpx.post(clouds.url("openai", "/v1/embeddings"), headers=KEY, json={**asked, "encoding_format": "base64"})
@@ -109,28 +109,28 @@ def test_speech_as_a_stream_tells_its_usage(clouds: Any) -> None:
 
 def test_a_transcription_in_every_form(client: OpenAI) -> None:
     sound = ("speech.wav", b"x" * 40_000)  # three seconds begun
-    told = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound, prompt="two words")
-    assert told.usage is not None
-    assert told.usage.type == "tokens"
-    assert told.usage.input_tokens == 2 + 3 * 10
-    assert told.usage.output_tokens == len(told.text.split())
-    assert problems_of("CreateTranscriptionResponseJson", told.to_dict()) == []
+    answer = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound, prompt="two words")
+    assert answer.usage is not None
+    assert answer.usage.type == "tokens"
+    assert answer.usage.input_tokens == 2 + 3 * 10
+    assert answer.usage.output_tokens == len(answer.text.split())
+    assert problems_of("CreateTranscriptionResponseJson", answer.to_dict()) == []
     whole = client.audio.transcriptions.create(model="whisper-1", file=sound)
     assert paths_of(whole.to_dict()) == paths_of(recorded_body("audio-transcription-basic"))
     verbose = client.audio.transcriptions.create(model="whisper-1", file=sound, response_format="verbose_json")
-    assert (verbose.duration, verbose.text) == (3.0, told.text)
+    assert (verbose.duration, verbose.text) == (3.0, answer.text)
     assert problems_of("CreateTranscriptionResponseVerboseJson", verbose.to_dict()) == []
     plain = client.audio.transcriptions.create(model="whisper-1", file=sound, response_format="text")
-    assert plain == f"{told.text}\n"
+    assert plain == f"{answer.text}\n"
     srt = client.audio.transcriptions.create(model="whisper-1", file=sound, response_format="srt")
     assert srt.startswith("1\n00:00:00,000 --> 00:00:03,000\n")
     translated = client.audio.translations.create(model="whisper-1", file=sound)
-    assert translated.text == told.text
+    assert translated.text == answer.text
     *deltas, done = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=sound, stream=True)
-    assert "".join(event.delta for event in deltas if event.type == "transcript.text.delta") == told.text
+    assert "".join(event.delta for event in deltas if event.type == "transcript.text.delta") == answer.text
     assert done.type == "transcript.text.done"
     assert done.usage is not None
-    assert done.usage.output_tokens == told.usage.output_tokens
+    assert done.usage.output_tokens == answer.usage.output_tokens
     assert problems_of("CreateTranscriptionResponseStreamEvent", done.to_dict()) == []
 
 

@@ -214,8 +214,8 @@ COUNTED: Any = [
 def test_every_block_of_a_message_counts(clouds: Any, members: Any, tokens: int) -> None:
     body = {"model": CLAUDE, "max_tokens": 9, "messages": ASKED, **members}
     for path, name in (("/v1/messages", "usage"), ("/v1/messages/count_tokens", "")):
-        told = httpx.post(clouds.url("anthropic", path), headers=[*KEY.items(), *FORMER], json=body).json()
-        assert (told[name] if name else told)["input_tokens"] == tokens
+        answer = httpx.post(clouds.url("anthropic", path), headers=[*KEY.items(), *FORMER], json=body).json()
+        assert (answer[name] if name else answer)["input_tokens"] == tokens
 
 
 def test_what_is_marked_is_written_to_the_cache_once(clouds: Any) -> None:
@@ -223,10 +223,10 @@ def test_what_is_marked_is_written_to_the_cache_once(clouds: Any) -> None:
 
     def usage(text: str, **mark: str) -> tuple[int, ...]:
         block = {"type": "text", "text": text, **({"cache_control": {"type": "ephemeral", **mark}} if mark else {})}
-        told = its.messages.create(model=CLAUDE, max_tokens=9, messages=[{"role": "user", "content": [block]}]).usage
-        kept = told.cache_creation
-        assert told.cache_creation_input_tokens == kept.ephemeral_5m_input_tokens + kept.ephemeral_1h_input_tokens
-        figures = (told.input_tokens, told.cache_read_input_tokens)
+        usage = its.messages.create(model=CLAUDE, max_tokens=9, messages=[{"role": "user", "content": [block]}]).usage
+        kept = usage.cache_creation
+        assert usage.cache_creation_input_tokens == kept.ephemeral_5m_input_tokens + kept.ephemeral_1h_input_tokens
+        figures = (usage.input_tokens, usage.cache_read_input_tokens)
         return (*figures, kept.ephemeral_5m_input_tokens, kept.ephemeral_1h_input_tokens)
 
     # 1,300 words are cached up to 1,024 + 2 x 128: not marked, written, read, read and the rest written for an hour.

@@ -352,7 +352,7 @@ def test_thinking_that_is_not_stored_comes_back_encrypted(client: OpenAI, stream
 
 
 def test_a_response_reports_the_tools_of_the_vendor_which_strict_clients_read(client: OpenAI) -> None:
-    told = client.responses.create(model="gpt-5.5", input=WHAT).to_dict()["tool_usage"]
+    tool_usage = client.responses.create(model="gpt-5.5", input=WHAT).to_dict()["tool_usage"]
     none: Any = {"image_tokens": 0, "text_tokens": 0}
     drawn = {
         "input_tokens": 0,
@@ -361,7 +361,7 @@ def test_a_response_reports_the_tools_of_the_vendor_which_strict_clients_read(cl
         "output_tokens_details": none,
         "total_tokens": 0,
     }
-    assert told == {"image_gen": drawn, "web_search": {"num_requests": 0}}
+    assert tool_usage == {"image_gen": drawn, "web_search": {"num_requests": 0}}
 
 
 def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> None:
@@ -372,9 +372,9 @@ def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> 
         answer = client.responses.create(model="gpt-5.5", input=messages, **asked)
         chat = client.chat.completions.create(model="gpt-5.4", messages=messages, **asked)
         # Each model has a cache of its own, and both endpoints count alike.
-        found = answer.to_dict()["usage"]["input_tokens_details"]["cached_tokens"]
-        assert chat.to_dict()["usage"]["prompt_tokens_details"]["cached_tokens"] == found
-        return int(found)
+        cached_tokens = answer.to_dict()["usage"]["input_tokens_details"]["cached_tokens"]
+        assert chat.to_dict()["usage"]["prompt_tokens_details"]["cached_tokens"] == cached_tokens
+        return int(cached_tokens)
 
     told = [cached(1300, "a"), cached(1300, "a"), cached(1300, "a", " more"), cached(1300, "b"), cached(1300, None)]
     # 1,300 words are cached up to 1,024 + 2 × 128.

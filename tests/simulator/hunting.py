@@ -51,4 +51,4 @@ def seeds_for(bug: Bug, most: int) -> Sequence[int]:
 
 def missed(hunted: Iterable[FoundBug], python: tuple[int, int]) -> list[FoundBug]:
     """Return the bugs that no seed saw and one should have: none where the seeds are known for another Python alone."""
-    return [found for found in hunted if found.seed < 0 and python == SEEDS_OF]
+    return [bug for bug in hunted if bug.seed < 0 and python == SEEDS_OF]

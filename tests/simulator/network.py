@@ -35,24 +35,24 @@ class Network:
 
     # -- faults
 
-    def cut(self, one: Machine, other: Machine) -> None:
+    def cut(self, machine: Machine, other: Machine) -> None:
         """Let nothing through between two machines until `heal`."""
-        self._cut.add(frozenset((one.name, other.name)))
+        self._cut.add(frozenset((machine.name, other.name)))
 
-    def heal(self, one: Machine, other: Machine) -> None:
-        self._cut.discard(frozenset((one.name, other.name)))
+    def heal(self, machine: Machine, other: Machine) -> None:
+        self._cut.discard(frozenset((machine.name, other.name)))
 
     def heal_all(self) -> None:
         self._cut.clear()
         self.next_held_up.clear()
         self.slow_s = 0.0
 
-    def is_cut(self, one: Machine, other: Machine) -> bool:
-        return frozenset((one.name, other.name)) in self._cut
+    def is_cut(self, machine: Machine, other: Machine) -> bool:
+        return frozenset((machine.name, other.name)) in self._cut
 
-    def delay_s(self, one: Machine, other: Machine) -> float:
+    def delay_s(self, machine: Machine, other: Machine) -> float:
         chance = self.world.chance
-        if one is other:
+        if machine is other:
             return chance.uniform(*_NEAR_S) + (self.slow_s if chance.random() < 0.3 else 0.0)
         return chance.uniform(*_FAR_S) + (self.slow_s if chance.random() < 0.5 else 0.0)
 

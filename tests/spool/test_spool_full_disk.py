@@ -103,9 +103,9 @@ class Journal:
 
     def check(self) -> None:
         """Every record that was acknowledged is there once, and none twice."""
-        found = numbers_in(self.directory)
-        assert len(found) == len(set(found))
-        assert set(self.acknowledged) <= set(found)
+        numbers = numbers_in(self.directory)
+        assert len(numbers) == len(set(numbers))
+        assert set(self.acknowledged) <= set(numbers)
         assert all(not place.damages for place in positions(self.directory))
 
 
@@ -192,8 +192,8 @@ def test_a_full_disk_refuses_and_goes_on_when_there_is_room(disk: SmallDisk, qui
             assert len(journal.acknowledged) > 10 * turn
         await journal.writer.close()
         journal.check()
-        found = numbers_in(journal.directory)
-        assert found == list(range(journal.written)), "what was refused is recorded all the same, in its order"
+        numbers = numbers_in(journal.directory)
+        assert numbers == list(range(journal.written)), "what was refused is recorded all the same, in its order"
 
     run(scenario)
 
@@ -210,10 +210,10 @@ def test_those_who_may_wait_hear_nothing_until_there_is_room(disk: SmallDisk, qu
                 journal.acknowledged.append(number)
         held = [waiting, *[journal.begin()[1] for _ in range(5)]]
         await asyncio.sleep(5 * ROOM_EVERY_S)  # time for some tries, none of which finds room
-        assert not any(one.heard.done() for one in held)
+        assert not any(item.heard.done() for item in held)
         disk.clear()
         async with asyncio.timeout(60):
-            assert [await one.heard for one in held] == [None] * 6
+            assert [await item.heard for item in held] == [None] * 6
         await journal.writer.close()
         journal.check()
         assert numbers_in(journal.directory) == list(range(journal.written))

@@ -219,7 +219,7 @@ def test_one_commit_for_all_who_are_open(tmp_path: Path) -> None:
             journal.end(number)
             waiting.append(Waiting())
             journal.writer.notify_when_durable(waiting[-1])
-        assert [await one.heard for one in waiting] == [None] * 40
+        assert [await answer.heard for answer in waiting] == [None] * 40
         await journal.writer.close()
 
     run(scenario)

@@ -55,12 +55,14 @@ def test_exactly_what_has_no_end_is_found(tmp_path: Path, seed: int) -> None:
     ended = {record.request for batch in batches for record in batch.records}
     begun = [intent for batch in batches for intent in batch.intents]
     expected = [intent for intent in begun if intent.request not in ended]
-    found = open_attempts(tmp_path)
+    attempts = open_attempts(tmp_path)
     assert len(segments(tmp_path)) > 4
     assert 0 < len(expected) < len(begun)
-    assert {attempt.intent for attempt in found} == set(expected)
-    assert len(found) == len(expected)
-    assert {(attempt.buyer, attempt.deployment, attempt.ruling) for attempt in found} == {(BUYER, DEPLOYMENT, RULING)}
+    assert {attempt.intent for attempt in attempts} == set(expected)
+    assert len(attempts) == len(expected)
+    assert {(attempt.buyer, attempt.deployment, attempt.ruling) for attempt in attempts} == {
+        (BUYER, DEPLOYMENT, RULING)
+    }
 
 
 def test_it_is_read_frame_by_frame_up_to_a_segment(tmp_path: Path) -> None:

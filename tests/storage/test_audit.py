@@ -213,19 +213,19 @@ def found(path: Path) -> list[str]:
 
 
 def test_every_table_is_in_the_chain_or_says_why_not() -> None:
-    chained = {one.place for one in CHAINED}
+    chained = {table.place for table in CHAINED}
     assert chained | NOT_CHAINED.keys() == set(schema.metadata.tables)
     assert not chained & NOT_CHAINED.keys()
     assert all(NOT_CHAINED.values())
 
 
 def test_every_chained_table_has_a_row_here(control: Control) -> None:
-    assert {row.place for row in rows_of(control)} == {one.place for one in CHAINED} | {"audit_log"}
+    assert {row.place for row in rows_of(control)} == {table.place for table in CHAINED} | {"audit_log"}
 
 
 def test_the_log_says_who_did_what_and_why(control: Control) -> None:
-    told = [(row.kind, row.act, row.subject, str(row.day or ""), row.why) for row in rows_of(control)]
-    assert told[0] == ("log", "opened", "a new home", "", "")
+    rows = [(row.kind, row.act, row.subject, str(row.day or ""), row.why) for row in rows_of(control)]
+    assert rows[0] == ("log", "opened", "a new home", "", "")
     for expected in (
         ("key", "added", "key_1/Contoso/search", "", ""),
         ("key", "changed", "key_1/Contoso/search", "", ""),
@@ -241,7 +241,7 @@ def test_the_log_says_who_did_what_and_why(control: Control) -> None:
         ("credit", "added", "c-1", "2026-05-09", "outage of 9 May"),
         ("close", "added", "2026-05 r1", "2026-05-01", ""),
     ):
-        assert expected in told
+        assert expected in rows
     assert {row.who for row in rows_of(control)} == {acting()}
 
 
@@ -252,10 +252,10 @@ def test_what_nobody_edited_is_whole(control: Control, path: Path) -> None:
 
 
 COLUMNS = [
-    (one.place, column.name)
-    for one in CHAINED
-    for column in (*one.table.columns, *(one.parts.columns if one.parts is not None else ()))
-    if column.name not in one.volatile
+    (table.place, column.name)
+    for table in CHAINED
+    for column in (*table.table.columns, *(table.parts.columns if table.parts is not None else ()))
+    if column.name not in table.volatile
 ]
 
 
@@ -436,7 +436,7 @@ def test_a_home_without_a_log_begins_one_that_says_so(older: Path) -> None:
     opening, *adopted = rows_of(opened)
     assert (opening.act, opening.subject) == ("opened", f"{len(adopted)} rows stood before the log began")
     assert {row.act for row in adopted} == {"adopted"}
-    assert {row.place for row in adopted} == {one.place for one in CHAINED} - LATER
+    assert {row.place for row in adopted} == {table.place for table in CHAINED} - LATER
     opened.close()
     assert found(older) == []
     by_hand(older, "UPDATE postings SET amount = '7.77' WHERE entry = 1 AND leg = 0")
@@ -466,10 +466,10 @@ def test_a_check_in_part_comes_round_to_every_row(
     assert audit_check.check_in_part(control).problems == ()
     control.post([entry(200)], 1)
     by_hand(path, "UPDATE entries SET narration = 'x' WHERE id IN ('entry-200', 'entry-1')")
-    found_now = [one.what for one in audit_check.check_in_part(control).problems]
+    found_now = [problem.what for problem in audit_check.check_in_part(control).problems]
     assert "entry entry-200 was changed" in found_now
     by_hand(path, "UPDATE entries SET narration = 'openai to microsoft' WHERE id = 'entry-200'")
-    said = [[one.what for one in audit_check.check_in_part(control).problems] for _ in range(8)]
+    said = [[problem.what for problem in audit_check.check_in_part(control).problems] for _ in range(8)]
     assert ["entry entry-1 was changed"] in said
     with control.reading() as connection:
         assert connection.execute(select(schema.audit_head)).one().checked > 50

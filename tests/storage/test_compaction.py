@@ -79,7 +79,7 @@ def used(
 
 
 def batch(frame: int, *usage: UsageRecord, spool: str = "s") -> UsageBatch:
-    intents = [Intent(one.request, 1, one.event_ns, 0, 1, 1, 1, 1, 10, 20, 30) for one in usage]
+    intents = [Intent(record.request, 1, record.event_ns, 0, 1, 1, 1, 1, 10, 20, 30) for record in usage]
     return UsageBatch(
         spool=spool,
         segment=1,
@@ -117,8 +117,8 @@ def test_records_are_of_one_state_of_the_lake(lake: Lake) -> None:
 
 
 def sums(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:
-    found = usage_by(lake.control, ["hour", "organisation", "cloud"])
-    return [(one.key, one.served, one.failed, one.units) for one in found]
+    rows = usage_by(lake.control, ["hour", "organisation", "cloud"])
+    return [(row.key, row.served, row.failed, row.units) for row in rows]
 
 
 def scanned(lake: Lake) -> list[tuple[tuple[str, ...], int, int, dict[str, int]]]:
@@ -155,7 +155,7 @@ def test_a_request_lies_between_the_first_and_the_last_of_one_file_alone(lake: L
 def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
     for frame in range(9):
         lake.seal(batch(frame, used(20 - frame, frame % 2, 100 + frame, who=1 + frame % 2)), frame)
-    before, names = said(lake), [one.name for one in lake.control.batches()]
+    before, names = said(lake), [batch.name for batch in lake.control.batches()]
     assert list(compact(lake, 50, files_least=5)) != []
     assert [(file.kind, file.rows, file.sealed_ns) for file in files_of(lake.control, USAGE)] == [
         ("usage", 1, 1),
@@ -170,7 +170,7 @@ def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
     ids = [str(row) for row in pq.read_table(lake.files()[0])["request_id"].to_pylist()]
     assert ids == sorted(ids)
     assert said(lake) == before
-    assert [one.name for one in lake.control.batches()] == names
+    assert [batch.name for batch in lake.control.batches()] == names
     assert sums(lake) == scanned(lake)
     assert list(compact(lake, 70, files_least=2)) == []
     # What was merged away stays for those who still read it, and goes later.
@@ -265,7 +265,7 @@ def test_records_are_held_back_exactly_where_the_one_table_of_checks_finds_a_fla
     ]
     table, flawed = sound_table(batch(0, *usage))
     wrong = [flaws_of_units(report, aggregated=endpoint == BATCH) for endpoint, report in reports]
-    assert [one.flaws for one in flawed] == [flaws for flaws in wrong if flaws]
+    assert [summary.flaws for summary in flawed] == [flaws for flaws in wrong if flaws]
     assert [status == Status.QUARANTINED for status in table["status"].to_pylist()] == list(map(bool, wrong))
 
 

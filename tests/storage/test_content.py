@@ -59,8 +59,8 @@ def record(number: int, day: int = 2) -> UsageRecord:
     )
 
 
-def changed(one: UsageRecord, **fields: object) -> UsageRecord:
-    return msgspec.structs.replace(one, **fields)
+def changed(usage_record: UsageRecord, **fields: object) -> UsageRecord:
+    return msgspec.structs.replace(usage_record, **fields)
 
 
 RECORDS = [record(number, 1 + number % 3) for number in range(12)]
@@ -120,7 +120,7 @@ def test_what_is_sealed_twice_counts_once(name: str) -> None:
 
 
 def test_merging_files_changes_nothing(name: str) -> None:
-    with lake_of(*([one] for one in RECORDS)) as lake:
+    with lake_of(*([record] for record in RECORDS)) as lake:
         assert content_digest(day_contents(lake, MAY)) == name
         assert list(compact(lake, 2000, files_least=2))
         assert content_digest(day_contents(lake, MAY)) == name
@@ -173,7 +173,7 @@ def test_two_tokens_that_change_places_are_other_usage() -> None:
 def test_days_are_named_one_by_one() -> None:
     with lake_of(RECORDS) as lake:
         before = day_contents(lake, MAY)
-        assert [(str(one.day), one.attempts) for one in before] == [
+        assert [(str(day.day), day.attempts) for day in before] == [
             ("2026-05-01", 4),
             ("2026-05-02", 4),
             ("2026-05-03", 4),
@@ -181,7 +181,7 @@ def test_days_are_named_one_by_one() -> None:
         assert attempts_of(before) == 12
     with lake_of([*RECORDS, record(40, 2)]) as lake:
         after = day_contents(lake, MAY)
-    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False, True]
+    assert [day == other for day, other in zip(before, after, strict=True)] == [True, False, True]
 
 
 def test_a_day_is_read_once_for_the_files_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_a_day_is_read_once_for_the_files_that_it_has(monkeypatch: pytest.Monkey
             rulings=RULINGS,
         )
         lake.seal(batch, 3000)
-        assert [one.attempts for one in day_contents(lake, MAY)] == [4, 5, 4]
+        assert [content.attempts for content in day_contents(lake, MAY)] == [4, 5, 4]
 
 
 def test_what_was_known_by_an_instant_has_a_name_of_its_own(name: str) -> None:

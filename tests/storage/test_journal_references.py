@@ -26,6 +26,6 @@ def test_references_are_matched_exactly(place: Place, asked: str, begin_so: list
     control = Control.open(place)
     entries = [Entry(id=name, reference=name, day=date(2026, 5, 1), narration="", postings=legs) for name in REFERENCES]
     control.post(entries, 1)
-    found = [entry.reference for entry in control.entries(asked)]
+    references = [entry.reference for entry in control.entries(asked)]
     control.close()
-    assert found == begin_so
+    assert references == begin_so

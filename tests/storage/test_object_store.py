@@ -89,9 +89,9 @@ def test_what_is_wrong_with_a_place_is_said_in_words(wrong: dict[str, str], prob
     environment = s3_server.ENVIRONMENT | {"WRONG": "wrong"}
     with pytest.raises(StoreFailed) as caught:
         ObjectStore(storage, environment, retries_max=1, retry_s_max=2).get("usage/a")
-    (told,) = caught.value.problems
-    assert (told.what, told.where, remedy in told.remedy) == (problem, storage.url, True), told
-    assert "wrong" not in str(told).replace(str(wrong), "")
+    (result,) = caught.value.problems
+    assert (result.what, result.where, remedy in result.remedy) == (problem, storage.url, True), result
+    assert "wrong" not in str(result).replace(str(wrong), "")
 
 
 # Answers of AWS that the server of the tests does not give, as their documentation and users quote them.

@@ -268,7 +268,7 @@ def test_what_is_in_no_base_needs_no_price(lake: Lake) -> None:
         ("azure", Decimal(0), 1),
         ("aws", Decimal(4), 1),
     ]
-    assert [one.amount for one in sales_in_order(lake, prices, date(2026, 5, 1), {"gpt"})] == [0]
+    assert [sale.amount for sale in sales_in_order(lake, prices, date(2026, 5, 1), {"gpt"})] == [0]
     assert len(revenue(lake, prices, DAYS, product="another")) == 2
     with pytest.raises(UnknownPrice):
         revenue(lake, prices, DAYS, in_no_base={"another"})
@@ -309,8 +309,8 @@ RECORDS = st.builds(
 def test_join_one_by_one_and_plain_sql_agree(drawn: list[UsageRecord], batches: int, copied: bool) -> None:
     """To the last digit, in any number of batches, with all of it there once more or not."""
     records = [
-        msgspec.structs.replace(one, request=RequestId(7, number), recorded_ns=number)
-        for number, one in enumerate(drawn)
+        msgspec.structs.replace(record, request=RequestId(7, number), recorded_ns=number)
+        for number, record in enumerate(drawn)
     ]
     with TemporaryDirectory() as folder:
         control = Control.open(Path(folder) / "control.db")

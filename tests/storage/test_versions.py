@@ -54,7 +54,9 @@ def shape(connection: Connection) -> dict[str, Any]:
                 for column in inspected.get_columns(name)
             },
             "key": inspected.get_pk_constraint(name)["constrained_columns"],
-            "unique": sorted(tuple(one["column_names"]) for one in inspected.get_unique_constraints(name)),
+            "unique": sorted(
+                tuple(constraint["column_names"]) for constraint in inspected.get_unique_constraints(name)
+            ),
             "indexes": sorted((index["name"], index["column_names"]) for index in inspected.get_indexes(name)),
             "checks": sorted(str(check["name"]) for check in inspected.get_check_constraints(name)),
             "references": sorted(

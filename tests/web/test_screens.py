@@ -105,9 +105,12 @@ def judge(page: Page, axe: str) -> None:
     page.evaluate(axe)
     for viewport in (WIDE, NARROW):
         page.set_viewport_size(viewport)  # type: ignore[arg-type]
-        found = page.evaluate("axe.run(document, {rules: {'target-size': {enabled: true}}})")
-        found = [*found["violations"], *(each for each in found["incomplete"] if each["id"] == "aria-prohibited-attr")]
-        faults = {each["id"]: [node["html"] for node in each["nodes"]] for each in found}
+        answer = page.evaluate("axe.run(document, {rules: {'target-size': {enabled: true}}})")
+        answer = [
+            *answer["violations"],
+            *(each for each in answer["incomplete"] if each["id"] == "aria-prohibited-attr"),
+        ]
+        faults = {each["id"]: [node["html"] for node in each["nodes"]] for each in answer}
         assert faults == {}, viewport
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     for width in (NARROW["width"], NARROWEST):

@@ -35,9 +35,9 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def scrolls_sideways(page: Page) -> bool:
-    found = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
-    assert isinstance(found, bool)
-    return found
+    answer = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    assert isinstance(answer, bool)
+    return answer
 
 
 def test_of_ten_thousand_lines_those_are_laid_out_that_are_seen_and_on_paper_all(served: Served, page: Page) -> None:

@@ -21,9 +21,9 @@ TOLD = [
 ]
 
 
-@pytest.mark.parametrize(("written", "told"), TOLD)
-def test_days_and_months_within_a_text(written: str, told: str) -> None:
-    assert dated(written) == told
+@pytest.mark.parametrize(("written", "expected"), TOLD)
+def test_days_and_months_within_a_text(written: str, expected: str) -> None:
+    assert dated(written) == expected
 
 
 def test_a_month_that_is_none_stays_as_it_is() -> None:

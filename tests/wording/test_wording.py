@@ -41,7 +41,7 @@ def test_names_are_spelled_as_the_text_spells_them(name: str, written: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("clouds", "told"),
+    ("clouds", "expected"),
     [
         ("", ""),
         ("aws", " on AWS"),
@@ -51,12 +51,12 @@ def test_names_are_spelled_as_the_text_spells_them(name: str, written: str) -> N
         ("aws azure google-cloud oci openai-own", " on any cloud"),
     ],
 )
-def test_clouds(clouds: str, told: str) -> None:
-    assert WORDS.clouds(clouds.split()) == told
+def test_clouds(clouds: str, expected: str) -> None:
+    assert WORDS.clouds(clouds.split()) == expected
 
 
 @pytest.mark.parametrize(
-    ("segments", "told"),
+    ("segments", "expected"),
     [
         ("any consumer enterprise government us-national-security", ""),
         ("any consumer enterprise government", " to all but us-national-security customers"),
@@ -66,12 +66,12 @@ def test_clouds(clouds: str, told: str) -> None:
         ("any consumer", " to consumer customers and customers of no named segment"),
     ],
 )
-def test_segments(segments: str, told: str) -> None:
-    assert WORDS.segments(segments.split()) == told
+def test_segments(segments: str, expected: str) -> None:
+    assert WORDS.segments(segments.split()) == expected
 
 
 @pytest.mark.parametrize(
-    ("products", "action", "told"),
+    ("products", "action", "expected"),
     [
         ("gpt-5.5 gpt-5.4", "serve", "gpt-5.5 and gpt-5.4"),
         ("api.stateless gpt-5.5 gpt-5.4 new-model", "serve", "any api.stateless product"),
@@ -84,8 +84,8 @@ def test_segments(segments: str, told: str) -> None:
         ("codex compute.new", "share-revenue", "compute.new and codex"),
     ],
 )
-def test_products(products: str, action: str, told: str) -> None:
-    assert WORDS.products(products.split(), action) == told
+def test_products(products: str, action: str, expected: str) -> None:
+    assert WORDS.products(products.split(), action) == expected
 
 
 NESTED = {
@@ -101,7 +101,7 @@ DIRECT = {name: Product(id=name, product_class=of) for name, of in PLACED.items(
 
 
 @pytest.mark.parametrize(
-    ("products", "told"),
+    ("products", "expected"),
     [
         ("goods g", "any goods product outside goods.a and goods.b"),
         ("goods g goods.b", "any goods product outside goods.a"),
@@ -117,10 +117,10 @@ DIRECT = {name: Product(id=name, product_class=of) for name, of in PLACED.items(
         ("parts cap", "any cap product"),
     ],
 )
-def test_a_class_without_the_classes_in_it_is_not_told_as_the_whole(products: str, told: str) -> None:
+def test_a_class_without_the_classes_in_it_is_not_told_as_the_whole(products: str, expected: str) -> None:
     catalog = msgspec.structs.replace(BUILT_IN.catalog, classes=NESTED, products=DIRECT)
     words = msgspec.structs.replace(WORDS, catalog=catalog)
-    assert words.products(products.split(), "sell") == told
+    assert words.products(products.split(), "sell") == expected
 
 
 def test_the_places_outside_all_regions_are_told_as_such() -> None:
@@ -138,12 +138,12 @@ SOLD_BY = [
 ]
 
 
-@pytest.mark.parametrize(("sellers", "told"), SOLD_BY)
-def test_where_for_whom_and_by_whom_something_is_sold(sellers: tuple[str, ...], told: str) -> None:
+@pytest.mark.parametrize(("sellers", "expected"), SOLD_BY)
+def test_where_for_whom_and_by_whom_something_is_sold(sellers: tuple[str, ...], expected: str) -> None:
     catalog = msgspec.structs.replace(BUILT_IN.catalog, regions={"eu": {}, "us": {}})
     words = msgspec.structs.replace(WORDS, catalog=catalog)
     names = NameLists(clouds=("aws",), segments=("enterprise",), sellers=sellers, regions=("eu",))
-    assert words.where(names) == told
+    assert words.where(names) == expected
 
 
 def subsets(names: Iterable[str]) -> Iterable[tuple[str, ...]]:
@@ -164,18 +164,18 @@ def test_no_two_sets_are_told_alike() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "told"), [([], ""), (["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")]
+    ("names", "expected"), [([], ""), (["a"], "a"), (["a", "b"], "a or b"), (["a", "b", "c"], "a, b or c")]
 )
-def test_lists(names: list[str], told: str) -> None:
-    assert listed(names, "or") == told
+def test_lists(names: list[str], expected: str) -> None:
+    assert listed(names, "or") == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [("nobody may", "Nobody may"), ("partner's right", "Partner's right"), ("gpt-5.5 ends", "gpt-5.5 ends"), ("", "")],
 )
-def test_sentences_begin_with_a_capital_and_identifiers_stay(text: str, told: str) -> None:
-    assert sentence(text) == told
+def test_sentences_begin_with_a_capital_and_identifiers_stay(text: str, expected: str) -> None:
+    assert sentence(text) == expected
 
 
 def test_a_place_is_clause_line_and_sources() -> None:
@@ -262,13 +262,13 @@ IN_WORDS = [
 ]
 
 
-@pytest.mark.parametrize(("block", "told"), IN_WORDS)
-def test_a_term_in_words(block: str, told: str) -> None:
+@pytest.mark.parametrize(("block", "expected"), IN_WORDS)
+def test_a_term_in_words(block: str, expected: str) -> None:
     forbids = "id: A1.no\nkind: prohibition\nparties: [rival]\nactions: [serve]\nproducts: [apps]"
     at_hand = "id: A1.at-hand\nkind: prohibition\nparties: [shop]\nactions: [serve]\nproducts: [apps]"
     opened = reading(documents(f"{forbids}\n\n{at_hand}\n\nid: A1.term\n{block}"))
     term = opened.agreement.terms_by_id["A1.term"]
-    assert TermWording(Wording.of([opened]), {}).term(term, date(2026, 1, 1)) == told
+    assert TermWording(Wording.of([opened]), {}).term(term, date(2026, 1, 1)) == expected
 
 
 # A fact · the same in words.
@@ -287,14 +287,14 @@ RECORDED = [
 ]
 
 
-@pytest.mark.parametrize(("fact", "told"), RECORDED)
-def test_a_fact_in_words(fact: str, told: str) -> None:
+@pytest.mark.parametrize(("fact", "expected"), RECORDED)
+def test_a_fact_in_words(fact: str, expected: str) -> None:
     first = "kind: refusal-right\nholder: rival\nactions: [sell]\nproducts: [apps]\nsubject: deal"
     ships = "kind: precedence\nparty: maker\nfirst: north\nactions: [serve]\nproducts: [apps]\nbinds: every-product"
     terms = f"id: A1.first\n{first}\n\nid: A1.ships\n{ships}\nsince: 2026-01-01\nunless: cannot-and-declines"
     opened = reading(documents(terms, [f"{fact}, effective: 2026-02-01"]))
     [recorded] = opened.facts.facts
-    assert fact_in_words(Wording.of([opened]), recorded).endswith(told)
+    assert fact_in_words(Wording.of([opened]), recorded).endswith(expected)
 
 
 SHOWN = """
