@@ -203,11 +203,11 @@ def test_a_line_is_as_its_heaviest_difference_whatever_a_tolerance_lets_pass() -
 
 
 @pytest.mark.parametrize("kind", BESIDE)
-def test_only_taxes_and_what_is_left_out_on_purpose_ask_for_no_explanation(kind: str) -> None:
+def test_only_what_is_not_metered_or_left_out_on_purpose_asks_for_no_explanation(kind: str) -> None:
     used = [metered(12, 7)]
     charge = UncomparedCharge(kind=kind, cost=D("1.00"))
     found = reconcile(used, billed(used), days=MAY, tolerance=Tolerance(), beside=[charge])
-    assert (found.is_matched, found.is_whole) == (kind in ("taxes", "not compared"), False)
+    assert (found.is_matched, found.is_whole) == (kind in ("taxes", "other services", "not compared"), False)
 
 
 KINDS = st.sampled_from(BESIDE)

@@ -45,7 +45,7 @@ BESIDE = (
     NOT_READ,
     NOT_COMPARED,
 )
-# Nobody meters taxes, and usage left out of a comparison is left out on purpose: neither is a
+# Nobody meters taxes and other services, and usage left out of a comparison is left out on purpose: neither is a
 # difference.
 _EXPECTED = frozenset({MATCHED, TAXES, OTHER_SERVICES, NOT_COMPARED})
 _ZERO = Decimal(0)
