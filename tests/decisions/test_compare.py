@@ -72,9 +72,9 @@ def test_exactly_the_outcomes_that_differ() -> None:
 
 
 @few
-@given(one=sides, other=sides)
-def test_the_boxes_expand_to_exactly_the_changes(side: Side, other: Side) -> None:
-    changes = compare(side, other, OPENED.catalog)
+@given(first=sides, second=sides)
+def test_the_boxes_expand_to_exactly_the_changes(first: Side, second: Side) -> None:
+    changes = compare(first, second, OPENED.catalog)
     boxes = grouped(changes)
     rows = [(combination, said_of(box)) for box in boxes for combination in box.combinations()]
     assert len(rows) == len(changes) == sum(map(len, boxes)), "no combination stands in two boxes"
@@ -86,24 +86,24 @@ def said_of(told: Box | OutcomeChange) -> tuple[object, ...]:
 
 
 @few
-@given(one=sides, other=sides)
-def test_a_comparison_and_its_inverse_cancel_out(side: Side, other: Side) -> None:
-    there, back = compare(side, other, OPENED.catalog), compare(other, side, OPENED.catalog)
+@given(first=sides, second=sides)
+def test_a_comparison_and_its_inverse_cancel_out(first: Side, second: Side) -> None:
+    there, back = compare(first, second, OPENED.catalog), compare(second, first, OPENED.catalog)
     assert composed(there, back) == {}
 
 
 @few
-@given(one=sides, other=sides, third=sides)
-def test_two_comparisons_in_a_row_are_one(side: Side, other: Side, third: Side) -> None:
-    in_two = composed(compare(side, other, OPENED.catalog), compare(other, third, OPENED.catalog))
-    at_once = {change.combination: (change.before, change.after) for change in compare(side, third, OPENED.catalog)}
+@given(first=sides, second=sides, third=sides)
+def test_two_comparisons_in_a_row_are_one(first: Side, second: Side, third: Side) -> None:
+    in_two = composed(compare(first, second, OPENED.catalog), compare(second, third, OPENED.catalog))
+    at_once = {change.combination: (change.before, change.after) for change in compare(first, third, OPENED.catalog)}
     assert in_two == at_once
 
 
 @few
-@given(one=sides)
-def test_a_side_compared_with_itself_is_empty(side: Side) -> None:
-    assert compare(side, side, OPENED.catalog) == ()
+@given(first=sides)
+def test_a_side_compared_with_itself_is_empty(first: Side) -> None:
+    assert compare(first, first, OPENED.catalog) == ()
 
 
 def composed(

@@ -207,8 +207,8 @@ class TestStatement:
 
     def test_both_directions_are_owed_apart(self, finance: Page) -> None:
         assert finance.locator(".totals .row").all_inner_texts() == [
-            "OpenAI owes Microsoft\n261.81",
-            "Microsoft owes OpenAI\n128.00",
+            "OpenAI owes Microsoft\n261.81 USD",
+            "Microsoft owes OpenAI\n128.00 USD",
         ]
 
     def test_the_page_for_print_has_everything_unfolded(self, finance: Page, served: Served) -> None:

@@ -129,7 +129,7 @@ def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | No
         parts += _add(units, _REJECTED, completion.rejected_prediction_tokens)
         if parts > tokens_out:
             _leave_out(units, wholes, omissions)
-    _add_searches(units, usage.tool_use)
+    _add_searches(units, usage.server_tool_use or usage.server_tool_use_details)
     return tuple(units)
 
 

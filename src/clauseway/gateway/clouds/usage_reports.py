@@ -69,10 +69,6 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     server_tool_use: ServerToolUse | None = None
     server_tool_use_details: ServerToolUse | None = None
 
-    @property
-    def tool_use(self) -> ServerToolUse | None:
-        return self.server_tool_use or self.server_tool_use_details
-
 
 class Answered(ServedAnswer, frozen=True, gc=False):
     usage: ChatUsage | None = None
