@@ -110,6 +110,14 @@ KnownAtFlag = Annotated[
         "--known-at", help="What was known by the end of this day, or by this instant; default now."
     ),
 ]
+RateFlags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rate",
+        help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.",
+        metavar="CURRENCY=RATE",
+    ),
+]
 PriceBookFlag = Annotated[
     Path | None,
     typer.Option("--prices", help="Your own price book, over the shipped one and the public list."),

@@ -69,13 +69,7 @@ def command(
     cost: Annotated[
         str, typer.Option(help=f"The bills' column to sum: {', '.join(COST_COLUMNS)}.")
     ] = EFFECTIVE,
-    rate: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.",
-            metavar="CURRENCY=RATE",
-        ),
-    ] = None,
+    rate: options.RateFlags = None,
     known_at: options.KnownAtFlag = None,
     home: options.HomeRead = None,
     as_json: options.AsJson = False,

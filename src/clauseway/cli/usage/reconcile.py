@@ -69,13 +69,7 @@ def command(
     quantity_tolerance: Annotated[
         str, typer.Option(help="The same for quantities, in units.")
     ] = "0",
-    rate: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="USD for one unit of a currency on all days, as EUR=1.08. Repeatable.",
-            metavar="CURRENCY=RATE",
-        ),
-    ] = None,
+    rate: options.RateFlags = None,
     billed_as: Annotated[
         list[str] | None,
         typer.Option(
