@@ -831,7 +831,9 @@ class Attempt(Receiver):
         """Record the usage of a whole answer: as reported, or estimated by its length. An answer
         that tells nothing but its failure used nothing."""
         operation = self._owner.request.operation
-        units = self._by_length(self._report.units, body)
+        units = self._report.units
+        if self._is_sold_by_length:
+            units = _by_length(units, body)
         if units is not None:
             self.record_units(units)
         elif operation.tells_failure and used_nothing(body):
@@ -839,12 +841,9 @@ class Attempt(Receiver):
         else:
             self.record_estimate(Status.ESTIMATED, operation.tokens_answered(len(body)))
 
-    def _by_length(self, units: Units | None, answer: bytes) -> Units | None:
-        """Return the units that an answer reports; where audio is sold by its length, the length
-        that the answer tells rather than its tokens, which have no price."""
-        if not self.candidate.target.scale.rates.by_time or _AUDIO_TIME in dict(units or ()):
-            return units
-        return time_heard_in(answer) or units
+    @property
+    def _is_sold_by_length(self) -> bool:
+        return self.candidate.target.scale.rates.by_time
 
     def record_usage_of_stream(self) -> None:
         """Record the usage of a stream that is complete."""
@@ -855,7 +854,9 @@ class Attempt(Receiver):
         events, with the status ESTIMATED."""
         stream = self.stream
         assert stream is not None
-        units = self._by_length(stream.units, data_of(stream.last))
+        units = stream.units
+        if self._is_sold_by_length:
+            units = _by_length(units, data_of(stream.last))
         if units is not None:
             return units, Status.COMPLETE
         if self.is_refused:
@@ -1081,6 +1082,12 @@ class Attempt(Receiver):
         if resource is not None:
             buyer, endpoint = resource.buyer, ENDPOINT_NAMES[resource.endpoint]
         return self.candidate.target.charge_of(units, endpoint, tier, buyer, owner.event_ns)
+
+
+def _by_length(units: Units | None, answer: bytes) -> Units | None:
+    """Return the length of the audio that an answer tells, for tokens have no price where audio is
+    sold by its length; the units that it reports where they are that length, or none is told."""
+    return units if _AUDIO_TIME in dict(units or ()) else time_heard_in(answer) or units
 
 
 def _with_content_type(head: bytes, content_type: bytes) -> bytes:
