@@ -6,8 +6,9 @@ from itertools import accumulate
 
 import msgspec
 
-# Texts, in which a comma separates nothing, are skipped whole. No place is tried twice.
-_OUTSIDE_TEXTS = rb'(?:[^"%b]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+'
+# A text is skipped whole: a comma in it separates nothing. No place is tried twice.
+_TEXT = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_OUTSIDE_TEXTS = rb'(?:[^"%b]++|' + _TEXT + rb")*+"
 
 
 def elements_beyond(most: int, sign: bytes = b",") -> re.Pattern[bytes]:
@@ -18,7 +19,7 @@ def elements_beyond(most: int, sign: bytes = b",") -> re.Pattern[bytes]:
     return re.compile(rb"(?:%b%b){%d}+" % (before, sign, most), re.DOTALL)
 
 
-_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+_TEXTS = re.compile(_TEXT, re.DOTALL)
 _DEEPER = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _OTHER_SIGNS = bytes(set(range(256)) - set(_DEEPER))
 
@@ -31,7 +32,7 @@ def nests_beyond(document: bytes, most: int) -> bool:
     """
     if document.count(b"[") + document.count(b"{") <= most:
         return False
-    signs = _TEXT.sub(b"", document).translate(None, _OTHER_SIGNS)
+    signs = _TEXTS.sub(b"", document).translate(None, _OTHER_SIGNS)
     return any(depth > most for depth in accumulate(map(_DEEPER.__getitem__, signs)))
 
 

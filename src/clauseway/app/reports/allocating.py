@@ -206,6 +206,7 @@ class _Reading:
         rates: Mapping[str, Decimal],
     ) -> None:
         self._names, self._asked, self._days = names, asked, days
+        self._plain_keys = frozenset(map(_plain, asked.keys))
         self._prices, self._rates = prices, rates
         self.outside: dict[tuple[str, str], OutsideCost] = {}
         self.unread: list[UnreadCharge] = []
@@ -276,7 +277,7 @@ class _Reading:
             self._unread_tags.append(f"{bill}:{row.line}: {row.unread_tags}")
         if not team and not marks:
             for key in row.tags:
-                if _plain(key) in map(_plain, self._asked.keys) and key not in self._asked.keys:
+                if _plain(key) in self._plain_keys and key not in self._asked.keys:
                     self._alike[key] = self._alike.get(key, 0) + 1
         rate = self._rates.get(row.currency) or usd_rate(self._prices, row.currency, row.day)
         return TaggedCharge(

@@ -241,7 +241,7 @@ def verify_pack(
     For a pack with usage only by day, compare the usage of the `reader` day by day, and the amounts
     from it line by line. Raise InvalidInput if it is not a pack, or differs from its manifest.
     """
-    with unpacked(path, reader) as pack:
+    with _unpacked(path, reader) as pack:
         given, stated, stated_days = pack.given, pack.stated, pack.days
         has_usage, has_own = pack.has_usage, pack.has_own
         with open_lake(pack.home) as lake:
@@ -296,15 +296,15 @@ def trace_packed(
     For a pack with usage only by day, read the `reader`'s usage. Raise InvalidInput if it is not a
     pack, if it has no such line, request or cent, or if there is no usage.
     """
-    with unpacked(path, reader) as pack:
-        stated, month = pack.stated, pack.stated.month
-        settled = settlement_of(pack.home, month)
+    with _unpacked(path, reader) as pack:
+        stated, period = pack.stated, pack.stated.month
+        settled = settlement_of(pack.home, period)
         if settled is None or statement_of(settled, stated.party) != stated:
             raise _bad(path, "its statement is not that of its settlement")
         if not any(own.id.startswith(line.lower()) for own in stated.lines):
             raise NotTraced.of(
                 what=f"no line {line!r}",
-                why=f"the statement of {month} in the pack has no such line",
+                why=f"the statement of {period} in the pack has no such line",
                 where="LINE",
                 remedy=f"Take the name from its lines: clauseway statement verify {path}.",
             )
@@ -313,10 +313,10 @@ def trace_packed(
                 what="the line cannot be opened",
                 why="the pack tells its usage by day alone",
                 where=str(path),
-                remedy=f"Ask for the pack with its usage: clauseway statement pack {month}.",
+                remedy=f"Ask for the pack with its usage: clauseway statement pack {period}.",
             )
         with _as_the_packs(path, asked=("LINE", "--request", "--cent")):
-            return trace_line(pack.home, line, request, cent, period=month)
+            return trace_line(pack.home, line, request, cent, period=period)
 
 
 def _settled(lake: Lake, days: Interval, period: str) -> Statement:
@@ -484,7 +484,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
 # Reading a pack that anybody may have written
 
 
-class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
+class _Unpacked(msgspec.Struct, frozen=True, kw_only=True):
     """A pack in a home of its own. `digest` is that of its manifest, `days` is its usage by day.
 
     `has_usage` says whether the pack brings its usage, `has_own` whether the reader's usage stands
@@ -502,7 +502,7 @@ class Unpacked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def unpacked(path: Path, reader: Home | None) -> Iterator[Unpacked]:
+def _unpacked(path: Path, reader: Home | None) -> Iterator[_Unpacked]:
     """Fill a temporary home from a pack, with the reader's usage if the pack has none. Raise
     InvalidInput if it is not a pack, or differs from its manifest."""
     with _opened(path) as archive, TemporaryDirectory(prefix="clauseway-") as folder:
@@ -529,7 +529,7 @@ def unpacked(path: Path, reader: Home | None) -> Iterator[Unpacked]:
                 has_own = USAGE not in parts and _own_usage(reader, days, usage)
                 if usage.exists():
                     _seal(lake, usage, path)
-            yield Unpacked(
+            yield _Unpacked(
                 home=home,
                 digest=digest,
                 given=HandedStatement(format="json", content=content, statement=stated),
