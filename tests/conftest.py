@@ -1,4 +1,4 @@
-"""What every test shares: a browser where one is installed, and no skipping where CI is set."""
+"""Fixtures of every test: a browser where one is installed, and no skipping where CI is set."""
 
 import functools
 import gc
@@ -195,7 +195,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ModuleS
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What only a soak walks over stays out; where several processes share the tests, the long ones begin."""
+    """Leave out tests that only a soak walks over; begin with the long ones where several processes share the tests."""
     left_out = [] if SOAKING else [item for item in items if item.get_closest_marker("soaking") is not None]
     if left_out:
         config.hook.pytest_deselected(items=left_out)

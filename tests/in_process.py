@@ -16,7 +16,7 @@ from typing import Any
 
 from clauseway import cli
 
-# What a terminal is told beside the text: bold, dim.
+# Styles of a terminal beside the text: bold, dim.
 _STYLES = re.compile(r"\x1b\[[0-9;]*m")
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
 _VARIABLE = "CLAUSEWAY_HOME"
@@ -52,7 +52,7 @@ def run(
 
 
 def answer(*arguments: str, code: int = 0, cwd: Path | None = None, given: str = "", home: Path | None = None) -> Any:
-    """What a command prints as JSON, with the exit code that is expected."""
+    """Return a command's JSON, with the exit code that is expected."""
     done = run(*arguments, "--json", cwd=cwd, given=given, home=home)
     assert done.returncode == code, done.stderr + done.stdout
     return json.loads(done.stdout)

@@ -21,7 +21,7 @@ Outcome = Literal["whole", "told", "broken", "silent"]
 
 
 class Got(NamedTuple):
-    """What a client got of one request. `silent`: an answer that ended as if it were whole, and was not.
+    """A client's answer to one request. `silent`: an answer that ended as if it were whole, and was not.
 
     `ended_s` is the instant by `time.monotonic`, `port` where it asked.
     """
@@ -38,7 +38,7 @@ class Got(NamedTuple):
 
 
 class Customer:
-    """Who asks: a name and the secret of a key."""
+    """A customer: a name and the secret of a key."""
 
     def __init__(self, name: str, secret: str) -> None:
         self.name, self.secret = name, secret

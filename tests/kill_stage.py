@@ -62,7 +62,7 @@ class NotReady(Exception):
 
 
 class NeverHappened(Exception):
-    """What was waited for did not come about."""
+    """An awaited event did not come about."""
 
 
 def eventually(condition: Callable[[], object], what: str) -> None:
@@ -109,7 +109,7 @@ class Part:
             )
 
     def said(self, ending: bytes) -> bytes:
-        """What it says until a line ends so. Raise NotReady where it ends, NeverHappened where it goes silent."""
+        """Return its output up to such a line. Raise NotReady where it ends, NeverHappened where it goes silent."""
         assert self._process is not None
         assert self._process.stdout is not None
         said = b""
@@ -172,7 +172,7 @@ class Database(Part):
             )
 
     def answers(self) -> bool:
-        """Whether it takes connections. It runs and takes none while it recovers."""
+        """Return whether it takes connections. It runs and takes none while it recovers."""
         try:
             psycopg.connect(self._address("postgres"), connect_timeout=2).close()
         except psycopg.OperationalError:
@@ -292,7 +292,7 @@ class Stage:
                     part.start()
 
     def is_whole(self) -> bool:
-        """Whether all of it serves."""
+        """Return whether all of it serves."""
         self.see_to()
         run = all(part.running for part in self.parts)
         served = run and all(len(machine.gateways()) >= WORKERS for machine in self.machines)

@@ -1,4 +1,4 @@
-"""What the processes of an installation are doing while nothing goes on, for whoever has to find out why, and what they
+"""The processes of an installation while nothing goes on, for whoever has to find out why: what they do, and what they
 hold of memory and descriptors."""
 
 import contextlib
@@ -51,7 +51,7 @@ def held(stage: Stage) -> dict[str, dict[str, int]]:
 
 
 def has_sealed(pid: int) -> bool:
-    """Whether a process has sealed since its start: it has loaded the library that writes Parquet."""
+    """Return whether a process has sealed since its start: it has loaded the library that writes Parquet."""
     return "libparquet" in Path(f"/proc/{pid}/maps").read_text()
 
 

@@ -54,7 +54,7 @@ _MINUTE_NS = 60_000_000_000
 _REFUSALS = 15
 # Answers between two kills at most. Half of all kills come at once with another: the former is not mended yet.
 _BETWEEN = 25
-# What nobody waits for is on the disk within 50 ms. Here processes wait for a processor, too.
+# Lines that nobody waits for are on the disk within 50 ms. Here processes wait for a processor, too.
 _WRITTEN_S = 0.5
 # How many of a hundred kills are of each kind.
 KINDS = {
@@ -127,7 +127,7 @@ class Kills:
     def run(self, kills: int, tell: Callable[[str], None], lasting_s: float = _FOREVER_S) -> None:
         """Kill so often, or for so long, wait until all serves again, and stop it in order. Raise NoVerdict."""
         over_s = time.monotonic() + lasting_s
-        # What stands still is told while clients ask: without them everything does.
+        # A process that stands still is told of while clients ask: without them everything stands still.
         with self.load, self._told_what_stands():
             self._kill_on(kills, tell, over_s)
         with self._told_what_stands():
@@ -162,12 +162,12 @@ class Kills:
         self.held_after = self._held()
 
     def _held(self) -> dict[str, dict[str, int]]:
-        """What the processes hold once each parent has sealed: what it loads for that it keeps until it ends."""
+        """Return what the processes hold once each parent has sealed: a parent keeps the libraries of sealing."""
         eventually(lambda: all(has_sealed(machine.pid) for machine in self.stage.machines), "each parent has sealed")
         return held(self.stage)
 
     def _all_serve(self, since_s: float) -> bool:
-        """Whether each gateway of each machine has answered since."""
+        """Return whether each gateway of each machine has answered since."""
         self._go_on(1)
         starts = {(got.port, _start(got.request)) for got in self.load.got if _is_served_since(got, since_s)}
         by_port = Counter(port for port, _ in starts)
@@ -311,7 +311,7 @@ class Answered(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What was counted, and every breach in a sentence."""
+    """The counts, and every breach in a sentence."""
 
     requests: int
     whole: int
@@ -360,7 +360,7 @@ def _rows(machine: Machine, kind: str) -> list[Row]:
 
 
 def _ledger(stage: Stage) -> dict[str, Answered]:
-    """What reached a cloud, by the cloud's own name of it."""
+    """Return the answers of each cloud, by the cloud's own name of each."""
     lines = [json.loads(line) for cloud in stage.clouds for line in cloud.ledger.read_text().splitlines()]
     return {line["name"]: Answered(line["tag"], line["input"], line["output"], line["asked_s"]) for line in lines}
 
@@ -457,7 +457,7 @@ def killed(
 
 
 def evidence(run: Kills, judged: Judged, *, once: bool) -> dict[str, object]:
-    """What was seen, for the record."""
+    """Return the figures of a run, for the record."""
     told = Counter(f"{got.status} {got.code or 'ended by an error'}" for got in run.load.got if got.outcome == "told")
     return {
         "kind": "kills-once" if once else "kills",

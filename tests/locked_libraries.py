@@ -38,7 +38,7 @@ def install_locked(lock: Path, folder: Path, *options: str) -> str:
 
 @cache
 def pips_settings() -> str:
-    """What pip is configured with here, a line for each setting, the stronger ones last."""
+    """Return pip's configuration here, a line for each setting, the stronger ones last."""
     return subprocess.run([*PIP, "config", "list"], capture_output=True, text=True, check=False).stdout
 
 

@@ -41,7 +41,7 @@ PICTURES = (
     ),
     Pictured("auditor", "docs/tutorials/auditor.png", ("nav", "header.masthead", section("statements"))),
 )
-# What differs from run to run: points of time, durations, requests a second (a figure of its own), and digests.
+# Values that differ from run to run: points of time, durations, requests a second (a figure of its own), and digests.
 VARYING = re.compile(
     r"^[\d,]+\.\d\s*$|\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z|\d+ [A-Z][a-z]+ \d{4}, \d{2}:\d{2}(:\d{2})? UTC"
     r"|(≤ [\d,]+|< 1) ms|\b[0-9a-f]{12,}\b"
@@ -83,7 +83,7 @@ def with_words(picture: bytes, shown: object) -> bytes:
 
 
 def words_in(picture: bytes) -> object:
-    """What a picture says that it shows; None where it says nothing."""
+    """Return the words that a picture says it shows; None where it says nothing."""
     assert picture.startswith(SIGNATURE)
     at = len(SIGNATURE)
     while at < len(picture):

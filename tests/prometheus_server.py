@@ -46,7 +46,7 @@ class Prometheus:
         }
 
     def evaluated_after(self, instant_s: float) -> bool:
-        """Whether all rules were evaluated since then, each without an error."""
+        """Return whether all rules were evaluated since then, each without an error."""
         (group,) = self._groups()
         bad = [rule["name"] for rule in group["rules"] if rule["health"] == "err"]
         assert bad == []

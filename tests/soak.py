@@ -17,6 +17,6 @@ def every(soaking: int, otherwise: int) -> int:
     return otherwise if _TIMES == 1 else soaking
 
 
-# What walks over everything takes minutes, and is walked under `make soak` alone; the suite has a share of each. It is
+# Tests that walk over everything take minutes, and run under `make soak` alone; the suite has a share of each. They are
 # left out of the suite (tests/conftest.py), not skipped: where CI is set nothing may be skipped.
 only_when_soaking = pytest.mark.soaking

@@ -21,7 +21,7 @@ from obtained import cache as cache_folder
 
 _LIBRARIES = Path(__file__).with_name("spark.txt")
 _CONNECTOR = Path(__file__).with_name("spark_s3a.txt")
-# What hadoop-aws 3.4.1 calls of the SDK, in a version of today; its own choice is a bundle of half a gigabyte.
+# Parts of the SDK that hadoop-aws 3.4.1 calls, in a version of today; its own choice is a bundle of half a gigabyte.
 _SDK_PARTS = ("s3", "apache-client", "s3-transfer-manager", "sts")
 _PACKAGES = ("org.apache.hadoop:hadoop-aws:3.4.1", *(f"software.amazon.awssdk:{part}:2.57.8" for part in _SDK_PARTS))
 _EXCLUDED = ("software.amazon.awssdk:bundle", "org.wildfly.openssl:wildfly-openssl")
@@ -102,7 +102,7 @@ def _fetch_connector(folder: Path) -> None:
         )
         if done.returncode:
             raise Unavailable(f"Spark cannot fetch its connector to S3: {said_of_failure(done.stderr)}")
-        # What comes besides, Spark has itself.
+        # Spark itself has the rest.
         for line in _CONNECTOR.read_text("utf-8").splitlines():
             if line.startswith("#"):
                 continue

@@ -7,7 +7,7 @@ from clauseway.decisions import AskedAgreement
 
 DAY = date(2026, 6, 1)
 
-# What an agreement says beside "the maker owns its products", in words and as a term.
+# Words of an agreement beside "the maker owns its products", as text and as a term.
 SAYS = {
     "nothing more": "",
     "the reseller may sell": """

@@ -1,4 +1,4 @@
-"""What work costs, told so that no load of the machine decides a test: by calls, or by how the cost grows."""
+"""The cost of work, measured so that no load of the machine decides a test: by calls, or by its growth."""
 
 import sys
 from collections import Counter
@@ -28,7 +28,7 @@ def calls_in(work: Callable[[], object]) -> Counter[str]:
 def grows_with_its_length(
     work: Callable[[int], Callable[[], object]], length: int, cpu_ns: Callable[[], int] = process_time_ns
 ) -> bool:
-    """Whether the cost of what `work` makes grows with its length, and no faster.
+    """Return whether the cost of what `work` makes grows with its length, and no faster.
 
     Work that goes through all from each place costs 64 times as much for eight times the length; work that goes
     through it once, eight times. `cpu_ns` says the time of the processor that was spent till now.

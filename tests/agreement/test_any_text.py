@@ -37,7 +37,7 @@ REGISTER = """\
 - {kind: milestone, effective: 2027-01-01, recorded: 2027-01-01T12:00:00+02:00, source: [P], says: Verified.}
 """
 
-# What means something to Markdown or YAML, and what is awkward to both.
+# Characters that mean something to Markdown or YAML, and characters that are awkward to both.
 SIGNS = "-:#&*!|>'\"%@`,[]{}?~\\\0\t\ufeff\u2028\ud800é\n\r"
 MARKS = ["---\n", "```", "```yaml term\n", "```\n", "## 9.9 ", "<<: ", "- ", "{}", "[]", "%YAML 1.1\n"]
 WORDS = ["id: A1", "until: milestone", "0001-01-01", "9999-12-31", "2026-04-27T00:00:00Z"]

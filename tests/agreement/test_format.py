@@ -133,7 +133,7 @@ def test_the_agreements_that_ship_are_laid_out_canonically(folder: str) -> None:
 
 
 def meaning(agreement: Agreement) -> object:
-    """What an agreement says, apart from the lines on which it does."""
+    """Return all that an agreement says, without the numbers of its lines."""
 
     def without_lines(value: object) -> object:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Which instrument prevails: the one concluded last, whatever the days of effect. Read each case as a letter file."""
+"""The instrument concluded last prevails, whatever the days of effect. Read each case as a letter file."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def letter(name: str, concluded: str, effective: str, block: str, after: str = "
 
 
 def forbidden_on(agreement: OpenAgreement, *days: str) -> list[bool]:
-    """Whether the owner may not serve elsewhere on these days."""
+    """Return for each day whether the owner may not serve elsewhere."""
     return [terms_at_hand.decided(agreement, "serve maker app south", day).outcome == "forbidden" for day in days]
 
 
@@ -67,7 +67,7 @@ def test_of_three_of_one_day_each_comes_after_the_next() -> None:
 
 
 def test_which_was_concluded_last_is_meant() -> None:
-    """Who exchanges the days of conclusion says something else; who moves one of them does not."""
+    """Exchanging the days of conclusion changes the answer; moving one of them does not."""
     meant = []
     for second, third in (("2026-02-01", "2026-02-15"), ("2026-02-15", "2026-02-01"), ("2026-02-15", "2026-02-02")):
         longer = letter("A2", second, "2026-04-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
@@ -129,7 +129,7 @@ def test_a_renewal_comes_in_time_until_the_last_day(day: str, in_time: bool) -> 
     assert ("a3 changes nothing of x" in texts) is not in_time
 
 
-# What A2, then A3, concluded later, do to x from 1 April on → whether x holds on 31 March, 1 April, 31 December, 2027.
+# Changes of A2, then of A3, concluded later, to x from 1 April on → x holds on 31 March, 1 April, 31 December, 2027?
 LONGER = "sets-end: [x]\nthrough: 2026-12-31"
 AT_ONCE = "sets-end: [x]\nuntil: 2026-04-01"
 ON_ONE_DAY = [
@@ -273,7 +273,7 @@ def test_check_tells_a_change_of_what_never_began_for_a_rescission() -> None:
     assert [(remark.what, remark.why) for remark in remarks] == [("a4 changes nothing of y", "A3 rescinds A2")]
 
 
-# What A2 does to x from 1 July on · the day from which A3 sets another end.
+# The change of A2 to x from 1 July on · the day from which A3 sets another end.
 OVERTAKEN = [("ends: [x]", "2026-04-01"), ("sets-end: [x]\nthrough: 2027-12-31", "2026-07-01")]
 
 

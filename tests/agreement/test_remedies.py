@@ -34,7 +34,7 @@ def remedy_of(terms: str) -> str:
 
 
 SELLS = "id: t\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\n"
-# What is refused · what its remedy says · the same in that way · whether the shop may sell in February, April and June.
+# The refused question · its remedy · a question that follows it · may the shop sell in February, April and June?
 TIMED = [
     ("from: [a, b]", "from: a with while: b, if b goes on for good", ["from: a\nwhile: b"], "no no yes"),
     ("from: [a, b]", "for the earlier, a term for each", ["from: a", "from: b"], "no yes yes"),
@@ -58,7 +58,7 @@ def test_two_events(refused: str, remedy: str, written: list[str], may: str) -> 
 EXCLUSIVE = "id: x\nkind: exclusivity\nactions: [sell]\nproducts: [apps]\nonly: {parties: [partner]}\n"
 LICENCE = "id: l\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\n"
 SHARE = "id: s\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\n"
-# What is refused · what its remedy says · the same in that way · a question · its answer.
+# The refused question · its remedy · a question that follows the remedy · another question · its answer.
 WRITTEN = [
     (
         EXCLUSIVE + "except: [{parties: [shop]}]",
@@ -229,7 +229,7 @@ WRITTEN = [
         "sell shop app north",
         "forbidden",
     ),
-    # What resellers, minimum commitments and joint licences say.
+    # Terms of resellers, minimum commitments and joint licences.
     (
         SHARE + "base: {sellers: [shop]}\ntiers: [{above: USD 5, rate: 4 %, per: year}]",
         "Write a share for each year",

@@ -1,4 +1,4 @@
-"""What `check` says of small agreements, one kind of remark at a time, and what it does not say of near misses."""
+"""Remarks of `check` on small agreements, one kind at a time, and near misses without a remark."""
 
 from datetime import date
 
@@ -1036,7 +1036,7 @@ def test_a_gap_that_closes_is_told_with_its_last_day() -> None:
     ]
 
 
-# What A1 and A2 say beside an end · why it is remarked on.
+# Words of A1 and A2 beside an end · the reason for the remark.
 TOGETHER = [
     (SERVE_ON_OTHER, SERVE_ON_OWN, "and both are in force from 2025-01-01 through 2026-12-31"),
     (SERVE_ON_OTHER, SERVE_ON_OTHER.replace("A1", "A2"), "both are in force from 2025-01-01 through 2026-12-31"),
@@ -1054,7 +1054,7 @@ def test_terms_that_meet_for_a_time_are_told_with_their_last_day_together(a1: st
     assert why in remark.why
 
 
-# What A1 says beside the maker's ownership · what A2 says · the remedy for two terms that say the same.
+# Words of A1 beside the maker's ownership · words of A2 · the remedy for two terms that say the same.
 DOUBLES = [
     ("for good", [SERVE_BY_RIVAL, SERVE_BY_RIVAL.replace("lets", "too")], [], "Delete A1.too."),
     (
@@ -1445,7 +1445,7 @@ def test_who_can_earn_nothing_from_others_pays_no_share_of_it(owned: str) -> Non
     ("payer", "more", "base", "expected"),
     [
         ("maker", "", "", []),
-        # Who may license on earns from its licensees.
+        # A party that may license on earns from its licensees.
         ("rival", "id: on\nkind: permission\nparty: rival\nactions: [license]\nproducts: [rights]", "", []),
         (
             "rival",
@@ -1556,7 +1556,7 @@ def test_the_event_of_a_term_that_has_ended_is_not_dropped() -> None:
     ],
 )
 def test_an_event_that_comes_about_after_the_last_day_ends_nothing(through: str, on: str, expected: list[str]) -> None:
-    """What extends the event puts it off, never forward."""
+    """Extending the event puts it off, never forward."""
     term = "id: A1.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nuntil: term-end"
     texts = hand.documents(f"{term}\nthrough: {through}")
     renewed = "  renewal: {says: It is renewed., source: [T]}\n"

@@ -90,7 +90,7 @@ def _between(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[s
 
 _party = st.sampled_from(PARTIES)
 _clouds = tuple(CLOUDS)
-# What the reader refuses is not drawn: a licence takes no cloud, capacity has no seller.
+# Terms that the reader refuses are not drawn: a licence takes no cloud, capacity has no seller.
 HOSTED = ("serve", "sell")
 LICENSED = ("license", "use-under-licence")
 _only_hosted = st.one_of(

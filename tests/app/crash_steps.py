@@ -100,7 +100,7 @@ class Points:
 
 
 class Client:
-    """Who sent a request, and hears when it is recorded. What it heard is written down at once, whatever follows."""
+    """A client that sends a request, hears when it is recorded, and writes the answer down at once."""
 
     def __init__(self, log: int, number: int, *, early: bool) -> None:
         self._log, self._number, self._early = log, number, early
@@ -141,7 +141,7 @@ def serve(home: Home, boot: int, *, early: bool) -> None:
 
 
 def state(home: Home) -> dict[str, Any]:
-    """What is there: who was answered, what is recorded (in the lake or still in the spool), and what disagrees."""
+    """Return the state: answered clients, recorded requests (in the lake or still in the spool), and disagreements."""
     answered = {
         (int(path.name.partition("-")[2]), int(line))
         for path in home.root.glob("answered-*")
@@ -186,7 +186,7 @@ def bring_in(home: Home) -> dict[str, Any]:
 
 
 def brought_in(home: Home) -> dict[str, Any]:
-    """What an import left: rows, files and days of the lake, what is registered and what waits."""
+    """Return the result of an import: rows, files and days of the lake, registered entries and waiting ones."""
     with open_lake(home) as lake:
         files = files_of(lake.control, USAGE)
         ids = [name for path in lake.files() for name in pq.read_table(path)["request_id"].to_pylist()]
@@ -225,7 +225,7 @@ def run(asked: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    # What steps would each load at first use is loaded here, once: a process that is forked has it already.
+    # Libraries that each step would load at first use are loaded here, once: a forked process has them already.
     for name in ("pandas", "pyarrow_hotfix", "ibis.backends.duckdb", "ibis.expr.sql"):
         importlib.import_module(name)
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""Who acts: the account that logged in, or the process's own; whatever the environment says."""
+"""The actor is the account that logged in, or the process's own, whatever the environment says."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ actor.LOGIN_ACCOUNT = Path({file!r})
 print(actor.acting())
 """
 NAMELESS = 54_321
-# What the kernel writes for a process that nobody's login began.
+# The kernel writes this number for a process that nobody's login began.
 NO_LOGIN = "4294967295"
 
 

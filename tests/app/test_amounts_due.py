@@ -69,7 +69,7 @@ def books_of(folder: Path) -> Home:
 
 
 def faces(home: Home, period: str, payer: str = "openai") -> dict[str, D]:
-    """What each face says that `payer` owes for a month: JSON, text, HTML, CSV, and the lines of payment."""
+    """Return the amount that `payer` owes for a month by each face: JSON, text, HTML, CSV, and the lines of payment."""
     month = statement(home, period)
     assert month is not None
     rows = [line.split(",") for line in FORMATS["csv"](month).decode().splitlines()]
@@ -126,7 +126,7 @@ def test_every_face_says_one_amount(tmp_path: Path, says: str, kind: str, parts:
 
 
 def owed(home: Home) -> D:
-    """What the journal has as payable and not invoiced."""
+    """Return the amount that the journal has as payable and not invoiced."""
     control = Control.open(home.control)
     try:
         found = balances(control.entries())

@@ -629,7 +629,7 @@ def test_a_restored_journal_is_the_new_homes_and_at_its_end(home: Home, tmp_path
     assert [place.closed for place in places] == [True]
 
 
-# Which gateways were stopped before the backup, and which were killed → the journals after whose end usage is lost
+# Gateways stopped before the backup (True: killed) → the journals after whose end usage is lost
 LIVES = [({"gateway": False}, {"gateway"}), ({"gateway": False, "gateway-1": True}, {"gateway-1"})]
 
 

@@ -36,7 +36,7 @@ def stated(home: Home) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """Who metered."""
+    """Return the home that metered."""
     home = Home(tmp_path_factory.mktemp("ours") / "home").make()
     settled_book.seal(home)
     settle_and_close(home)

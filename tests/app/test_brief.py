@@ -249,7 +249,7 @@ def test_what_was_corrected_and_what_only_corrects_is_not_told() -> None:
 
 
 def test_a_brief_says_where_something_is_granted_and_withdrawn() -> None:
-    """What is kept to a place or to customers is not told as the whole."""
+    """A right kept to a place or to customers is not told as the whole right."""
     facts = (
         "kind: grant, party: shop, product: app, cloud: north, effective: 2026-02-01, through: 2026-12-31",
         "kind: withdrawal, party: shop, product: app, segment: state, effective: 2026-03-01",
@@ -932,7 +932,7 @@ def test_a_brief_as_it_is_read() -> None:
 
 
 TAX = "id: A1.tax\nkind: revenue-share\npayer: shop\npayee: maker\nrate: 5 %\nbase: {sellers: [shop], products: [app]}"
-# What an amendment changes, with the number of combinations.
+# Changes of an amendment, with the number of combinations.
 OF_A2 = [
     "Maker may serve and sell app and tool on any cloud but south only if it was first offered to rival and rival "
     "passed: permitted → conditional · 16",

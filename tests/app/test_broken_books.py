@@ -13,7 +13,7 @@ from in_process import answer, run
 ASSUMED = [part for name in settled_book.ACCEPTED for part in ("--assume", name)]
 SETTLE = ("settle", "--period", "2026-05", *ASSUMED)
 
-# What somebody did to the database, as a shell command · what a check says first
+# Damage to the database, as a shell command · the first finding of a check
 DEEDS = {
     "a posting": ("UPDATE postings SET amount = '7.77' WHERE entry = 1 AND leg = 0", "was changed"),
     "a log row": ("UPDATE audit_log SET why = 'x' WHERE sequence = 3", "log row 3 is broken"),

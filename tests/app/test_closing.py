@@ -483,7 +483,7 @@ def test_plain_sql_over_the_lake_comes_to_the_same_shares(home: Home) -> None:
     assert reached.reached.request_id == settled_book.request(7)
 
 
-# What is known only after April was closed → the April lines it changes, by cloud or payer, and why
+# Knowledge that came only after April was closed → the April lines it changes, by cloud or payer, and why
 LATER: list[tuple[str, str, dict[str, str], str]] = [
     # gpt-5.4 on aws at 3.00 for input, 1,000,000 tokens: 0.25 more of base, 0.05 of share
     (

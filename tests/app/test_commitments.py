@@ -83,7 +83,7 @@ TOLD: list[tuple[list[RevenueLine], str, dict[str, object]]] = [
     (daily("2026-05-01", 10, "100"), "2026-05-10", {"left": Decimal(0), "outlook": "met", "reaches": None}),
     ([], "2026-04-30", {"outlook": "not begun", "days_left": 92, "spent": Decimal(0)}),
     (daily("2026-05-01", 10, "30"), "2026-07-31", {"outlook": "lapsed", "left": Decimal(700), "days_left": 0}),
-    # What comes after the day is not known on it.
+    # Usage after the day is not known on it.
     (daily("2026-05-01", 20, "30"), "2026-05-10", {"spent": Decimal(300)}),
 ]
 
@@ -144,7 +144,7 @@ def test_usage_without_a_price_is_told_and_stops_no_gateway(tmp_path: Path, caps
 
 
 def test_a_plan_sums_the_days_that_changed(tmp_path: Path) -> None:
-    """What was kept of a day is used until usage of the day comes."""
+    """Sums kept of a day are used until usage of the day comes."""
     (tmp_path / "bill.csv").write_text(BILL)
     home = Home(tmp_path / "home").make()
     home.configuration.write_text(deployment() + COMMITMENT)

@@ -299,7 +299,7 @@ def test_what_cannot_be_served_does_not_pass(tmp_path: Path, text: str, line: in
     assert problems(tmp_path, text + DEPLOYMENT) == [(line, what)]
 
 
-# What is switched off by name, and a limit whose whole stands at its default.
+# Settings that are switched off by name, and a limit whose whole stands at its default.
 AT_REST = [
     "[telemetry]\nmetrics = false\nmetrics_port = 9500\n",
     '[journal]\ncopies = 0\nwhen_away = "alone"\n',

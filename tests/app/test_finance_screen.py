@@ -219,7 +219,7 @@ def test_a_long_statement_is_shown_in_part_with_the_way_to_all_of_it(
     assert subtotals[0] == subtotals[1]
 
 
-# What a party owes another for a month | what is said of it
+# Amounts that a party owes another for a month | the page's sentence
 CLAIMED = [
     ({"invoices": (), "unclaimed": D("4.00")}, ""),
     ({"invoices": ("i-1",), "unpaid": ((D("4.00"), "USD"),)}, "invoice i-1: 4.00 USD open"),

@@ -57,7 +57,7 @@ FORMS = (
     FormCase("auditor", "/sign-out", "Sign out"),
 )
 TYPED = [form for form in FORMS if form.fields and form.path != "/sign-in"]
-# What is typed · how it stands in a field afterwards, where that differs: HTML has no NUL.
+# The typed text · its value in a field afterwards, where that differs: HTML has no NUL.
 HOSTILE = {
     "a script": "<script>window.harmed = 1</script>",
     "an attribute that ends": "\"'><img src=x onerror='window.harmed = 1'>",
@@ -108,7 +108,7 @@ def readers(browser: Browser, url: str) -> Iterator[dict[str, Reader]]:
 
 
 def complaints_of(page: Page) -> list[str]:
-    """What the browser will say of a page: errors of scripts, and all that it writes to its console."""
+    """Return the browser's complaints of a page: errors of scripts, and all that it writes to its console."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("console", lambda told: complaints.append(told.text))

@@ -69,7 +69,7 @@ class Machines:
         return home
 
     def lease(self, serial: int, *, target: int, spent: int = 0) -> LeaseState:
-        """What the gateway of the first home asks of the budget."""
+        """Ask the budget for a lease, as the gateway of the first home does."""
         request = LeaseRequest(
             budget=BUDGET,
             boot=f"{7:016x}",
@@ -129,7 +129,7 @@ def listed(home: Home) -> str:
 
 
 def settled(home: Home) -> str:
-    """What the settlement of a month without usage says beside it."""
+    """Return the remarks in the settlement of a month without usage."""
     accepted = [flag for name in ACCEPTED for flag in ("--assume", name)]
     done = run("settle", "--period", "2026-03", *accepted, home=home.root)
     assert done.returncode == 0, done.stderr
@@ -201,7 +201,7 @@ def test_a_journal_that_was_moved_to_another_home_is_its_own_from_then_on(machin
     assert blocking_damages(machines.first) == []
 
 
-# Who asks for a limit of 30 a minute (home, used of it, least, target) → what it holds then.
+# Askers of a limit of 30 a minute (home, used of it, least, target) → the share that each then holds.
 ASKED = [
     ("first", 0, 1, 17, 7),  # of what is free, a quarter, unless it needs more
     ("second", 0, 12, 12, 12),

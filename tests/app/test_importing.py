@@ -558,7 +558,7 @@ def test_a_sum_keeps_how_many_requests_it_stands_for_where_its_file_says_so(home
 def test_a_bill_that_names_its_invoice_later_is_the_same_bill(home: Home, tmp_path: Path) -> None:
     header, first = f"{HEADER},InvoiceId,InvoiceDetailId,x_Requests,x_HostCloud", BILL.splitlines()[1]
     assert load(home, put(tmp_path, "early.csv", f"{header}\n{first},,,,aws\n")).imported == 1
-    # Who hosts is told apart from who bills.
+    # The hosting cloud and the billing cloud are told apart.
     assert [row["cloud"] for row in rows(home)] == ["aws"]
     assert load(home, put(tmp_path, "late.csv", f"{header}\n{first},INV-7,4,,aws\n")).again == 1
 

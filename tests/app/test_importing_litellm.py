@@ -22,7 +22,7 @@ def write(folder: Path, text: str, name: str = "config.yaml") -> Path:
 
 
 def imported(folder: Path, text: str, *flags: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What the command says, and the configuration that it wrote."""
+    """Return the command's output and the configuration that it wrote."""
     result = answer("config", "import", "litellm", str(write(folder, text)), *flags, home=folder / "home")
     return result, tomllib.loads((folder / "home" / "clauseway.toml").read_text())
 
@@ -71,7 +71,7 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
     assert not any("context_tokens_max" in deployment for deployment in written["deployment"])
     everything = [path.read_text() for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert not any("sk-live-123" in text for text in everything)
-    # What comes next is a sound configuration.
+    # A sound configuration follows.
     for variable in told["secrets"]:
         monkeypatch.setenv(variable, "sk-x")
     basis, *_ = told["next"]

@@ -51,7 +51,7 @@ def settled_day(home: Home, code: int = 0) -> Any:
 
 
 def base(home: Home) -> Decimal:
-    """What this month charged in all: 12.00 for each request that was metered, 100.00 for each estimated one."""
+    """Return the month's charges in all: 12.00 for each metered request, 100.00 for each estimated one."""
     return exact_sum(Decimal(line["base"]) for line in settled(home)["lines"])
 
 

@@ -73,7 +73,7 @@ CASES = [
     ("price", "prices or rates changed after"),
     ("fact", "facts"),
 ]
-# What January comes to with it
+# The amount of January with each change
 AMOUNTS = {"amendment": "40.00", "price": "25.00", "fact": "12.10"}
 
 

@@ -87,7 +87,7 @@ def swap_two(home: Home) -> None:
     beside.rename(other)
 
 
-# What was done by hand · the days whose files are named · what is said of them
+# Damage done by hand · the days whose files are named · the finding
 DAMAGES = [
     (times_a_thousand, ["2026-05-05"], "changed"),
     (flip_a_bit, ["2026-05-06"], "changed"),
@@ -188,7 +188,7 @@ def test_what_is_put_back_is_settled(home: Home) -> None:
     assert run(*SETTLE_MAY, "--prices", book(home), home=home.root).returncode == 0
 
 
-# What a check found of a file that lies there again now, at its size · what is said of it until the next check
+# A check's finding about a file that lies there again now, at its size · the sentence until the next check
 FOUND_BEFORE = [
     (remove, "2026-05-07", []),
     (flip_a_bit, "2026-05-06", ["a file of the lake is changed"]),

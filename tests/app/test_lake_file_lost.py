@@ -32,7 +32,7 @@ def settled(home: Home, period: str = "2026-05", code: int = 0) -> Any:
 
 
 def owed(home: Home) -> dict[str, str]:
-    """What openai owes for May, by cloud."""
+    """Return openai's debt for May, by cloud."""
     found = settled(home)
     return {line["cloud"]: line["amount"] for line in found["lines"] if line["payer"] == "openai"}
 
@@ -54,7 +54,7 @@ def accept(home: Home, path: Path, *words: str, code: int = 0) -> Any:
     return answer("lake", "accept", named(path), *words, "--why", "the disk failed", home=home.root, code=code)
 
 
-# What is accepted for the lost file · what May then owes on azure and on aws: 20 % of 200.00 and of 144.00
+# The estimate accepted for the lost file · the debt for May on azure and on aws: 20 % of 200.00 and of 144.00
 ESTIMATES = [("summed", {"azure": "40.00", "aws": "28.80"}), ("nothing", {"aws": "28.80"})]
 
 
@@ -100,7 +100,7 @@ def test_another_file_in_its_place_heals_nothing(home: Home) -> None:
     assert owed(home) == {"azure": "40.00", "aws": "28.80"}
 
 
-# What is accepted for the two files · what openai then owes for azure: 20 % of 490.00, of a third, of two thirds
+# The estimates accepted for the two files · openai's debt for azure: 20 % of 490.00, of a third, of two thirds
 LOST_TOGETHER = [
     (("summed", "summed"), "98.00"),
     (("summed", "nothing"), "32.67"),

@@ -144,7 +144,7 @@ def _taken(home: Home, storage: ObjectStorage) -> None:
     s3_server.open_store(storage).put(sorted(listed(home))[0], b"not what was sealed")
 
 
-# What is wrong | what is said
+# Fault | message
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [

@@ -98,7 +98,7 @@ def test_asked_nothing_it_answers_what_the_agreement_is_about(client: TestClient
     assert verdict(page) == "permitted"
 
 
-# What is typed · the field that it is wrong in · what is said there
+# The typed text · the field that is wrong · the field's message
 MISTAKES = [
     ({"party": "opnai"}, "party", "Did you mean"),
     ({"product": "<b>x</b>"}, "product", "Unknown name"),

@@ -224,7 +224,7 @@ def test_who_is_refused_for_what_another_process_holds_is_told_to_come_again(
         asyncio.run(both())
 
 
-# What holds 60,000 of a budget of 100,000, and how long ago it was heard → what others are told that they may hope for.
+# Holders of 60,000 of a budget of 100,000, and seconds since each was heard → the amount that others may hope for.
 HOPES = [
     (1, 0, 60_000),
     (1, 9, 60_000),
@@ -589,7 +589,7 @@ def test_a_process_with_no_later_lease_reserved_from_its_latest_whatever_the_clo
 
 
 def test_a_lease_counts_what_began_after_its_machines_clock_went_back() -> None:
-    """What came later counts, whatever the clock said by then: it was reserved, and has cost money."""
+    """Later requests count, whatever the clock said by then: their amounts were reserved, and have cost money."""
 
     def spent(heard_ns: int, *begun_ns: int) -> int:
         row, leases = day_lease(heard_ns)

@@ -169,7 +169,7 @@ def test_what_an_idle_worker_holds_is_revoked_where_another_is_short(clock: Cloc
     assert (first, second + more) == (5, 15)
 
 
-# What becomes of a worker that used 6 of 10 and held more → seconds until another gets all 10.
+# The fate of a worker that used 6 of 10 and held more → seconds until another gets all 10.
 ENDS = [("stops", 62), ("dies", 77)]
 
 

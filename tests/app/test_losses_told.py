@@ -1,4 +1,4 @@
-"""What is damaged or lost in a home is told wherever somebody looks: doctor, serve, figures, pages, statements."""
+"""Damage to a home, and losses, are told wherever somebody looks: doctor, serve, figures, pages, statements."""
 
 import asyncio
 import re

@@ -330,7 +330,7 @@ def add_allowances(control: Control) -> None:
 
 
 def ask(control: Control, kind: Literal["budget", "requests"]) -> list[GrantedLease]:
-    """What a gateway that starts asks for."""
+    """Ask as a gateway that starts does."""
     wanted = Ask(budget="bud" if kind == "budget" else "lim", kind=kind, part=0, serial=1, least=5, target=5)
     call = LeaseCall(boot="0" * 16, pid=1, asks=(wanted,))
     return answer(Leases(control), call, time.time_ns(), LimitShares(StoredShares(control).changing))
@@ -445,7 +445,7 @@ def test_a_server_that_a_home_is_to_be_moved_to_is_named_where_it_is_away(
     assert "secret" not in errors
 
 
-# What is wrong with the server | a command | what is said.
+# The server's fault | a command | its message.
 WRONG = [
     ("ALTER DATABASE {0} SET search_path = nowhere", ("key", "list"), "has no schema for the tables"),
     ("ALTER DATABASE {0} SET statement_timeout = 1", ("key", "list"), "cancelled a statement"),

@@ -79,7 +79,7 @@ def invoiced(*through: str) -> list[Invoice]:
 # Invoices through, and which of them are paid → how far April has come
 STATES: list[tuple[Sequence[str], Sequence[str], str]] = [
     ([], [], CLOSED),
-    # What is paid by the quarter is claimed in June.
+    # A share paid by the quarter is claimed in June.
     (["2026-04"], [], CLOSED),
     (["2026-04"], ["2026-04"], CLOSED),
     (["2026-04", "2026-06"], ["2026-04"], INVOICED),
@@ -88,7 +88,7 @@ STATES: list[tuple[Sequence[str], Sequence[str], str]] = [
 ]
 
 
-# What is open of each direction's invoice, None where nothing is owed → how far the month has come: as its last one.
+# The open amount of each direction's invoice, None where nothing is owed → the month's state: that of its last one.
 DIRECTIONS = [
     ([D("0.00"), D("0.00")], PAID),
     ([D("0.00"), D("1.00")], INVOICED),

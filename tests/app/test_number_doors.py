@@ -233,7 +233,7 @@ def test_what_no_door_takes(door: Door) -> None:
 
 
 def assert_told(refused: Exception, text: str) -> None:
-    """What, why, where and what to do, as a Problem; of a row of usage, as a flaw."""
+    """Assert a text: a Problem's four parts (problem, reason, place, remedy), or a flaw of a row of usage."""
     if isinstance(refused, InvalidInput):
         assert all(problem.what and problem.why and problem.where and problem.remedy for problem in refused.problems), (
             text

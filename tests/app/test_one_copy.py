@@ -39,7 +39,7 @@ def alone(home: Home, since: str, until: str = "") -> None:
 
 
 def remarks(home: Home, period: str) -> list[str]:
-    """What the statement of a month says of copies."""
+    """Return the remarks on copies in the statement of a month."""
     settled: Any = answer("settle", "--period", period, *assumed(), home=home.root)
     return [each["text"] for each in settled["assumptions"] if each["name"].startswith("one-copy-")]
 

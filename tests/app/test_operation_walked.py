@@ -436,7 +436,7 @@ def test_a_home_is_looked_at_and_restored(walk: Walk, tmp_path: Path, monkeypatc
     walk(heading, "clauseway settle", month)
     walk(heading, "clauseway statement", month)
     assert run("statement", "--period", "2026-05", "--json", home=tmp_path / "look").stdout == before
-    # What is left of the home is moved aside: this account is its user.
+    # The rest of the home is moved aside: this account is its user.
     monkeypatch.delenv("CLAUSEWAY_HOME")
     walk.line(heading, "systemctl stop", {})
     here = {"/var/lib/clauseway": str(root)}

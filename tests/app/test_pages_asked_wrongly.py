@@ -155,7 +155,7 @@ def test_control_data_that_cannot_be_read_are_no_failure_of_ours(
         readers = HomeReaders(home)
         assert not asyncio.run(readers.are_named())
     source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    # What was written last would be read from these, whatever stands in the database.
+    # The last writes would be read from these files, whatever stands in the database.
     for ending in ("-wal", "-shm"):
         (home.root / f"control.db{ending}").unlink(missing_ok=True)
     (home.root / file).touch(0o600)

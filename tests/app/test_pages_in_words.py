@@ -54,12 +54,12 @@ DECIDED = (
     *("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws"),
     *("--as-of", "2026-03-15", "--known-at", "2026-06-01", "--suppose", "milestone=2026-03-01"),
 )
-# What the engineer's screen shows beside the night's requests.
+# Values that the engineer's screen shows beside the night's requests.
 GIVEN_TO_CUSTOMERS = (
     "budget set --organisation openai-customer --project night --cloud aws --amount 100",
     "key create --organisation openai-customer --project night --seller openai --expires 2099-01-01",
 )
-# What each form's answer says, where it could be read.
+# A word of each form's answer, where the answer could be read.
 ANSWERED = {
     "/finance/bill": "does not agree",
     "/lawyer/draft": "what is answered otherwise",
@@ -86,7 +86,7 @@ GIVEN = {
     *("openai-direct", "azure-openai", "bedrock-mantle", "openai-customer", "microsoft-customer"),
     *("openai-python", "non-exclusive"),
 }
-# What a person should not have to read, and how it looks.
+# Raw values that a person should not have to read, and the pattern of each.
 RAW = {
     "a party or a cloud by its identifier": rf"(?<![\w.:/-])(?:{NAMES})(?![\w/-]|[.:]\w)",
     "names with signs between them": r"(?<![\w.])[a-z][\w-]*[:/][a-z][\w-]*(?:[:/][\w.-]+)*",
@@ -214,7 +214,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
 
 
 def forms_of(night: Night) -> dict[str, dict[str, str]]:
-    """What the readers send, by the page that they send it to."""
+    """Return the forms that the readers send, by the page that they send them to."""
     basis = basis_of(night.home)
     agreement, prices = open_agreement(), basis.prices(KnownAt.everything())
     bill = focus_bill(night.home, agreement, prices, ExportScope(period="2026-04", party=""))
@@ -238,7 +238,7 @@ def of_kind(page: WebPage[PageSource], pages: Mapping[str, VisibleText]) -> list
 
 @pytest.fixture(scope="module")
 def pages(night: Night) -> dict[str, VisibleText]:
-    """What a person reads on each page, by its address."""
+    """Return the text that a person reads on each page, by its address."""
     told: dict[str, VisibleText] = {}
     alike: Counter[str] = Counter()
     ahead = [page.path for page in PAGES if "{" not in page.path]

@@ -164,7 +164,7 @@ def test_an_open_page_looks_at_every_file_of_the_lake_now_and_then(settled: Home
 
 
 class _Emptied(dict[Any, Any]):
-    """What pages keep, emptied by another thread once an entry was looked for."""
+    """The cache of pages, emptied by another thread once an entry was looked for."""
 
     def __contains__(self, key: object) -> bool:
         is_kept = super().__contains__(key)

@@ -1,4 +1,4 @@
-"""What a gateway may serve under several agreements at once, and as facts are recorded beside it."""
+"""A gateway serves by several agreements at once, and as facts are recorded beside it."""
 
 import tomllib
 from datetime import date

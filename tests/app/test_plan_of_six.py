@@ -20,7 +20,7 @@ from clauseway.pricing import PriceTable, UnknownPrice, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 from selection_rig import HASH_KEY, SECRET, Bench
 
-# What the text does not know is recorded; class and decisions are then those of any stateless API.
+# Products that the text does not know are recorded; class and decisions are then those of any stateless API.
 PRODUCTS = """\
 - {kind: product, product: text-embedding-3-small, class: api.stateless, first-shipped-by: 2024-01-25}
 - {kind: product, product: whisper-1, class: api.stateless, first-shipped-by: 2023-03-01}

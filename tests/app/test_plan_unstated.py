@@ -1,4 +1,4 @@
-"""What no agreement in force names: refused by a gateway, or served and called unstated, as the home says."""
+"""A product that no agreement in force names is refused by a gateway, or served and called unstated, as a home says."""
 
 from datetime import date
 from pathlib import Path

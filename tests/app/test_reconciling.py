@@ -111,7 +111,7 @@ def compared(home: Home, path: Path, *, book: Path | None = None, known: str = "
 
 
 def findings(reconciliation: Reconciliation) -> dict[str, tuple[str, ...]]:
-    """What is not matched: day, cloud and unit → status, difference, causes."""
+    """Return the unmatched parts: day, cloud and unit → status, difference, causes."""
     return {
         f"{line.day.day} {line.cloud} {item.unit}": (
             item.status,
@@ -346,7 +346,7 @@ def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
 
 
 PRICES = [
-    # What the bill is priced by, what the meter is priced by, until when that was known, and the cause.
+    # The bill's prices, the meter's prices, until when those were known, and the cause.
     ("gpt-5.4,aws,,,output_tokens,2026-05-02,,2026-06-03,16.50,later", "2026-05-31", "price not yet known", "6.5"),
     ("gpt-5.4,aws,,,output_tokens,2026-05-04,,2026-03-05,12,raised", "", "price of another day", "2"),
     (
@@ -580,7 +580,7 @@ def test_every_cause_of_the_table_is_planted_somewhere(home: Home) -> None:
 
 
 def parts(reconciliation: Reconciliation) -> dict[str, str]:
-    """What the bill is made of, with what of it is not nothing, in USD."""
+    """Return the parts of the bill that are not zero, in USD."""
     return {
         part.name: f"{part.billed.normalize():f}" for part in reconciliation.found.parts if part.rows or part.metered
     }

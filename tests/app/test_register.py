@@ -224,7 +224,7 @@ REFUSED = [
     ),
     (given_fact("answer", "2026-04-29", product="new-model", answer="maybe"), ["--answer"]),
     (given_fact("grant", "2026-04-29", party="nobody", product="nothing"), ["--party", "--product"]),
-    # Who owns what is granted needs no grant.
+    # The owner of a product needs no grant of it.
     (given_fact("grant", "2026-04-29", party="openai", product="gpt-5.5", cloud="aws"), ["--party"]),
     (given_fact("offer", "9999-12-31", subject=" ", passed=True), ["--effective", "--subject"]),
     (given_fact("retraction", "2026-04-29"), ["--corrects"]),

@@ -94,7 +94,7 @@ def rehearsed(home: Home, draft: str, **more: Any) -> Rehearsal:
 
 
 def fares(rehearsal: Rehearsal) -> list[tuple[str, str, str, int, str]]:
-    """What fares otherwise: how, on which cloud, sold by whom, how many, charged what."""
+    """Return the requests that fare otherwise: how, on which cloud, sold by whom, how many, charged how much."""
     return [(row.what, row.cloud, row.seller, row.requests, f"{row.charged:f}"[:6]) for row in rehearsal.routed]
 
 

@@ -28,7 +28,7 @@ from clauseway.web.pages import create_app
         ([(0, [5]), (2, [11])], 3),
         ([(0, [0]), (30, [60]), (60, [120])], 2),
         ([(0, [5, 9]), (2, [11, 13])], 5),
-        # What is older than a minute does not count: 60 requests in the 60 s from 2 to 62.
+        # Requests older than a minute do not count: 60 requests in the 60 s from 2 to 62.
         ([(0, [0]), (2, [1000]), (62, [1060])], 1),
         # A worker that was started again counts from zero, and so does the ring.
         ([(0, [900]), (2, [3]), (4, [13])], 5),

@@ -76,7 +76,7 @@ class Installation:
         return by_name
 
     def settled(self) -> list[Told]:
-        """What the month was settled from: metered here or imported."""
+        """Return the usage that the month was settled from: metered here or imported."""
         return [told_by(event) for event in self._events()]
 
     def _events(self) -> list[dict[str, Any]]:
@@ -153,7 +153,7 @@ def test_a_key_leaks_is_ended_and_its_usage_is_disputed(
         eventually(lambda: gateway.statuses(secret) == {200}, "every worker accepts the secret that took its place")
         walk(LEAKED, "clauseway key revoke", named)
         eventually(lambda: gateway.statuses(secret) == {401}, "every worker refuses the other one too")
-        # What it was used for.
+        # Requests that the load sent and got whole.
         asked = [got.request for got in load.got if got.outcome == "whole"]
         shown = named | {"2026-11-20": day}
         eventually(lambda: set(asked) <= set(installation_requests(home, leaked["key_id"])), "all of it is sealed")

@@ -1,4 +1,4 @@
-"""What goes wrong around a served home while it serves: it is reported, and ends nothing that still works."""
+"""Faults around a served home are reported while it serves, and end nothing that still works."""
 
 import contextlib
 import errno
@@ -156,7 +156,7 @@ def pages_that_fail(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
 
 def pages_check(home: Home) -> list[str]:
-    """What the doctor finds of the pages; without a configuration it asks no cloud."""
+    """Return the doctor's findings about the pages; without a configuration it asks no cloud."""
     prices = PriceTable((), KnownAt.everything())
     patient = Patient(opened=open_agreements([]), prices=prices, configuration=home.root / "none.toml", home=home)
     return [check.found for check in examine(patient).checks if check.what == "pages"]

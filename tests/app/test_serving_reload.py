@@ -103,7 +103,7 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
             assert "gpt-5.5" not in _models(served.gateway_url, secret)
             assert len(told) == 1
-            # What is opened at the start stays, and that is told once.
+            # Files opened at the start stay open, and that is told once.
             kept = "agreement = ['anthropic-clouds']\n" + other.replace("port = 0", "port = 1\nhost = '::1'")
             write_whole(home.configuration, kept.encode())
             eventually(lambda: len(told) == 2)

@@ -106,7 +106,7 @@ def test_what_one_home_issued_is_found_at_the_other_by_its_project_alone(homes: 
     pending = resource("batch-1", pending=True)
     homes.issue("first", file, pending)
     homes.of("first").copy()
-    # What is pending is metered by the home that made it, and by no other.
+    # A pending file is metered by the home that made it, and by no other.
     expected = [msgspec.structs.replace(pending, pending=False), file]
     assert sorted(homes.find("second", "file-1", "batch-1") or [], key=lambda one: one.identifier) == expected
     assert homes.find("second", "file-1", buyer=THEIRS) == []

@@ -151,7 +151,7 @@ def test_what_stands_never_exceeds_what_was_charged(made: Path, steps: list[tupl
                 if what == "reject":
                     del taken[ended]
         except InvalidInput:
-            # What is refused would have been too much.
+            # A refused amount would have been too much.
             wanted = D(amount) if amount else CHARGED
             assert sum(taken.values(), wanted) > CHARGED
         assert sum(taken.values(), D(0)) <= CHARGED

@@ -273,7 +273,7 @@ def test_a_key_that_has_expired_is_accepted_no_more(home: Home) -> None:
     assert {k.key_id: k.state for k in list_keys(home)} == {made.key_id: "active", "key_old": "expired"}
 
 
-# What the organisation says and what its project says → what holds for the project.
+# The organisation's setting and its project's → the setting that holds for the project.
 WORDS = [
     (Wish(), Wish(), Policy()),
     (Wish(strategy="cheapest"), Wish(), Policy(strategy="cheapest")),

@@ -217,7 +217,7 @@ def test_the_general_figures_of_one_agreement_hold_for_its_shares_alone(tmp_path
     assert due("cap-counts=all-payments:25") == {"north:share": "20.00", "south:share": "5.00"}
 
 
-# What south's text says otherwise than north's → the 200 of an item, and the 100 of another product, that each counts.
+# Terms in which south's text differs from north's → the 200 of an item, and the 100 of another product, that counts.
 # Both have a share of 10 % on all that the maker sells.
 COUNTED = [
     ({}, {"north:share": "20.00", "south:share": "20.00"}),

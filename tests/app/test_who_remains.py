@@ -1,4 +1,4 @@
-"""Which clouds remain for a request, by what its values ask for: the shipped matrix, compiled and selected by."""
+"""Clouds that remain for a request, by the needs of its values: the shipped matrix, compiled and selected by."""
 
 import json
 from datetime import date
@@ -101,7 +101,7 @@ def without(names: list[str], *left_out: str) -> list[str]:
     return [name for name in names if name not in left_out]
 
 
-# Who has chat, who has Responses at all.
+# Deployments that have chat, and those that have Responses at all.
 CHATS = without([name for name, *_ in DEPLOYMENTS], "vertex")
 RESPONDS = ["openai", "azure", "azure-2025-04-01-preview", "mantle", "runtime", "vertex", "oci"]
 DATED = [name for name, *_ in DEPLOYMENTS if name.startswith("azure-")]
@@ -138,7 +138,7 @@ TABLE: list[tuple[dict[str, Any], str, str, list[str]]] = [
     ({"service_tier": "flex"}, FIVE, TODAY, without(CHATS, "azure", *DATED, "mantle")),
     ({"service_tier": "priority"}, FIVE, TODAY, without(CHATS, OLD, GOOD, PREVIEW, "mantle")),
     ({"service_tier": "flex"}, OSS, TODAY, without(CHATS, "azure", *DATED)),
-    # What is not text.
+    # Parts that are not text.
     (PICTURE, FIVE, TODAY, CHATS),
     (PICTURE, OSS, TODAY, without(CHATS, "mantle", "runtime", "vertex-chat", "oci")),
     (SOUND, FIVE, TODAY, ["vertex-chat"]),  # of which nothing is known for this model

@@ -199,7 +199,7 @@ def test_figures_are_served_where_the_settings_say_and_nowhere_else(
         return Worker()
 
     def taken() -> list[bool]:
-        """Which of the ports somebody listens at."""
+        """Return for each port whether somebody listens there."""
         heard = []
         for port in ports:
             with socket.socket() as client:

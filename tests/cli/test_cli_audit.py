@@ -42,7 +42,7 @@ def edited(home: Home, statement: str) -> None:
         connection.commit()
 
 
-# What somebody edits, and how every command names it.
+# Edits of the audit log, and the words by which every command names each.
 EDITS = {
     "a posting of April": (
         "UPDATE postings SET amount = '99.00' WHERE entry = 1 AND leg = 0",

@@ -1,4 +1,4 @@
-"""What a settlement stands on belongs to the home, command after command.
+"""The basis of a settlement belongs to the home, command after command.
 
 One request of 1,000,000 input tokens of gpt-5.4 on aws, sold by openai on 2 May 2026. The shipped
 book charges 2.75 USD, the operator's own book 2.00: a share of 20 % is 0.55 or 0.40.
@@ -167,7 +167,7 @@ def test_the_first_settlement_stands_on_the_agreement_that_the_gateway_serves_by
 
 
 def settled_by(home: Path) -> tuple[bool, str]:
-    """What the doctor says of the agreement that settlements stand on; the home has no deployment."""
+    """Return the doctor's finding about the agreement that settlements stand on; the home has no deployment."""
     [check] = [check for check in told(home, "doctor", code=2)["checks"] if check["what"] == "settled by"]
     return check["ok"], check["remedy"]
 

@@ -87,7 +87,7 @@ STAYS_CLOSED = (
 WRONG_LINES = [
     (("settle",), "Missing option '--period'", "See clauseway settle --help."),
     (("settle", "2026-05"), "Missing option '--period'", "Did you mean `clauseway settle --period 2026-05`?"),
-    # What stands without a flag is the command's own argument here.
+    # A word without a flag is the command's own argument here.
     (
         ("books", "dispute", "resolve", "claim-1"),
         "Missing option '--id'",

@@ -148,7 +148,7 @@ def test_every_command_tells_it_in_words(on_a_disk: tuple[str, Told]) -> None:
     assert wrong == {}
 
 
-# What writes, and so cannot come to its end.
+# Commands that write, and so cannot come to their end.
 WRITES = (
     "up",
     "serve",
@@ -176,7 +176,7 @@ def test_what_writes_says_why_it_did_not(on_a_disk: tuple[str, Told], path: str)
     assert any(words in err for words in SAID[kind]), err
 
 
-# What stands in the place of control.db, from what it was.
+# Contents in the place of control.db, made from the file as it was.
 DAMAGED: dict[str, Callable[[bytes], bytes]] = {
     "garbage": lambda _: bytes(range(256)) * 40,
     "cut off": lambda whole: whole[:3000],
@@ -198,7 +198,7 @@ def test_damaged_control_data_are_called_so(command: str, damage: str, tmp_path:
     assert "failure of ours" not in done.stderr
 
 
-# What is left of the control data · what is said of it.
+# The rest of the control data · the message.
 GONE = [("gone", "control.db is gone"), ("empty", "control.db is empty"), ("moved", "database.url is gone")]
 
 

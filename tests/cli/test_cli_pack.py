@@ -348,7 +348,7 @@ def with_corrections_of_a_forger(
     return rewritten(pack, out, write)
 
 
-# What the forger's program does to the correction of April, which May owes -> what is said of it.
+# The forger's change to the correction of April, which May owes -> the refusal.
 FORGED_CORRECTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "the payer keeps a part back": ({"withholding": Decimal("0.05")}, '"withholding":"0.05"'),
     "the other party pays it": (
@@ -428,7 +428,7 @@ def added(name: str, content: bytes) -> Callable[[dict[str, bytes]], None]:
     return lambda parts: parts.update({name: content})
 
 
-# What somebody did to the pack -> what is said of it.
+# A change to the pack -> the refusal.
 def a_row_more(table: str, **row: object) -> Callable[[dict[str, bytes]], None]:
     def change(parts: dict[str, bytes]) -> None:
         books = json.loads(parts["books.json"])
@@ -669,7 +669,7 @@ def test_a_flipped_bit_is_not_what_the_manifest_says(packs: Path, tmp_path: Path
 
 
 def flaw(pack: Path) -> str:
-    """What is wrong with the ZIP, whoever says it: the reader of ZIP or we."""
+    """Return the ZIP's fault, whether the reader of ZIP says it or we."""
     try:
         with zipfile.ZipFile(pack) as archive:
             return flaw_of_layout(archive, pack)

@@ -1,4 +1,4 @@
-"""Who may write what, and what two people write together: each line is a command and who runs it."""
+"""Rights to write, and acts that two people do together: each line is a command and who runs it."""
 
 import pwd
 import re
@@ -80,7 +80,7 @@ def test_as_long_as_nobody_is_named_every_account_may_write(by: As) -> None:
     assert by(ANNA, CREDIT)["id"] == "n-1"
 
 
-# Who was given what, the command, and the kind that is refused (none: it is done).
+# The rights of an account, the command, and the kind that is refused (none: it is done).
 RIGHTS = [
     ("books", CREDIT, ""),
     ("credit", CREDIT, ""),
@@ -221,7 +221,7 @@ def test_somebody_can_always_name_people(by: As) -> None:
     assert by(BOB, CREDIT)["id"] == "n-1"
 
 
-# What needs two people, the command, and where its write is seen.
+# An act that needs two people, the command, and where its write is seen.
 TOGETHER = [
     ("credit", "", CREDIT, "credit n-1"),
     ("dispute", "", DISPUTE, "dispute d-1"),

@@ -319,7 +319,7 @@ def test_a_million_tokens_are_those_of_many_requests(capsys: pytest.CaptureFixtu
 
 
 def test_a_book_may_come_from_a_pipe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """What is told of its names is not read from there again: a pipe is empty then."""
+    """Names are not read again from the pipe when they are shown: it is empty then."""
     reading, writing = os.pipe()
     with open(writing, "w") as pipe:
         pipe.write(HEADER + "gpt-5.5,azur,,,input_tokens,2026-05-01,,2026-05-01,99.00,agreed,,\n")

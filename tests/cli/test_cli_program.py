@@ -77,7 +77,7 @@ NOT_UTF_8 = [
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("words", NOT_UTF_8)
 def test_a_word_that_is_not_utf_8_is_refused(words: tuple[str | bytes, ...], as_json: bool, tmp_path: Path) -> None:
-    """What is recorded, signed and exported is UTF-8. Some failed halfway, as at `--json`."""
+    """Recorded, signed and exported text is UTF-8. Some commands failed halfway, as at `--json`."""
     done = subprocess.run(
         [sys.executable, "-m", "clauseway", *words, *(["--json"] if as_json else [])],
         cwd=tmp_path,
@@ -166,7 +166,7 @@ def test_a_working_directory_that_was_removed_is_told_in_words(words: list[str],
     assert "Traceback" not in done.stderr
 
 
-# What a command reads in another of its uses alone.
+# Flags that a command reads in another of its uses alone.
 UNREAD = [
     (("price", "gpt-5.4", "book.csv", "--cloud", "azure"), "FILE", "`price check` alone reads a file"),
     (("price", "check", "book.csv", "--cloud", "azure"), "--cloud", "a book is checked whole"),

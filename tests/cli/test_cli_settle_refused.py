@@ -57,7 +57,7 @@ def home(metered: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(metered, tmp_path / "home"))
 
 
-# What is asked beside the month · the price book that is given · a word of the refusal
+# Flags beside the month · the price book that is given · a word of the refusal
 REFUSED = [
     (("--prices", "{book}"), "product,cloud\n", "{book}"),
     (("--prices", "{book}"), BOOK.replace("2.00", "two"), "two"),

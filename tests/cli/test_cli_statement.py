@@ -105,7 +105,7 @@ def written(home: Home, path: Path, *arguments: str, period: str = "2026-05") ->
 # Formats
 
 
-# What the statement of May rests on, as people read it.
+# Assumptions of the statement of May, as people read them.
 ASSUMED = "cap = USD 38,000,000,000 (reported) · share OpenAI Microsoft = 20 % (reported)"
 
 
@@ -710,7 +710,7 @@ def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: 
     places[place]["remark"] = "microsoft has accepted it"
     beside.write_text(json.dumps(document))
     assert "unknown field `remark`" in run("statement", "verify", str(may), home=own.root).stderr
-    # What another format means by the same words is not known here.
+    # Other formats give the same words meanings that are not known here.
     places[place].pop("remark")
     beside.write_text(json.dumps({**document, "format": "clauseway-signatures/2"}))
     assert "its format is 'clauseway-signatures/2'" in run("statement", "verify", str(may), home=own.root).stderr

@@ -122,7 +122,7 @@ def test_help_says_what_a_command_does_and_what_to_install(
 
 @pytest.mark.parametrize("words", ["clauseway lake s", "clauseway settle --p"])
 def test_a_shell_that_completes_such_a_command_is_told_nothing(words: str) -> None:
-    """What a completion prints lands in the line that somebody types."""
+    """Any output of a completion lands in the line that somebody types."""
     at = str(words.count(" "))
     asked = {"_CLAUSEWAY_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": at}
     done = run_without({"pyarrow"}, environment=asked)

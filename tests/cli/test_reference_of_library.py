@@ -32,7 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def described(name: str, offered: Any) -> Iterator[tuple[str, Any]]:
-    """What the library offers by this name, and its own and inherited methods."""
+    """Yield the library's object of this name, and its own and inherited methods."""
     yield name, offered
     for of, method in inspect.getmembers(offered, inspect.isfunction):
         if method.__module__.startswith("clauseway.") and inspect.isclass(offered):
@@ -127,7 +127,7 @@ def test_one_name_is_one_and_not_its_letters(demo: Path) -> None:
 
 
 def amounts_and_counts() -> tuple[Decimal, list[Usage], Statement, int]:
-    """What a typed program gets: never run, read by mypy."""
+    """Return values of the types that a typed program gets: never run, read by mypy."""
     return (
         price("gpt-5.5", cloud="azure", as_of=date(2026, 5, 1)).amount,
         usage(by=["cloud"]),

@@ -55,20 +55,20 @@ def test_a_fault_of_a_server_is_said_in_words(error: type[Exception], said: str,
     ],
 )
 def test_a_server_without_connections_is_not_taken_for_one_that_is_away(words: str, tmp_path: Path) -> None:
-    """Who is not let in has no code to go by."""
+    """A refused connection has no code to go by."""
     problem = fault_of(errors.OperationalError(words), tmp_path)
     assert problem is not None
     assert problem.what == "the database server is out of room or connections"
 
 
 def no_shared_memory() -> sqlite3.OperationalError:
-    """What SQLite raises where a file system maps no file into shared memory, as some network file systems."""
+    """Return the error of SQLite where a file system maps no file into shared memory, as some of networks."""
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHMMAP
     return error
 
 
-# What Python or a library raises | what is said.
+# An error of Python or of a library | the message.
 OF_THE_MACHINE = [
     (OSError(errno.EIO, "Input/output error"), "the disk fails"),
     (OSError(errno.EUCLEAN, "Structure needs cleaning"), "the disk fails"),

@@ -62,7 +62,7 @@ LEFT = [
     (["agreement", "terms"], 0),
     (["--help"], 0),
     (["statement", "--help"], 0),
-    # What was refused stays refused.
+    # A refused command stays refused.
     (["statement", "--json"], 3),
     (["statement"], 3),
 ]

@@ -181,7 +181,7 @@ def test_brackets_in_a_name_are_shown(tmp_path: Path, columns: int | None) -> No
 
 
 def on_a_dumb_terminal(columns: int, *words: str) -> str:
-    """What a command prints on a terminal that can do nothing, as in an editor's shell."""
+    """Return a command's output on a terminal that can do nothing, as in an editor's shell."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (50, columns))
     environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}

@@ -80,7 +80,7 @@ READINGS = {"X": ("strict", "loose"), "Y": ("near", "far")}
 
 _days = st.integers(0, 60).map(lambda days: BEGIN + timedelta(days=days))
 _products = st.frozensets(st.sampled_from((*CLASSES, *PRODUCTS)), min_size=1, max_size=3)
-# Which actions take a cloud, a seller, a licensee: a term that says otherwise is refused by the reader.
+# Actions that take a cloud, a seller, a licensee: the reader refuses a term that says otherwise.
 HOSTED_AND_SOLD = ("serve", "sell")
 PLACED = (*HOSTED_AND_SOLD, "contract-compute")
 LICENSED = ("license", "use-under-licence")

@@ -136,7 +136,7 @@ def class_of(product: str) -> str:
 
 
 def launches(case: Case) -> list[Launch]:
-    """What has shipped by the day asked about, as far as known. An announcement alone ships nothing."""
+    """Return the launches known by the day asked about. An announcement alone ships nothing."""
     known = [launch for launch in REGISTER if launch.day <= case.known_at] + list(case.supposed.launches)
     return [
         launch
@@ -196,7 +196,7 @@ def openai_serves(case: Case) -> str:
 
 
 def must_ship_first_on_azure(case: Case) -> bool:
-    """Whether ship-first still stands in the way of another cloud (OpenAI's own capacity is one)."""
+    """Return whether ship-first still stands in the way of another cloud (OpenAI's own capacity is one)."""
     kind = class_of(case.product)
     if kind not in ("api.stateless", "api.stateful", "app", "joint.api", "joint.app"):
         return False  # it binds api, app and joint products: not research

@@ -15,7 +15,7 @@ from clauseway.decisions import Question
 
 ONE = timedelta(days=1)
 NEVER = date.max
-# Which actions take a cloud and a segment, a seller, a region: the tables of the page.
+# Actions that take a cloud and a segment, a seller, a region: the tables of the page.
 PLACED, SOLD = ("serve", "sell", "contract-compute"), ("serve", "sell")
 
 
@@ -71,7 +71,7 @@ class World:
 
     @staticmethod
     def corrected(fact: Fact, known: list[Fact]) -> bool:
-        """What is drawn here corrects nothing; the register's own tests look at corrections."""
+        """Facts drawn here correct nothing; the register's own tests look at corrections."""
         return any(other.corrects and other.corrects == fact.name for other in known)
 
     def reads(self, under: Any) -> bool:
@@ -365,7 +365,7 @@ class World:
         )
 
     def stands(self, term: Any, deed: Deed) -> bool:
-        """What `exclusive` or `sole` wrote stands while the right may be given."""
+        """Return whether the term that `exclusive` or `sole` wrote stands: while the right may be given."""
         id = term.id.removesuffix(".exclusive")
         rights = [one for one in (*self.of("permission"), *self.of("licence")) if one.id == id != term.id]
         givers = [getattr(right, "licensor", "") or getattr(right, "grantor", "") for right in rights]

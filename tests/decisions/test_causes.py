@@ -1,4 +1,4 @@
-"""What a change of answer is laid to: without it, the answer would be the one before."""
+"""A changed answer is laid to its cause: without the cause, the answer would be the one before."""
 
 from datetime import date
 from itertools import pairwise

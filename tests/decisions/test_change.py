@@ -1,4 +1,4 @@
-"""What would change an answer: asked so, the answer is what was stated. And the nearest is the nearest."""
+"""A change that is said to change an answer does so when it is asked, and the nearest one is the nearest."""
 
 from datetime import date, timedelta
 

@@ -109,7 +109,7 @@ def test_a_side_compared_with_itself_is_empty(first: Side) -> None:
 def composed(
     first: tuple[OutcomeChange, ...], second: tuple[OutcomeChange, ...]
 ) -> dict[Combination, tuple[Outcome, Outcome]]:
-    """What two comparisons come to, one after the other."""
+    """Return the result of two comparisons, one after the other."""
     total = {change.combination: (change.before, change.after) for change in first}
     for change in second:
         before, between = total.get(change.combination, (change.before, change.before))

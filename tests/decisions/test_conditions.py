@@ -1,4 +1,4 @@
-"""What ship-first and rights of first refusal ask for, and what is cited once they are met.
+"""Ship-first and rights of first refusal: their demands, and the terms cited once they are met.
 
 `own` is the maker's cloud, `north` the partner's, `south` a rival's. The maker owns everything. All is asked of
 1 June 2026.
@@ -330,7 +330,7 @@ def test_what_nobody_owns_is_unstated_but_for_what_anyone_may_do(
     assert (decision.outcome, decision.reasons[0].term) == (outcome, because)
 
 
-# What a remark bears on · a question → what is cited with it.
+# The place of a remark · a question → the terms cited with it.
 REMARKED = [
     ("precedence", "serve maker app own", ["conditions t", "commentary K1"]),
     ("grant", "serve maker app own", ["conditions t"]),

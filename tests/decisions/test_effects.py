@@ -208,7 +208,7 @@ STANDING_BY = [
     "id: t\nkind: precedence\nparty: maker\nfirst: north\nactions: [sell]\nproducts: [apps]\n"
     "binds: every-product\nsince: 2026-01-01",
     NOT_RIVAL + "while-no: e\n\n" + NOT_RIVAL.replace("not", "t", 1),
-    # Who may never sell may host what another sells, once nothing forbids that.
+    # A party that may never sell may host the sales of another, once nothing forbids that.
     NOT_RIVAL + "\n" + NOT_RIVAL.replace("not", "unhosted", 1).replace("sell", "serve") + "until: milestone\n\n"
     "id: t\nkind: permission\nparty: rival\nactions: [serve]\nproducts: [app]",
 ]

@@ -89,7 +89,7 @@ SERVED = "id: x\nkind: exclusivity\nactions: [serve, sell]\nproducts: [app]\nclo
 LATER = "id: q\nkind: prohibition\nparties: [%s]\nactions: [%s]\nproducts: [apps]\nclouds: [north]"
 WAITING = "id: %s\nkind: permission\nparty: %s\nactions: [serve, sell]\nproducts: [apps]\nclouds: [%s]\n%s\n\n"
 
-# What is reserved to somebody whom other terms forbid it: nobody may. Terms in A1, terms in A2 · what `check` says.
+# A right reserved to a party whom other terms forbid it is nobody's. Terms in A1, terms in A2 · the words of `check`.
 NOBODY_LEFT = [
     (
         RESERVED % ("parties: [shop]", "") + NOBODY % ("shop", "sell", ""),
@@ -268,7 +268,7 @@ OUTLIVED: list[tuple[str, str, tuple[str, ...], str]] = [
         "nobody may use-under-licence rights from 2026-07-01 through 2026-12-31, on the days that events leave to it "
         "(kept until: milestone) unless it is granted anew: kept goes on, and use does not",
     ),
-    # What stays reserved brings nothing back, though it waits for an event too.
+    # A reservation that goes on brings nothing back, though it waits for an event too.
     (
         f"{SOLD}\nthrough: 2026-07-31\n\n{SALE.strip()}\nwhile-no: milestone",
         "",
@@ -307,7 +307,7 @@ def test_a_right_that_is_emptied_is_told(terms: str, said: str) -> None:
     assert told(at_hand(terms)) == ([said] if said else [])
 
 
-# What forbids a use, and licensing to its party too · its id.
+# A term that forbids a use, and licensing to its party too · its id.
 USE_FORBIDDEN = [
     (
         "id: l\nkind: licence\nlicensor: maker\nlicensee: partner\nproducts: [rights]\nexclusive: true",

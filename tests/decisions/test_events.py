@@ -102,7 +102,7 @@ LATE = event("renewal", "2027-01-01")
         # One that is cured on its own day was none.
         ((BREACH, event("cure", "2026-03-01")), ELSEWHERE, "2026-03-01", "forbidden"),
         ((BREACH, event("cure", "2026-03-01")), ELSEWHERE, "2026-03-02", "forbidden"),
-        # What holds while a breach does, holds on just those days.
+        # A term that holds while a breach does holds on just those days.
         ((), TOOL, "2026-03-05", "permitted"),
         ((BREACH, CURE), TOOL, "2026-03-05", "forbidden"),
         ((BREACH, CURE), TOOL, "2026-03-20", "permitted"),
@@ -339,7 +339,7 @@ PAUSED = [
         "conditional",
         "paused: g, while breach goes on",
     ),
-    # What ends while it is paused has ended.
+    # A term that ends while it is paused has ended.
     (
         MAY_SELL + "while-no: breach\nuntil: 2026-05-01",
         "sell shop app own",

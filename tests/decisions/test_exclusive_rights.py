@@ -86,7 +86,7 @@ def test_the_exclusivity_behind_a_right_has_its_scope_and_days() -> None:
 @pytest.mark.parametrize(
     ("ends", "shop", "maker"),
     [
-        # What ends the right ends its exclusivity; the exclusivity may end alone, and the right goes on.
+        # Ending the right ends its exclusivity; the exclusivity may end alone, and the right goes on.
         ("ends: [A1.shop]", "conditional", "permitted"),
         ("ends: [A1.shop.exclusive]", "permitted", "permitted"),
     ],
@@ -102,7 +102,7 @@ def test_what_ends_a_right_ends_its_exclusivity(ends: str, shop: str, maker: str
 @pytest.mark.parametrize(
     ("right", "change", "outcomes"),
     [
-        # What is set later than the right ends counts up to the right's end: nobody is kept out for nobody.
+        # Later counts of the exclusivity end with the right: nobody is kept out for nobody.
         (
             "through: 2026-12-31",
             "sets-end: [A1.shop.exclusive]\nthrough: 2027-12-31",
@@ -115,7 +115,7 @@ def test_what_ends_a_right_ends_its_exclusivity(ends: str, shop: str, maker: str
             "sets-end: [A1.shop.exclusive]\nthrough: 2026-08-31",
             {"2026-08-31": "forbidden", "2026-09-01": "permitted"},
         ),
-        # What moves the end of the right moves both.
+        # Moving the end of the right moves both.
         (
             "through: 2026-12-31",
             "sets-end: [A1.shop]\nthrough: 2027-12-31",

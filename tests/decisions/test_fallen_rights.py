@@ -184,7 +184,7 @@ def answered(opened: OpenAgreement, question: str, day: str) -> tuple[str, list[
             "conditional",
             ["A2.end", "A1.rooms", "grant"],
         ),
-        # What the owner declared of itself was no right that somebody gave.
+        # A declaration of the owner about itself was no right that somebody gave.
         (
             "id: A1.own-rooms\nkind: permission\nparty: maker\nactions: [contract-compute]\nproducts: [rooms]"
             "\nthrough: 2026-05-31",
@@ -341,7 +341,7 @@ def test_a_carve_out_alone_permits_nothing() -> None:
         (USE + EXCLUSIVE, SOLD, ["A1.use falls on 2026-07-01 for rights, and A1.use.exclusive with it"]),
         (BOTH, APPS_SOLD, ["A1.both falls on 2026-07-01 for apps, and A1.both.exclusive with it"]),
         (UNDER + "\n\n" + PASSES, NO_MORE, ["A1.under falls on 2026-07-01 for rights"]),
-        # What ends before, or with, its giver's right does not fall; nor what its giver comes to own.
+        # A right that ends before, or with, its giver's does not fall; nor one to what its giver comes to own.
         (USE + "\nthrough: 2026-06-30", SOLD, []),
         (USE, SOLD.replace("[own]", "[own, A1.use]"), []),
         (UNDER, SOLD, []),
@@ -381,7 +381,7 @@ ANEW_WRITTEN = (
         (f"{CARRIED}\n\n{FROM_PARTNER}\n\n{PARTNERS}", INTO.format("A1.pass and A1.up")),
         (f"{CARRIED}\n\n{RIGHTS_ALONE}\nunder: {{R1: a}}", INTO.format("A1.pass")),
         (CARRIED, ANEW_WRITTEN),
-        # What the licensor may license on, on some day, under some reading or by an event; what it owns.
+        # Rights that the licensor may license on: on some day, under some reading, by an event; and its own products.
         (f"{CARRIED}\n\n{PASSES}", None),
         (f"{CARRIED}\n\n{PASSES}\nthrough: 2026-03-01", None),
         (f"{CARRIED}\n\n{PASSES}\nfrom: milestone", None),

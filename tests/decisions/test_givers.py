@@ -1,4 +1,4 @@
-"""Who may give a right on which day: owners, permissions to license, and what becomes of a right when they end."""
+"""Parties that may give a right on a day: owners, holders of permissions to license, and a right's fate after them."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -219,7 +219,7 @@ def test_since_when_a_permission_is_lost(state: TermState, day: str | None) -> N
     assert (found and found.day) == (day and on(day))
 
 
-# What took from whom on 1 June what it could give.
+# Ownership that passed on 1 June: the earlier owner, and the later one, who could give rights from then on.
 PASSED = owns("maker", end="06-01"), owns("heir", "06-01")
 BROKEN = [
     (PASSED, "maker", "06-01", ["maker-owns-app", "heir-owns-app"]),

@@ -1,4 +1,4 @@
-"""What holds for every decision, whatever is asked: laws, tried on questions drawn at random."""
+"""Laws of every decision, whatever is asked, tried on questions drawn at random."""
 
 import re
 import tempfile

@@ -1,4 +1,4 @@
-"""Which exclusivity is cited as lifted, and which words say by what an act lies inside one or is let pass.
+"""Exclusivities cited as lifted, and the words that place an act inside one or let it pass.
 
 `own` is the maker's cloud, `north` the partner's, `south` a rival's. The maker owns everything.
 """
@@ -162,7 +162,7 @@ CITED = [
         "2026-06-01",
         ["ended late: late ended on 2026-06-01", "rule grant"],
     ),
-    # What was reserved of another product is not.
+    # A reservation of another product is not cited.
     (
         f"{SOLD_ON_NORTH}{UNTIL_APRIL}\n{LATE.replace('apps', 'tool')}",
         "sell maker app own",
@@ -184,7 +184,7 @@ CITED = [
         "2026-09-01",
         ["ended t: t ended on 2026-09-01", "rule grant"],
     ),
-    # What a licence reserves falls with the licence, and does not end once more.
+    # Products reserved by a licence fall with it, and do not end once more.
     (
         f"{BY_THE_RIVAL}\n{MAY_PASS_ON}",
         "license maker rights to=partner",

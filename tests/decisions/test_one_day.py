@@ -35,7 +35,7 @@ def outcomes(opened: OpenAgreement, *questions: str, day: str = DAY) -> list[str
 
 @pytest.fixture
 def folds(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What each fold was made of."""
+    """Return a list of the arguments of each fold."""
     folded: list[Any] = []
 
     def fold(*basis: Any) -> Any:

@@ -86,7 +86,7 @@ ARGUED = [
     ),
     (BY_ITS_HOST, (LAUNCH % ("south", "2026-06-02"),), "sell maker app south", "forbidden", ["forbids t"]),
     (BY_ITS_HOST, (LAUNCH % ("own", "2026-02-01"),), "sell maker app south", "forbidden", ["forbids t"]),
-    # Who sublicenses must itself be one that may be licensed.
+    # A sublicensor must itself be a party that may be licensed.
     (
         reserved("license", "licensees: [partner]", "rights"),
         (),
@@ -117,7 +117,7 @@ ARGUED = [
         "permitted",
         ["permits l", *FREE],
     ),
-    # What a licence gave and lost, a permission gives again.
+    # A right that a licence gave and lost, a permission gives again.
     (
         LICENSED + "through: 2026-03-31\n",
         (),
@@ -154,7 +154,7 @@ ARGUED = [
         "conditional",
         ["rule grant"],
     ),
-    # What was met is cited last, and what is still needed after the rule on grants.
+    # Met conditions are cited last, and missing ones after the rule on grants.
     (
         FIRST_REFUSAL % "partner" + permission("g", "shop", "use-under-licence", "rights"),
         (OFFER_PASSED,),
@@ -178,7 +178,7 @@ ARGUED = [
         "conditional",
         ["ended t", "ended grant:shop:app", "rule grant"],
     ),
-    # Who asks to sell is not told of what once kept others from hosting.
+    # A seller is not told of the terms that once kept others from hosting.
     (
         reserved("serve", "clouds: [own]", beside="through: 2026-04-30"),
         (),
@@ -205,7 +205,7 @@ def test_what_an_answer_rests_on(
     assert [f"{reason.bearing} {reason.term}" for reason in decision.reasons] == because
 
 
-# What anyone may do of products that nobody owns → the outcome, and what is cited.
+# Acts of anyone on products that nobody owns → the outcome, and the terms cited.
 UNOWNED = [
     (
         permission("p", "anyone", "license", "rights") + reserved("license", "licensees: [partner]", "rights"),
@@ -310,7 +310,7 @@ def test_a_launch_on_its_own_cloud_lets_the_operator_sell_from_its_day_on(day: s
     assert decided(opened, "sell partner app north").outcome == outcome
 
 
-# Who serves and sells, with which rights → what the owner is asked to grant.
+# The server and the seller, with their rights → the grants that the owner is asked for.
 LACKING = [
     ("", (), "maker must grant it to shop; no grant is recorded."),
     ("", (GRANTED % "2026-03-31",), "maker must grant it to shop; the last grant ended on 2026-04-01."),
@@ -358,7 +358,7 @@ SHARES = [
         "forbidden",
         ["ended t: t ended on 2026-04-01", "rule share"],
     ),
-    # What was to begin with an event that never came has not ended.
+    # A term that was to begin with an event that never came has not ended.
     (
         SHARED % ("t", "apps", "north") + "from: milestone\nthrough: 2026-03-31",
         "app north",

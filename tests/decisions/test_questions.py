@@ -1,4 +1,4 @@
-"""What is no question: refused whole, with every problem in it, and never with anything but InvalidInput."""
+"""A question that is none is refused whole, with every problem in it, and never with anything but InvalidInput."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +22,7 @@ def problems(suppose: Iterable[str] = (), **parts: Any) -> list[tuple[str, str]]
     return [(problem.where, problem.what) for problem in refused.value.problems]
 
 
-# What is asked otherwise than the good question, separated by semicolons | where the problem is | what it is
+# Differences from the good question, separated by semicolons | the place of the problem | the problem
 REFUSED = """
 action=host                                       | --action     | unknown name 'host'
 action=                                           | --action     | no name is given
@@ -127,7 +127,7 @@ def test_a_near_miss_is_told_the_name_that_was_meant() -> None:
         partnership().decide(**parts)
 
 
-# What may be left out or is without effect | the same question said otherwise
+# A part that may be left out or is without effect | the same question in other words
 SAME = [
     ({}, {"seller": "openai"}),
     ({}, {"segment": "any"}),

@@ -32,7 +32,7 @@ ON_OWN = "kind: launch, product: app, cloud: own, stage: available, effective: %
         (NEW, (), "serve maker app own", "2026-09-01", "conditional"),
         (NEW, (), "serve maker apps own", "2026-08-31", "permitted"),
         (NEW, (), "serve maker apps own", "2026-09-01", "conditional"),
-        # What shipped before it stays free, and what ships later does not.
+        # Products that shipped before it stay free, and those that ship later do not.
         (NEW, (ON_OWN % "2026-08-31",), "serve maker app own", "2026-09-01", "permitted"),
         (NEW, (ON_OWN % "2026-09-01",), "serve maker app own", "2026-09-01", "conditional"),
         # One that is recorded to ship later may all the same ship before.

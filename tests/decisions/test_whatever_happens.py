@@ -1,4 +1,4 @@
-"""What `check` says of days and questions stays true whatever events happen, recorded or to come.
+"""The words of `check` about days and questions stay true whatever events happen, recorded or to come.
 
 Small agreements are drawn whose terms wait for events. Wherever `check` says that a text may go, it goes; wherever it
 says that nobody may act, it is asked: under every choice of events and days.
@@ -31,7 +31,7 @@ EVENTS = """events:
   g: {says: It happened., source: [T]}
 rules:
 """
-# What terms say beside their days, in two amendments; some say the same, or less.
+# Words of terms beside their days, in two amendments; some say the same, or less.
 SAID = [
     "kind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]",
     "kind: permission\nparty: shop\nactions: [sell]\nproducts: [app]",
@@ -264,7 +264,7 @@ def never_holds(opened: OpenAgreement, remark: Remark) -> None:
 
 
 def is_forbidden(opened: OpenAgreement, remark: Remark) -> None:
-    """What a right grants that is said to be empty is forbidden whenever the right is in force: it goes for nothing.
+    """A right that grants something and is said to be empty is forbidden whenever it is in force: it goes for nothing.
     What it keeps from others by its exclusivity is another matter, so that stays."""
     empty = remark.term
     amendments = tuple(
@@ -337,7 +337,7 @@ UNTRUE = [
     # It begins by an event that comes after the one that ends it is over.
     (f"{SELLS}\nbegins: 2026-02-10\nfrom: f\nuntil: e", "", (OVER,), "dead"),
     (f"{SELLS}\nfrom: f\nuntil: e", "id: changed\nends: [t]", (OVER,), "idle-change"),
-    # What ended it before it began may turn out to have been over by then.
+    # An end that came before its beginning may turn out to have been over by then.
     (
         f"{SELLS}\nuntil: f",
         "id: changed\nsets-end: [t]\nthrough: 2026-12-31",
@@ -396,7 +396,7 @@ def test_a_term_has_an_effect_by_an_event_after_the_last_day_that_is_written() -
 
 
 def test_an_ownership_said_again_is_not_to_be_deleted_while_another_party_owns_it_too() -> None:
-    """Who said so last decides, so without the second text the maker owns it again."""
+    """The last text that says so decides, so without the second text the maker owns it again."""
     owned = "kind: ownership\nparty: partner\nproducts: [apps]"
     written = documents(f"id: t\n{owned}") | {"A2.md": amendment("A2", "2026-06-01", f"id: again\n{owned}")}
     [remark] = [remark for remark in all_remarks(reading(written), {}) if remark.kind == "overlap"]

@@ -245,7 +245,7 @@ serve maker app own                        | forbidden   | t
 serve rival app south seller=shop          | conditional | grant
 """
 
-# Who may host and not sell serves for others alone; who sells what it serves needs both rights.
+# A party that may host and not sell serves for others alone; one that sells what it serves needs both rights.
 HOSTS = """
 id: h
 kind: permission
@@ -352,7 +352,7 @@ use-under-licence shop rights              | forbidden   | t
 use-under-licence maker rights             | forbidden   | t
 """,
     ),
-    # What is reserved to a partner is the partner's, though the owner itself may not.
+    # A right reserved to a partner is the partner's, though the owner itself may not.
     (
         ALL_TO_PARTNER,
         """
@@ -560,7 +560,7 @@ def test_an_action_of_ones_own_is_refused_with_those_that_there_are() -> None:
 
 @pytest.mark.parametrize(("terms", "what"), REFUSED, ids=[what for _, what in REFUSED])
 def test_refused(terms: str, what: str) -> None:
-    """What the engine could not execute is refused where it stands, with what to write instead."""
+    """A term that the engine could not execute is refused where it stands, with the words to write instead."""
     with pytest.raises(InvalidInput) as refused:
         at_hand(terms)
     assert what in [problem.what for problem in refused.value.problems], refused.value.problems
@@ -633,7 +633,7 @@ KEPT = [
         )
         for product, outcome in [("app", "permitted"), ("tool", "conditional"), ("apps", "permitted")]
     ),
-    # What never was: no day remains on which it was granted.
+    # A right that never was: no day remains on which it was granted.
     (
         (
             f"{GRANTED}, id: g1",
@@ -677,7 +677,7 @@ LEADS = [
         {"2026-03-03": "conditional"},
     ),
 ]
-# What a licence gave ends with it, and a grant gives it again.
+# Rights that a licence gave end with it, and a grant gives them again.
 LICENSED = """
 id: t
 kind: licence

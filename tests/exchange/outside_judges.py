@@ -84,7 +84,7 @@ def cedar_requests(extract: Extract, **names: Unpack[NamesGiven]) -> list[dict[s
 
 
 def _host(extract: Extract, act: Act) -> str:
-    """Who serves hosts; a sale is hosted by the owner where it launched on that cloud, else by the cloud's operator."""
+    """Return the host: the server; of a sale the owner where it launched on that cloud, else the cloud's operator."""
     if act.action != "sell":
         return act.party if act.action == "serve" else ""
     launched = any(launch.cloud == act.cloud for launch in extract.launches(act.product))
@@ -257,7 +257,7 @@ class OdrlReader:
         return [Literal(bool(granted & {*self._scopes(asked.product)}))]
 
     def _host(self, asked: Question) -> list[Node]:
-        """Who hosts: whoever serves; of a sale the owner where it launched on that cloud, else the cloud's operator."""
+        """Return the host: the server; of a sale the owner where it launched there, else the cloud's operator."""
         cloud = self._node("cloud", asked.cloud)
         if asked.action == "serve" or self._hosts_itself:
             return [self._node("party", asked.party)]

@@ -1,4 +1,4 @@
-"""What an agreement's exports look like: each rule with its term and line, ODRL as its model asks, files written."""
+"""Exports of an agreement: each rule with its term and line, ODRL as its model asks, files written."""
 
 import json
 import re

@@ -31,7 +31,7 @@ def accrual(number: int, day: date, payer: str, payee: str, amount: str, narrati
 
 
 def beancount_balances(entries: Sequence[Entry]) -> dict[str, Decimal]:
-    """What beancount makes of our text. It must have nothing to complain about."""
+    """Return the balances that beancount makes of our text. It must have nothing to complain about."""
     loaded, errors, _ = loader.load_string(beancount_text(entries, 'The "journal"'))
     assert errors == []
     assert len([entry for entry in loaded if isinstance(entry, data.Transaction)]) == len(entries)

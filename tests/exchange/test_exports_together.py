@@ -71,7 +71,7 @@ def test_outside_judges_come_to_the_same_by_the_rule_that_goes_with_the_files(
 
 
 def _by_files(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[Outcome]:
-    """What a judge finds of each agreement's own file, joined by the rule."""
+    """Return a judge's answers by each agreement's own file, joined by the rule."""
     own = _answers(asked, questions, judge)
     products = {(question.party, question.product) for question in questions if question.action in ("serve", "sell")}
     granted = _answers(

@@ -58,7 +58,7 @@ def later(seller: str = "microsoft", **changed: Value) -> dict[str, Value]:
     return row(seller, V1_4, **changed)
 
 
-# What the price names of requests → the end of its id, and the tier
+# The price's part for requests → the end of its id, and the tier
 UNIT_PRICES = [
     ("", (), "gpt-5.4/input_tokens/azure/eastus2/microsoft", None),
     ("flex", ("flex",), "gpt-5.4/input_tokens/azure/eastus2/microsoft/flex", "flex"),
@@ -99,7 +99,7 @@ def test_what_the_provider_sells_is_billed() -> None:
     )
 
 
-# What was bought, where and by whom | the columns that say so
+# A purchase: product, place, buyer | the columns that say so
 NAMES = [
     (
         {},

@@ -137,7 +137,7 @@ def test_the_other_agreement_that_ships(judge: str) -> None:
         hearing.agrees()
 
 
-# What bears on refusal rights, ship-first, grants, the milestone and licences; the last fact's day is asked about.
+# Facts on refusal rights, ship-first, grants, the milestone and licences; the last fact's day is asked about.
 SUPPOSED = (
     ("offer:compute:passed=2025-03-01",),
     ("milestone=2026-01-15",),
@@ -255,7 +255,7 @@ def test_a_class_is_given_without_what_another_owns_of_it(judge: str, terms: str
     hearing.agrees()
 
 
-# What a licence carried ended; grants of all of it were withdrawn in part, by place, customers and product.
+# A licence's products that ended; grants of all of them were withdrawn in part, by place, customers and product.
 LICENSED = (
     "id: t\nkind: licence\nlicensor: maker\nlicensee: shop\nproducts: [rights]\ncarries:"
     "\n  - products: [apps]\nthrough: 2026-01-31"

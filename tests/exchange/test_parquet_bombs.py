@@ -139,7 +139,7 @@ CASES: list[tuple[Callable[[Path], None], Callable[[Path], object], str]] = [
 
 
 def refusals(folder: Path) -> list[str]:
-    """What is said of each case."""
+    """Return the refusal of each case."""
     said = []
     for write, read, _ in CASES:
         path = folder / f"{write.__name__}.parquet"
@@ -206,7 +206,7 @@ def test_a_file_as_large_as_bills_are_is_read(tmp_path: Path) -> None:
 
 
 def test_the_first_batch_is_handed_over_while_the_file_is_read_on(tmp_path: Path) -> None:
-    """Who stops early ends the process: nothing waits for the rest."""
+    """Stopping early ends the process: nothing waits for the rest."""
     many_rows(tmp_path / "x.parquet")
     with others_parquet(tmp_path / "x.parquet", 10, columns=["client", "RegionId"], may_repeat=True) as file:
         assert next(file.batches).to_pydict() == {"client": ["a"] * 10, "RegionId": ["a"] * 10}

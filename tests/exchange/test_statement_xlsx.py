@@ -117,7 +117,7 @@ def test_the_totals_are_the_sum_of_the_lines_by_formulas(may: Statement) -> None
         assert (totals.cell(row, 1).value, totals.cell(row, 2).value) == (direction.payer, direction.payee)
         assert totals.cell(row, 4).value == f"=SUMIFS(Lines!$N:$N,Lines!$C:$C,A{row},Lines!$D:$D,B{row})"
         assert totals.cell(row, 5).value == f"=ROUND(C{row}-D{row},2)"
-        # What the formula adds up, by the columns that it names.
+        # The formula's sum, by the columns that it names.
         added = sum(
             D(str(line[13].value))
             for line in book["Lines"].iter_rows(min_row=2)

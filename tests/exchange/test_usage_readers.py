@@ -399,7 +399,7 @@ def export_of(service: str, spans: list[dict[str, Any]], points: list[dict[str, 
 
 
 def read_exports(path: Path, *exports: object) -> tuple[list[Reported], list[str]]:
-    """What counts in a file of exports, and why the rest is skipped."""
+    """Return the usage that counts in a file of exports, and the reasons for skipping the rest."""
     path.write_text("".join(json.dumps(export) + "\n" for export in exports))
     read = list(read_opentelemetry(path, Spans([path])))
     return [row for row in read if not row.skipped], sorted(row.skipped for row in read if row.skipped)

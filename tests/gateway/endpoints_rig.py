@@ -21,7 +21,7 @@ LEGACY = "gpt-3.5-turbo-instruct"
 MODELS = (MODEL, EMBEDDING, SPEECH, TRANSCRIBE, IMAGE, "whisper-1", "omni-moderation-latest", LEGACY)
 CLOUDS = ("openai", "azure")
 STORE = "vs_deeds"  # on OpenAI's account, for the first project alone
-# What is sold otherwise than by the token.
+# Prices of models that are not sold by the token.
 PRICES = {"whisper-1": (Prices(begin_ns=0, end_ns=1 << 62, units={int(Unit.AUDIO_INPUT_MILLISECONDS): 100_000}),)}
 
 
@@ -53,7 +53,7 @@ class Endpoints:
             httpx.delete(f"http://127.0.0.1:{self.ports[cloud]}/sandbox/faults")
 
     def asked(self, cloud: str) -> list[dict[str, Any]]:
-        """What a cloud was asked, in order."""
+        """Return the requests that a cloud got, in order."""
         seen = httpx.get(f"http://127.0.0.1:{self.ports[cloud]}/sandbox/attempts").json()
         return [attempt for attempt in seen if attempt["cloud"] == cloud]
 

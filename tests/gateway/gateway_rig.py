@@ -1,4 +1,4 @@
-"""What the gateway's tests stand on: clouds that misbehave on command, and the gateway as the process that it is."""
+"""The ground of the gateway's tests: clouds that misbehave on command, and the gateway as the process that it is."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ EJECTING_GATEWAY = ("-E", str(Path(__file__).with_name("ejecting_gateway.py")), 
 PROBING_GATEWAY = (*EJECTING_GATEWAY[:2], "0")
 WORDS = ("Cl", "ou", "ds", " are", " many", ".")
 PATIENCE_S = 60.0  # an upper bound for a busy machine, never the measure
-# What one repetition may add once pools are full, and what all of them may add: a gzip bomb that stays is 32 MiB.
+# The most that one repetition may add once pools are full, and all of them: a gzip bomb that stays is 32 MiB.
 GROWTH_MAX_MB, GROWTH_IN_ALL_MAX_MB = 1.0, 8.0
 
 

@@ -79,7 +79,7 @@ class Call(NamedTuple):
         return {"model": model, **asked, "stream": self.stream, **members}
 
     def ends_well(self, text: str) -> bool:
-        """Whether a stream ends as a whole one does."""
+        """Return whether a stream ends as a whole one does."""
         return text.endswith(DONE_EVENT.decode()) if self.is_chat else "event: response.completed" in text
 
 

@@ -1,4 +1,4 @@
-"""What scripted clouds do wrong, each as a behaviour: statuses, framing, broken and odd answers."""
+"""Misbehaviours of scripted clouds, each as a behaviour: statuses, framing, broken and odd answers."""
 
 from gateway_rig import Behaviour, Connection, Received
 from gateway_stage import events_of, whole_of

@@ -1,4 +1,4 @@
-"""What the connections of a gateway share, made in the test's own process: real tables, journal and index."""
+"""State that the connections of a gateway share, made in the test's own process: real tables, journal and index."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -192,7 +192,7 @@ def test_tokens_count_at_their_worst_and_then_as_they_were_used() -> None:
             allowance.end_reservation("azure", "gpt-5.5", 0, 0, reserved, used)
 
 
-# What a limit is narrowed to → does it count an attempt at gpt-5.5 on azure?
+# A limit's narrowing → does it count an attempt at gpt-5.5 on azure?
 NARROWED = [
     ({}, True),
     ({"cloud": "azure"}, True),
@@ -605,7 +605,7 @@ def test_a_process_that_stood_still_refuses_nobody(monkeypatch: pytest.MonkeyPat
     run(spend())
 
 
-# What the lease server grants of a lease asked for apart → is it there, and what stays reserved here?
+# The part that the lease server grants of a lease asked for apart → is it there, and how much stays reserved here?
 APART = [(1.0, True, 0), (0.5, False, 40), (0.0, False, 40)]
 
 
@@ -733,7 +733,7 @@ def test_who_has_nothing_free_gives_nothing_back(clock: list[float]) -> None:
 
 
 def test_a_request_waits_for_a_lease_no_longer_than_it_is_moved(clock: list[float]) -> None:
-    """What moves it may have more to do, and each lease that it moves takes its own time."""
+    """Moving it may take longer than one lease, and each lease that is moved takes its own time."""
 
     async def spend() -> None:
         allowances = Allowances(Scripted({"b": 1000}))
@@ -935,7 +935,7 @@ def test_the_shortage_that_is_told_cannot_be_mended_by_another_ask() -> None:
 
 
 def test_a_budget_that_is_used_up_is_told_before_one_that_others_hold() -> None:
-    """What the others give back would not help."""
+    """Budget given back by the others would not help."""
     used_up, held = BudgetSlice(budget(id="used up"), count()), BudgetSlice(budget(id="held"), count())
     for slice_ in (used_up, held):
         slice_.amount, slice_.denied_least, slice_.denied_until_s = 100, 1, 10.0

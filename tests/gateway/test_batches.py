@@ -385,7 +385,7 @@ def test_a_batch_is_decided_again_for_who_makes_it(house: House) -> None:
 
 
 class Made(NamedTuple):
-    """What one project made on two accounts, the newest first, while another used the same accounts."""
+    """Batches that one project made on two accounts, the newest first, while another used the same accounts."""
 
     house: House
     files: list[str]

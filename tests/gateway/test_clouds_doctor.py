@@ -102,7 +102,7 @@ def test_all_is_well(tmp_path: Path, service: Service) -> None:
     assert asked.headers["authorization"] == "Bearer sk-live-1234"
 
 
-# What the cloud answers to the question for its models → what is found, and what to do.
+# The cloud's answer to the question for its models → the finding, and the remedy.
 ILL = [
     (Answer(401, error("Wrong key: sk-live-1234.")), "answered 401", "Wrong key: ….", "Check the credential"),
     (Answer(403, error("no access")), "answered 403", "no access", "Check the credential"),
@@ -277,7 +277,7 @@ def test_a_sale_that_the_agreement_does_not_allow(tmp_path: Path, service: Servi
     assert "Oracle may not sell gpt-5.5 on AWS (" in check.found
 
 
-# What a deployment on OpenAI serves, and whether it says that it serves what is retired → what is found of retirements.
+# Models of a deployment on OpenAI, and whether it says that it serves retired ones → the finding about retirements.
 # gpt-image-1 ended there on 23 October 2026, gpt-4o-mini-tts ends on 6 January 2027, and gpt-5.5 has no end.
 IMAGE, SPEECH, TEXT = '"gpt-image-1" = "gpt-image-1"', '"gpt-4o-mini-tts" = "gpt-4o-mini-tts"', '"gpt-5.5" = "gpt-5.5"'
 RETIRED = {

@@ -125,7 +125,7 @@ def sent_by(make: Callable[[Any], Any], model: str, *, stream: bool = False, cou
 
 
 def made(to: Target, credential: Credential, ours: Any, model: str) -> tuple[Head, bytes]:
-    """What our modules make of a request that came to the gateway."""
+    """Return the head and body that our modules make of a request that came to the gateway."""
     dialect = DIALECTS[to.dialect]
     body = ours.content.replace(json.dumps(MODEL).encode(), json.dumps(model).encode())
     call = Call(b"POST", ours.url.raw_path.removeprefix(b"/v1"), b"application/json")

@@ -1,4 +1,4 @@
-"""What the clouds report → our units. The vendor's own types read the same answers."""
+"""Clouds' reports → our units. The vendor's own types read the same answers."""
 
 import json
 from decimal import Decimal
@@ -217,7 +217,7 @@ def test_reasoning_counts_whether_in_the_completion_or_beside_it(
     assert problems_of(counted) == []
 
 
-# What a report of 19 tokens in and 13 out says beside them → the cached ones of the input. The first is Kimi's example.
+# A report's members beside 19 tokens in and 13 out → the cached ones of the input. The first is Kimi's example.
 CACHED_ELSEWHERE: list[tuple[dict[str, Any], int | None]] = [
     ({"cached_tokens": 10}, 10),
     ({"cached_tokens": 0}, 0),
@@ -265,7 +265,7 @@ def test_a_stream_that_reports_usage_within_another_member_is_metered_by_it(
     stream = EventStream(strip_usage=strip)
     passed = b"".join(stream.feed(b"data: %b\n\n" % json.dumps(chunk).encode()) for chunk in chunks)
     assert stream.units == ((Unit.INPUT_TOKENS, 19), (Unit.CACHED_INPUT_TOKENS, 10), (Unit.OUTPUT_TOKENS, 13))
-    # What another member holds is the server's own, and stays.
+    # Chunks that hold another member are the server's own, and stay.
     assert json.loads(passed.split(b"\n\n")[1][len("data: ") :]) == chunks[1]
 
 
@@ -354,7 +354,7 @@ def test_a_stream_of_messages_without_output_reports_none() -> None:
     assert {unit.column: count for unit, count in stream.units or ()} == without_output
 
 
-# What the usage at the beginning of a message says → the tier that is charged
+# The usage at the beginning of a message → the tier that is charged
 TIERS_OF_MESSAGES = [
     ({"service_tier": "standard"}, "default"),
     ({"service_tier": "priority"}, "priority"),
@@ -381,7 +381,7 @@ def test_the_vendors_types_take_these_reports() -> None:
 
 SEARCH: dict[str, Any] = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}}
 OPENED: dict[str, Any] = {**SEARCH, "action": {"type": "open_page", "url": "https://example.com"}}
-# What a response or a message says of searches → how many are metered. None at all needs no price.
+# A response's or a message's count of searches → the number metered. None at all needs no price.
 SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
     ("responses", RESPONSE, {"tool_usage": {"image_gen": {"input_tokens": 0}, "web_search": {"num_requests": 3}}}, 3),
     ("responses", RESPONSE, {"tool_usage": {"web_search": {"num_requests": 0}}}, None),
@@ -432,7 +432,7 @@ NONE_DRAWN = {
     "output_tokens": 0,
     "output_tokens_details": {"image_tokens": 0, "text_tokens": 0},
 }
-# What a response says of the tool that draws → the units beside those of its own model. None at all needs no price.
+# A response's usage of the tool that draws → the units beside those of its own model. None at all needs no price.
 DRAWINGS: list[tuple[dict[str, Any] | None, dict[str, int]]] = [
     (
         DRAWN,
@@ -475,7 +475,7 @@ def test_a_streams_last_event_carries_the_response() -> None:
     assert reports.responses_report_in(json.dumps(begun).encode()).units is None
 
 
-# What a chat reports | input and output as metered; None: no report
+# A chat's report | input and output as metered; None: no report
 UNUSUAL: list[tuple[dict[str, object], tuple[int, int] | None]] = [
     ({"prompt_tokens": 32.0, "completion_tokens": 8.0}, (32, 8)),
     ({"prompt_tokens": 32, "completion_tokens": 8, "prompt_tokens_details": {"cached_tokens": 4.0}}, (32, 8)),
@@ -587,7 +587,7 @@ def test_a_stream_of_messages_without_its_input_reports_nothing() -> None:
 
 @pytest.mark.parametrize("output", ["8", -8, None])
 def test_a_stream_of_messages_whose_output_is_no_count_reports_its_input_alone(output: object) -> None:
-    """What the beginning counted of its output is not all of it."""
+    """Output that the beginning counted is not all of it."""
     stream = MessageStream()
     for event in (
         {"type": "message_start", "message": {"usage": {"input_tokens": 32, "output_tokens": 1}}},

@@ -229,7 +229,7 @@ def test_requests_that_are_refused_together_cause_one_fetch() -> None:
         rig.gate.set()
         assert await asyncio.gather(*waiting) == [token("good")] * 50
         assert rig.fetches == 2
-        # Who comes with the old one later is given the new one without asking, however much later.
+        # Holders of the old one are given the new one without asking, however much later they come.
         for _ in range(2):
             assert await rig.cache.refresh_now(AUTH, refused) == token("good")
             rig.now_s += 60
@@ -421,7 +421,7 @@ def test_on_a_loop_of_its_own() -> None:
     run(scenario())
 
 
-# What a vendor's library says → what is told of it.
+# A vendor's message → the words told of it.
 SAID = [
     ("client_secret=hunter2 was refused", "client_secret=… was refused"),
     ("bad key -----BEGIN RSA PRIVATE KEY-----\nMIIEow\n-----END RSA PRIVATE KEY-----", "bad key …"),

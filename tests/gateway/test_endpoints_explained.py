@@ -135,7 +135,7 @@ def test_only_ones_own_project_and_its_auditor_may_know(rig: Rig) -> None:
 
 ROLES_PAGE = Path(__file__).parents[2] / "docs/roles.md"
 GATEWAY = Path(__file__).parents[2] / "docs/openapi/gateway.json"
-# What an address begins with; the table of roles leaves it out.
+# Beginnings of an address; the table of roles leaves them out.
 ROOT = re.compile(r"^/(?:openai/deployments/\{model\}|openai/v1|openai|anthropic/v1|anthropic|v1)(?=/)")
 OPERATIONS = [
     (method.upper(), path)
@@ -146,7 +146,7 @@ OPERATIONS = [
 
 
 def roles_table() -> dict[str, dict[str, str]]:
-    """What each role of a key is answered, by method and address."""
+    """Return the answer to each role of a key, by method and address."""
     section = ROLES_PAGE.read_text().partition("## Keys of customers\n")[2].partition("\n## ")[0]
     head, _, *rows = [
         [cell.strip().strip("`") for cell in line[1:-1].split("|")] for line in section.splitlines() if line[:1] == "|"

@@ -1,4 +1,4 @@
-"""What answers say was made."""
+"""Objects that were made, by the answers that say so."""
 
 import json
 

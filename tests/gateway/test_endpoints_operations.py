@@ -241,7 +241,7 @@ def test_what_there_is_not(line: str, methods: tuple[str, ...]) -> None:
 
 @given(st.binary(max_size=80))
 def test_no_identifier_can_lead_out_of_its_place(noise: bytes) -> None:
-    """What goes into the path at a cloud is letters, digits, `-` and `_`."""
+    """An identifier in the path at a cloud is letters, digits, `-` and `_`."""
     try:
         request_line = request_line_of(b"GET", b"/v1/files/" + noise)
     except UnknownPath:

@@ -1,4 +1,4 @@
-"""What is made stays with the deployment that issued it, belongs to one project, and is metered once, at its end."""
+"""An object stays with the deployment that issued it, belongs to one project, and is metered once, at its end."""
 
 import json
 import sqlite3
@@ -523,7 +523,7 @@ def test_a_pinned_request_never_goes_elsewhere(clouds: Endpoints) -> None:
 
 
 BATCHED = json.dumps({"custom_id": "1", "method": "POST", "url": "/v1/chat/completions", "body": {"model": MODEL}})
-# What no model does: how it is asked for, and the endpoint of the cloud that may be busy alone.
+# Requests without a model: how each is asked for, and the endpoint of the cloud that may be busy alone.
 WITHOUT_MODEL: dict[str, tuple[str, Callable[[Any, dict[str, str]], object]]] = {
     "an upload": ("/files", lambda client, _: client.files.create(file=("b.jsonl", BATCHED.encode()), purpose="batch")),
     "a file": ("/files", lambda client, made: client.files.retrieve(made["file"])),
@@ -778,7 +778,7 @@ def test_a_file_of_ones_own_is_put_into_a_conversation_where_it_lies(clouds: End
     assert bare.status_code == 200, "a conversation needs no body"
 
 
-# What a key's project did not make: how it is asked for | message, param and code that the client reads. Of files and
+# Objects that a key's project did not make: the request | the client's message, param and code. Of files and
 # conversations they are OpenAI's; of the rest, ours.
 NO_SUCH_FILE = ("No such File object: file-1", "id", None)
 NO_SUCH_CONVERSATION = ("Conversation with id 'conv_1' not found.", None, None)

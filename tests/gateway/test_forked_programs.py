@@ -1,4 +1,4 @@
-"""What is forked is a process as one that is executed: its end, its folder, its environment, its descriptors."""
+"""A forked program is a process as an executed one is: its end, its folder, its environment, its descriptors."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""What a client may get wrong, or try: the right 4xx in OpenAI's shape, no cloud is asked, the next request works.
+"""Mistakes and attempts of clients: the right 4xx in OpenAI's shape, no cloud is asked, the next request works.
 
 One gateway for the whole table, with limits so short that slow senders can be waited for.
 """
@@ -118,7 +118,7 @@ def check(answer: bytes, status: int, code: str) -> None:
 
 
 def test_nothing_can_be_smuggled_behind_a_body(rig: Rig, azure: Cloud) -> None:
-    """What follows a request's end is the next request, with its own key."""
+    """Bytes behind a request's end are the next request, with its own key."""
     hidden = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}"
     answers = rig.exchange(sent(LENGTH) + hidden)
     assert statuses(answers) == [200, 401]

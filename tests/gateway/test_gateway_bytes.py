@@ -86,7 +86,7 @@ INCLUDE = b'"stream_options" : {"include_usage" : true}'
 
 
 class Case(NamedTuple):
-    """What is sent and what comes back. `%s` in the path is an identifier that was issued before."""
+    """A request and its answer. `%s` in the path is an identifier that was issued before."""
 
     operation: str
     line: str

@@ -1,4 +1,4 @@
-"""What a connection leaves behind: no object, no descriptor, however it ends; and nothing without a key."""
+"""A connection leaves nothing behind, neither object nor descriptor, however it ends; without a key it gets nothing."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ from needed import NEEDS_CURL
 
 COUNTING = str(Path(__file__).with_name("counting_gateway.py"))
 TIMES = 40
-# What is open for so long is still open when the test is over: nothing may stay until a deadline.
+# Connections open for so long are still open when the test is over: nothing may stay until a deadline.
 PATIENT = Limits(head_s=600, body_s=600, idle_s=600, upstream_idle_s=3600)
 # A refused body that is still being sent is read for so long. TLS has no end of one half: clients wait for all of it.
 LINGER_S, LINGER_TLS_S = 20.0, 0.05
@@ -201,12 +201,12 @@ WAYS: tuple[Way, ...] = (
 )
 
 
-# What the latest requests were told is kept for `/clauseway/v1/requests`, thousands of them.
+# The gateway keeps the words about its latest requests for `/clauseway/v1/requests`, thousands of them.
 KEPT = {"tuple", "EndedAttempt", "SkippedDeployment"}
 
 
 def grown(rig: Rig, before: Counted) -> dict[str, int]:
-    """Which objects became more, by at least half of what came and went."""
+    """Return the kinds of objects that became more, by at least half of the connections that came and went."""
     now = counted(rig)
     found = {
         name: more for name, more in (now.objects - before.objects).items() if more >= TIMES // 2 and name not in KEPT
@@ -233,7 +233,7 @@ def test_nothing_stays_of_a_connection(house: House, way: Way, secure: bool) -> 
     try:
         for _ in range(5):
             way(house, rig)
-        # What was only needed for the first time does not grow again.
+        # Objects that were only needed for the first time do not grow again.
         leaked = grown_by(house, rig, way)
         assert leaked == {} or leaked.keys() & grown_by(house, rig, way).keys() == set()
     finally:

@@ -181,7 +181,7 @@ def test_a_container_is_looked_for_in_a_conversation_too(stage: Stage) -> None:
 @pytest.mark.parametrize("path", ["responses", "messages"])
 def test_a_container_that_no_answer_named_is_not_found(stage: Stage, path: str) -> None:
     cloud, asked = stage.rig.clouds["azure"], len(stage.rig.clouds["azure"].requests)
-    # What is beside it does not hide it.
+    # A tool beside it does not hide it.
     beside = [{"type": "function", "function": "unreadable"}]
     hidden = [{**body, "tools": [*beside, *body["tools"]]} for body in uses(path, "cntr_guessed") if "tools" in body]
     for tool in (tool for body in hidden for tool in body["tools"] if "container" in tool):

@@ -207,7 +207,7 @@ def test_what_frames_a_body_counts_anew_from_each_piece_and_each_request(rig: Ri
 
 
 KEY = f"authorization: Bearer {SECRET}"
-# What stands in the head, what stands in a trailer → the answer, which the head alone decides.
+# Lines of the head, lines of a trailer → the answer, which the head alone decides.
 TRAILERS = {
     "a key": ("x: y", KEY, b"401"),
     "another key": (KEY, "authorization: Bearer sk-other", b"200"),

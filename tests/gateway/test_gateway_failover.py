@@ -254,7 +254,7 @@ def test_a_kept_connection_that_was_closed_is_no_failure_of_its_deployment(
     assert len(rig.records()) == len(rig.intents()) == attempts + 1
 
 
-# What would stand twice at a cloud that had worked on what was lost.
+# Objects that would stand twice at a cloud that had worked on the lost request.
 MADE: list[tuple[str, bytes, str]] = [
     ("/conversations", b'{"metadata":{}}', "application/json"),
     (

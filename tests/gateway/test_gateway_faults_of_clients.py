@@ -110,7 +110,7 @@ def test_what_a_cloud_says_of_our_account_is_told_in_our_words(stage: Stage) -> 
             assert ours not in answer.text
 
 
-# What a cloud writes into an error of the request → what the client reads
+# A name that a cloud writes into an error of the request → the name that the client reads
 NAMES = {
     "OpenAI's": ("org-AbCdEf123456, proj_AbCdEf12, sk-AbCdEf12", "org-***, proj-***, sk-***"),
     "Google's project": ("projects/acme-prod-417/locations/us-central1: no", "projects/***/locations/us-central1: no"),
@@ -165,7 +165,7 @@ LINES = b'{"custom_id":"c","method":"POST","url":"/v1/chat/completions","body":{
 
 
 def test_a_failure_that_a_whole_answer_tells_has_no_name_of_our_account(tmp_path: Path) -> None:
-    """What a stored response or a batch says of its failure; the model's and the client's words in it stay."""
+    """A stored response or a batch tells its failure without our names; the model's words and the client's stay."""
     said_of_response, said_of_batch = [
         failed % (IN_ITS_WORDS, IN_ITS_WORDS) for failed in (FAILED_RESPONSE, FAILED_BATCH)
     ]
@@ -461,7 +461,7 @@ NO_CAPACITY = (
     b'{"error":{"message":"Resource unavailable","type":"resource_unavailable","param":null,'
     b'"code":"resource_unavailable"}}'
 )
-# Who is told that no capacity is left → the cloud that serves other requests right afterwards
+# A request that is told that no capacity is left → the cloud that serves other requests right afterwards
 WITHOUT_CAPACITY = {"requests of the flex tier": ("flex", "cloud0"), "requests without a tier": (None, "cloud1")}
 
 
@@ -490,7 +490,7 @@ FINISH_WITH_USAGE = chunk_event([{"index": 0, "delta": {}, "finish_reason": "sto
 NO_ERROR = chunk_event([{"index": 0, "delta": {"content": "Hi"}, "finish_reason": None}]).replace(
     b"data: {", b'data: {"error":null,'
 )
-# What the cloud sends, and what the client gets where that is something else.
+# A cloud's stream, and the client's where that is something else.
 STREAMS: dict[str, tuple[list[bytes], str, list[bytes] | None]] = {
     "no [DONE]": ([WORD, FINISH], "chat stream", None),
     "no [DONE], the last event without its empty line": ([WORD, FINISH[:-2]], "chat stream", None),

@@ -97,7 +97,7 @@ def events(rig: Rig) -> list[str]:
 
 
 def check(rig: Rig, acknowledged: set[str]) -> None:
-    """What a client was told in full is recorded, and nothing twice."""
+    """Each answer that a client was told in full is recorded, and nothing twice."""
     recorded = [str(record.request) for record in rig.records()]
     assert len(recorded) == len(set(recorded))
     assert acknowledged <= set(recorded)

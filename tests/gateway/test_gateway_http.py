@@ -1,4 +1,4 @@
-"""What a client may send and what comes back: the official client, raw bytes, and everything in between."""
+"""Requests of clients and their answers: the official client, raw bytes, and everything in between."""
 
 import asyncio
 import json
@@ -251,7 +251,7 @@ def test_paths_and_methods(rig: Rig, method: str, path: str, expected: int, code
     assert (answer.status_code, answer.json()["error"]["code"]) == (expected, code)
 
 
-# What a client asks for whose base URL lacks `/v1`, ends in more than that, or is another server's → what it means.
+# A request whose base URL lacks `/v1`, ends in more than that, or is another server's → the endpoint that it means.
 MISTAKEN = {
     "/chat/completions": "/v1/chat/completions",
     "/responses/resp_1/cancel": "/v1/responses/resp_1/cancel",
@@ -516,7 +516,7 @@ def test_connections_to_clouds_are_kept(rig: Rig, azure: Cloud) -> None:
 
 
 def test_an_answer_that_came_before_its_request_answers_nobody() -> None:
-    """What a cloud sent on a connection that was kept in an earlier second, and the loop has not read yet."""
+    """A cloud sent it on a connection that was kept in an earlier second, and the loop has not read it yet."""
 
     async def taken_again(unasked: bytes) -> bool:
         with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -1,4 +1,4 @@
-"""What one client may hold of the process: connections by address and by key, bytes by key."""
+"""Bounds of one client's part of the process: connections by address and by key, bytes by key."""
 
 import asyncio
 import contextlib

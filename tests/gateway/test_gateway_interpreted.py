@@ -1,4 +1,4 @@
-"""What Python interprets for each request: nothing of a chat, where the gateway is compiled, and little of a stream."""
+"""Python interprets nothing of a chat, where the gateway is compiled, and little of a stream."""
 
 import json
 import tomllib

@@ -136,7 +136,7 @@ TWICE: list[tuple[Decode, str, str]] = [
     # The same in other letters is not the same bytes, and who does not decode them reads another value.
     (RESPONSES, '{"model":"a","input":[{"role":"user","role":"us\\u0065r","content":"Hi"}]}', "input.role"),
     (RESPONSES, '{"model":"a","conversation":{"id":"c1","id":"c1"}}', "conversation.id"),
-    # What cannot be read beside it hides nothing.
+    # An item beside it that cannot be read hides nothing.
     (RESPONSES, '{"model":"a","input":[{"type":"item_reference","id":"a","id":"","content":5}]}', "input.id"),
     (
         RESPONSES,
@@ -195,7 +195,7 @@ def test_a_member_of_a_list_may_stand_twice_with_one_value(decode: Decode, body:
     read(decode, body.encode())
 
 
-# What is not UTF-8, or no valid name, wherever it stands.
+# Bytes that are not UTF-8, or no valid name, wherever they stand.
 NOT_TEXT = [
     b'{"model":"a","x\xefy":20,%s}',
     b'{"model":"a","metadata":{"\xff":1},%s}',

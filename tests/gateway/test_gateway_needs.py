@@ -1,4 +1,4 @@
-"""What requests need, read from their values: bodies → capabilities, and what their bytes do not bound."""
+"""Needs of requests, read from their values: bodies → capabilities, and sizes that their bytes do not bound."""
 
 import itertools
 import json

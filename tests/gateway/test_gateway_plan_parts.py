@@ -77,7 +77,7 @@ def without_line(data: bytes, at: int) -> bytes:
 
 
 LAST = max(map(digest, range(20))).hex().encode()
-# What was done to a file of 20 keys → what is said of it.
+# A change to a file of 20 keys → the message.
 DAMAGE: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("its last line is missing", lambda data: without_line(data, -1), "lines of parts; "),
     ("a line in its middle is missing", lambda data: without_line(data, 5), "were written"),

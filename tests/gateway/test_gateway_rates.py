@@ -1,4 +1,4 @@
-"""What a request is charged and what is reserved for it: equal to pricing's own charge, and never less than that."""
+"""The charge of a request and its reservation: equal to pricing's own charge, and never less than that."""
 
 import json
 from datetime import date
@@ -61,7 +61,7 @@ def test_a_charge_is_what_pricing_charges_for_the_same_record(prices: dict[Unit,
     assert TokenRates({int(unit): price for unit, price in prices.items()}).charge(tuple(report.items())) == charged
 
 
-# What was written to the cache, and what of it for an hour: 1,000 in, of which 600 and 400. Prices → picodollars.
+# Tokens written to the cache, and those of them for an hour: 1,000 in, of which 600 and 400. Prices → picodollars.
 IN, WRITE, WRITE_1H = Unit.INPUT_TOKENS, Unit.CACHE_WRITE_TOKENS, Unit.CACHE_WRITE_1H_TOKENS
 WRITTEN: list[tuple[dict[Unit, int], int]] = [
     ({IN: 5, WRITE: 6, WRITE_1H: 10}, 400 * 5 + 200 * 6 + 400 * 10),

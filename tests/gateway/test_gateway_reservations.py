@@ -53,7 +53,7 @@ def limited(stage: Stage, name: str, *behaviours: Behaviour | None, **changes: A
 
 
 def left_after(stage: Stage, name: str) -> int:
-    """What an ordinary request is told to be left."""
+    """Return the number of requests left that an ordinary request is told."""
     return int(limited(stage, name, answering).ask().headers[LEFT])
 
 

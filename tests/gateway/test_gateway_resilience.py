@@ -184,7 +184,7 @@ def test_of_a_whole_answer_the_slower_attempt_is_estimated_to_be_as_long(
     assert dict(slower.units)[Unit.OUTPUT_TOKENS] == output
 
 
-# What its cloud keeps is asked for once: of a second attempt nobody would learn the identifier.
+# Objects that a cloud keeps are asked for once: of a second attempt nobody would learn the identifier.
 KEPT: list[tuple[str, dict[str, object], str]] = [
     ("responses", {"store": None}, "1"),
     ("responses", {"store": True}, "1"),

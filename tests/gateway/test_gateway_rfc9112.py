@@ -346,7 +346,7 @@ def user_in(body: bytes) -> str:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 @given(data=requests_in_line())
 def test_what_is_served_a_second_parser_divides_the_same_way(rig: Rig, data: bytes) -> None:
-    """What one of two parsers takes for a body and the other for a request, an attacker hides there. The gateway may
+    """Bytes that one of two parsers takes for a body and the other for a request hide an attack. The gateway may
     refuse what the other takes, and never takes it otherwise."""
     azure = rig.clouds["azure"]
     azure.requests.clear()

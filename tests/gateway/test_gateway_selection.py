@@ -213,7 +213,7 @@ def test_a_key_with_a_limit_or_a_budget_has_an_allowance(held: dict[str, Any]) -
     assert Bench(made).customer.allowance is None
 
 
-# What a request follows lies on one deployment.
+# Resources that a request follows lie on one deployment.
 @pytest.mark.parametrize("followed", ["direct", "ohio"])
 def test_what_lies_on_a_deployment_is_asked_for_there(followed: str) -> None:
     bench = Bench(plan([DIRECT, OHIO]))
@@ -539,7 +539,7 @@ def test_nothing_is_selected_that_lacks_a_need_or_violates_a_policy(
     # Each deployment stands once, among the candidates or among those skipped, there with a reason.
     assert sorted([*(target.label.deployment for target in chosen), *passed]) == sorted(by_name)
     assert all(target.reason for target in selection.skipped)
-    # What is paid for comes first.
+    # Paid deployments come first.
     assert [target.provisioned for target in chosen] == sorted((target.provisioned for target in chosen), reverse=True)
 
 

@@ -1,4 +1,4 @@
-"""What a model said aloud in a chat is named again by the project that heard it, and by no other."""
+"""Sounds that a model said in a chat are named again by the project that heard them, and by no other."""
 
 import itertools
 from collections.abc import Callable, Iterator

@@ -75,7 +75,7 @@ def test_names_written_oddly() -> None:
         b'{"mod\\u0065l":"a","x\\"model":"a"}': b'{"mod\\u0065l":"gpt-5.4-deployment","x\\"model":"a"}',
         b'{"mod\\u0065l":"a","x":[{"model":"a"}]}': b'{"mod\\u0065l":"gpt-5.4-deployment","x":[{"model":"a"}]}',
         b'{"mod\\u0065l":"a","x":{"model":"a"}}': b'{"mod\\u0065l":"gpt-5.4-deployment","x":{"model":"a"}}',
-        # What stands twice and is not read stays so, in its order.
+        # Members that stand twice and are not read stay so, in their order.
         b'{"x":[1.0, 2],"model":null,"x":{"model" : 1}}': (
             b'{"x":[1.0, 2],"model":"gpt-5.4-deployment","x":{"model" : 1}}'
         ),

@@ -293,7 +293,7 @@ NAMING: dict[str, tuple[str, tuple[bytes, ...], int]] = {
 
 @pytest.mark.parametrize("pieces", [False, True], ids=["in one piece", "in pieces"])
 def test_an_error_in_a_stream_has_no_name_of_our_account(tmp_path: Path, pieces: bool) -> None:
-    """What the model says is nobody's to change."""
+    """The model's own words are nobody's to change."""
     with Rig(tmp_path) as rig:
         cloud = rig.cloud("first")
         url = f"http://127.0.0.1:{cloud.port}/v1/projects/acme-prod-417/locations/x"
@@ -358,7 +358,7 @@ def test_the_deployments_fault_sends_the_request_elsewhere(stage: Stage, call: s
     assert scene.wait_for_outcomes(2) == [(0, "FAILED", 200), (1, "COMPLETE", 200)]
 
 
-# What the only deployment says in a stream before content → the client's status and code, as if it were an answer
+# An event of the only deployment before content → the client's status and code, as if it were an answer
 ALONE = {
     "rate limit": (429, "rate_limit_exceeded"),
     "busy": (429, "rate_limit_exceeded"),

@@ -130,7 +130,7 @@ def test_a_report_whose_empty_line_never_came_counts(strips: bool, passed: bytes
     assert stream.usage.completion_tokens == USAGE["completion_tokens"]
 
 
-# What a server without `[DONE]` writes last, without an empty line → whether the stream is whole
+# The last line of a server without `[DONE]`, without an empty line → is the stream whole?
 LAST_LINES = {
     ": bye": True,
     ": bye\n": True,
@@ -242,7 +242,7 @@ def test_an_empty_finish_reason_is_no_content() -> None:
     assert not stream.has_content
 
 
-# What came → how many events estimates count.
+# The bytes of a stream → the number of events that estimates count.
 COUNTED: list[tuple[bytes, int]] = [
     (b"", 0),
     (b": keep-alive\n\n" * 3, 0),

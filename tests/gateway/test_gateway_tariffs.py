@@ -39,7 +39,7 @@ OF_TEXT = (
     Unit.ACCEPTED_PREDICTION_TOKENS,
     Unit.REJECTED_PREDICTION_TOKENS,
 )
-# What a request asks for → what its cloud may tell, empty where it tells nothing.
+# A request's tier → the tiers that its cloud may tell, empty where it tells none.
 TOLD = {
     "": ("", "default", "flex", "priority", "fast", "ultrafast"),
     "auto": ("", "default", "flex", "priority", "fast", "ultrafast"),
@@ -254,7 +254,7 @@ def test_a_batch_is_charged_in_its_tier_and_without_a_length(
 IN, OUT = WHOLES
 LONG = 1000
 ALL_OUT = {IN: 0, OUT: 10}
-# What the book says besides, what is asked for, what the cloud tells of the tier, and of what it used. In each, the
+# Further lines of the book, the request's tier, the tier and the usage that the cloud tells. In each, the
 # dearest that may come does come.
 TIGHT: list[tuple[list[PriceEntry], str, str, dict[Unit, int]]] = [
     # The tier asked for is cheaper than the one in which it is served.

@@ -38,7 +38,7 @@ from clauseway.storage import Control
 from clauseway.storage.customers.leases import BudgetStanding, Leases, usd
 from clauseway.storage.customers.tenants import BudgetRow, Limit, Tenants
 
-# What a scripted cloud's answer costs: 21 tokens in at 2.5 and 8 out at 15 USD per million, 4 of 21 cached.
+# A scripted cloud's answer: 21 tokens in at 2.5 and 8 out at 15 USD per million, 4 of 21 cached.
 TOKENS_MAX = 10
 WORST_OUTPUT = TOKENS_MAX * 15_000_000
 

@@ -77,7 +77,7 @@ def test_every_byte_goes_on_and_the_last_event_is_held(cut_at: list[int], crlf: 
     assert stream.resource.id == "resp_1"
 
 
-# What has come → whether anything may go to the caller yet.
+# Bytes that have come → may anything go to the caller yet?
 BEGINNINGS: list[tuple[str, bytes, bool]] = [
     ("nothing", b"", False),
     ("created", CREATED, False),
@@ -254,7 +254,7 @@ WITHOUT_USAGE: list[tuple[str, str, bytes, int]] = [
     ("kind", "data", "tokens"), [case[1:] for case in WITHOUT_USAGE], ids=[c[0] for c in WITHOUT_USAGE]
 )
 def test_pictures_and_sound_are_estimated_by_their_length(kind: str, data: bytes, tokens: int) -> None:
-    """Who left before the end of a stream of pictures paid a token for each."""
+    """Clients that left before the end of a stream of pictures paid a token for each."""
     stream = getattr(event_streams, kind)(NOTHING_ASKED, no_usage, Destination("m", b'"m"', False), {})
     stream.feed(data)
     assert stream.events == tokens

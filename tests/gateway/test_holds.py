@@ -1,4 +1,4 @@
-"""What is reserved for a resource that runs on: moved to a lease of its own, ended once, told again if unheard."""
+"""A reservation for a resource that runs on: moved to a lease of its own, ended once, told again if unheard."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a body names by identifier, however it is written: items of earlier answers, files, sound."""
+"""Objects that a body names by identifier, however it is written: items of earlier answers, files, sound."""
 
 import httpx
 import pytest

@@ -224,7 +224,7 @@ def test_no_report_is_charged_less_than_its_parts(kind: str, data: st.DataObject
     assert min(quantities.values()) >= 0
     charge = TokenRates({int(unit): price for unit, price in prices.items()}).charge(counted)
     assert charge == sum(count * prices.get(unit, 0) for unit, count in quantities.items())
-    # What is kept for an hour is within what was written: the other parts are beside each other.
+    # Tokens kept for an hour are within those written: the other parts are beside each other.
     beside = [part for part in CONTAINED_IN if part in prices and part is not Unit.CACHE_WRITE_1H_TOKENS]
     if Unit.CACHE_WRITE_1H_TOKENS not in prices:
         assert charge >= sum(units.get(part, 0) * prices[part] for part in beside)

@@ -102,7 +102,7 @@ def test_a_lease_server_that_is_asked_no_more_is_left(tmp_path: Path, turned_to:
     asyncio.run(leave())
 
 
-# What is answered; None: nothing, until the call is given up.
+# The answer to a call; None: nothing, until the call is given up.
 MISBEHAVIOURS = {
     "another status": b"HTTP/1.1 503 Away\r\ncontent-length: 2\r\n\r\n[]",
     "no length": b"HTTP/1.1 200 OK\r\n\r\n",

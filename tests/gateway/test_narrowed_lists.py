@@ -212,7 +212,7 @@ def test_a_list_is_told_while_objects_that_are_gone_are_forgotten(lists: Lists) 
         assert [(answer.status_code, answer.json().get("data")) for answer in answers] == [(200, [])] * 3
 
 
-# What the account fails at, and how; where the list goes on from its first object → what the client hears.
+# The account's failing answer and its manner; where the list goes on from its first object → the client's answer.
 FAILURES = [
     ("list", 429, "", 429, "rate_limit_exceeded"),
     ("list", 429, "&after={}", 429, "rate_limit_exceeded"),

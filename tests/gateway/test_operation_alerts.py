@@ -92,7 +92,7 @@ class Scene:
         return home
 
 
-# What a story does until its first `yield` is a healthy gateway, what it does then is the fault. It is asked to go on
+# A story is a healthy gateway until its first `yield`, and the fault from then on. It is asked to go on
 # until the alert fires.
 Story = Callable[[Scene], Iterator[None]]
 
@@ -409,8 +409,8 @@ OF_BUSY_MACHINES = {"ClausewayDown", "ClausewaySlowDisk"}
 
 
 def is_quiet(prometheus: Prometheus, *instances: str) -> bool:
-    """Whether nothing fires for gateways whose requests were scraped, by an evaluation after that. What a busy
-    machine sets off is left aside, except an instance's own alert."""
+    """Return whether nothing fires for gateways whose requests were scraped, by an evaluation after that. Alerts of a
+    busy machine are left aside, except an instance's own."""
     for name in instances:
         if not prometheus.values(f'sum(clauseway_requests_total{{instance="{name}"}}) >= 2'):
             return False

@@ -159,7 +159,7 @@ CHANGES: dict[str, list[tuple[Change, list[Line]]]] = {
         (nothing, []),
         (of_spool(full=NO_ROOM), told("journal full", "error", error=str(NO_ROOM))),
         (of_spool(full=None), info("journal has room")),
-        # What was told before a commit found no room is not told again after it.
+        # Events told before a commit found no room are not told again after it.
         (of_spool(shortage=NO_ROOM), told("journal short of room", error=str(NO_ROOM), bytes_left=ROOM)),
         (of_spool(shortage=None, full=NO_ROOM), told("journal full", "error", error=str(NO_ROOM))),
         (of_spool(shortage=NO_ROOM, full=None), []),

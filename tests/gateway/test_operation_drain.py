@@ -82,7 +82,7 @@ def test_a_request_that_is_arriving_is_answered_before_a_stop(rig: Rig, sent: st
     assert [record.status for record in rig.records()] == [Status.COMPLETE]
 
 
-# What of its first exchange a kept connection has behind it when the gateway is told to stop. Nothing in that answer
+# The part of its first exchange that a kept connection has behind it when the gateway is told to stop. Nothing in it
 # says that the connection ends, so a proxy may send its next request just then, and repeats none that was not answered.
 KEPT = {"its answer": False, "half a stream": True}
 

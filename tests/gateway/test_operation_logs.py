@@ -1,4 +1,4 @@
-"""What the process tells: events, requests, and never a secret or a prompt."""
+"""Log lines of the process: events, requests, and never a secret or a prompt."""
 
 import asyncio
 import fcntl

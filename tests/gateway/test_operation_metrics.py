@@ -278,7 +278,7 @@ PRODUCT = {"product": "gpt-5.5"}
         ("clauseway_requests_total", {**GONE, **PRODUCT, "operation": "chat", "status": "200"}, 1),
         ("clauseway_usage_total", {**KEPT, **PRODUCT, "unit": "input_tokens"}, 21 + 21 + 7),
         ("clauseway_charged_usd_total", {**KEPT, **PRODUCT}, pytest.approx(7e-6)),
-        # What no cloud answered is not charged.
+        # Requests that no cloud answered are not charged.
         ("clauseway_charged_usd_total", {**dict.fromkeys(KEPT, ""), "product": ""}, ABSENT),
         # Up to 127 microseconds have seven bits; more than 2^27 microseconds are in no bucket but the last.
         (f"{DURATION}_bucket", {"cloud": "azure", "operation": "chat", "le": "0.000128"}, 1),

@@ -248,11 +248,11 @@ def test_streams_broken_answers_and_conversations_say_what_they_are(tmp_path: Pa
         eventually(lambda: len(collector.spans()) == 6)
         rig.stop()
     read, asked, broken, failed, kept, asked_to_keep = [attributes(span.attributes) for span in collector.spans()]
-    # What is asked for as a stream, and which model the cloud says has answered.
+    # The span says whether a stream was asked for, and which model the cloud says has answered.
     for span in (read, asked):
         assert (span["gen_ai.request.stream"], span["gen_ai.response.model"]) == (True, "gpt-5.4-of-june")
     assert 0 < read["gen_ai.response.time_to_first_chunk"] < PATIENCE_S
-    # What broke off failed for no status, and was used.
+    # An answer that broke off failed for no status, and was used.
     assert (broken["error.type"], broken["clauseway.outcome"]) == ("broken_answer", "broke off its answer")
     assert broken["gen_ai.usage.output_tokens"] == 4
     assert (failed["error.type"], failed["gen_ai.request.stream"]) == ("502", True)
@@ -392,7 +392,7 @@ def test_a_collector_that_takes_nothing_costs_nobody_anything_but_spans(tmp_path
 REJECTED = ExportTraceServiceResponse(
     partial_success=ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
 )
-# What a collector answers · why its gateway says that not all was taken, and how many spans were not
+# A collector's answer · the gateway's reason why not all was taken, and the number of spans that were not
 ANSWERS = [
     (200, {}, b"", "", 0),
     (202, {}, b"OK", "", 0),
@@ -593,7 +593,7 @@ def end(watcher: TelemetryWatcher) -> None:
 
 @pytest.fixture(scope="module")
 def exported() -> Iterator[Collector]:
-    """What one process exports of all these requests, in their order."""
+    """Yield the collector to which one process exported all these requests, in their order."""
     collector = Collector()
 
     async def export() -> None:

@@ -98,7 +98,7 @@ def test_clients_come_by_tls_and_only_so(rig: Rig, tmp_path: Path, authority: tr
     assert post(rig, context, stream=True).text.endswith("data: [DONE]\n\n")
     with pytest.raises(httpx.HTTPError):
         rig.post()
-    # What is spoken is HTTP/1.1, and nothing older than TLS 1.2.
+    # The gateway speaks HTTP/1.1, over nothing older than TLS 1.2.
     context.set_alpn_protocols(["h2", "http/1.1"])
     with connected(rig, context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
@@ -388,7 +388,7 @@ def test_a_cloud_that_wants_a_certificate_of_ours_is_told_so(
 def test_a_replaced_authority_ends_the_trust_in_connections_that_are_kept(
     rig: Rig, tmp_path: Path, authority: trustme.CA, busy: bool
 ) -> None:
-    """What is being answered is answered; nothing new goes to a cloud that the new authority did not sign for."""
+    """Answers under way are finished; nothing new goes to a cloud that the new authority did not sign for."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     cloud = Cloud("azure", rig._loop, tls=context)

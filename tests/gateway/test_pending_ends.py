@@ -1,4 +1,4 @@
-"""What runs on at its cloud is metered once, at its own end, whatever else is asked or told of it meanwhile."""
+"""Work that runs on at its cloud is metered once, at its own end, whatever else is asked or told of it meanwhile."""
 
 import asyncio
 import socket
@@ -116,7 +116,7 @@ def test_what_is_never_metered_is_not_waited_for(house: House) -> None:
     house.rig.stop()
 
 
-# What is asked of a response in the background as if it were something else, or could be ended | what its cloud hears.
+# Questions about a response in the background as if it were something else, or could be ended | the cloud's requests.
 BESIDE: dict[str, tuple[str, list[str]]] = {
     "as a batch": ("GET /v1/batches/resp_1", []),
     "as a batch to cancel": ("POST /v1/batches/resp_1/cancel", []),
@@ -222,7 +222,7 @@ def test_a_batch_without_usage_is_estimated_by_the_lines_that_were_answered(
 
 
 BATCHED = "/v1/chat/completions"
-# What the account says of the file with a batch's answers, 400 bytes long | the tokens of output that are estimated.
+# The account's words about the file with a batch's answers, 400 bytes long | the estimated tokens of output.
 OUTPUT_FILES: list[tuple[str, dict[str, Any] | None, int]] = [
     (BATCHED, {"id": "file-out", "object": "file", "bytes": 400}, 100),
     (BATCHED, {"id": "file-out", "object": "file", "bytes": "many"}, 0),
@@ -312,7 +312,7 @@ def embedding_house(tmp_path: Path) -> Iterator[House]:
         yield house
 
 
-# What the account's own list holds, where others use the account too.
+# The account's own list, where others use the account too.
 PAGES: dict[str, list[dict[str, Any]]] = {"the batch": [ENDED_BATCH], "others alone": [{"id": "batch_2"}]}
 
 
@@ -345,7 +345,7 @@ def test_a_list_is_told_although_the_end_of_a_batch_cannot_be_read(embedding_hou
 
 
 def test_a_batch_that_has_ended_when_it_is_made_is_metered(embedding_house: House) -> None:
-    """What answers its creation reports no usage that is read."""
+    """The answer to its creation reports no usage that is read."""
     house = embedding_house
     ended = {**ENDED_BATCH, "id": "batch_2"}
     house.account.answers |= {"POST /v1/batches": ended, "GET /v1/batches/batch_2": ended}

@@ -20,7 +20,7 @@ from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan import Plan
 
 RIVAL, AUDITOR = "sk-test-rival", "sk-test-auditor"
-# What a scripted cloud's answer uses: 21 tokens in, 4 of them cached, and 8 out.
+# The usage of a scripted cloud's answer: 21 tokens in, 4 of them cached, and 8 out.
 INPUT, CACHED, OUTPUT = 21, 4, 8
 
 
@@ -62,7 +62,7 @@ def today() -> str:
 
 
 def test_a_project_reads_its_own_usage_by_day_and_model(served: Served) -> None:
-    """What lies in the lake and what the journal alone holds yet."""
+    """Usage in the lake counts, and usage that the journal alone holds yet."""
     assert served.rig.post().status_code == 200
     seal(served.home)
     assert served.rig.post().status_code == 200

@@ -1,4 +1,4 @@
-"""What agents are written with, unmodified, against one gateway: LangChain, pydantic-ai, the Agents SDK, `llm`,
+"""Libraries of agents, unmodified, against one gateway: LangChain, pydantic-ai, the Agents SDK, `llm`,
 LlamaIndex, and the JDK's HTTP client. Python's are pinned by hash in `clients/*.txt` and installed into the cache: they
 want other libraries, and other versions of ours."""
 
@@ -42,7 +42,7 @@ def family(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def outcomes(clouds: Endpoints, family: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What went wrong in each check; nothing, if all is well."""
+    """Return the fault of each check; nothing, if all is well."""
     folder = python_packages(family)
     quiet = {"OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false", "TIKTOKEN_CACHE_DIR": str(folder)}
     environment = {**os.environ, **quiet, "PYTHONPATH": str(folder), "PYTHONNOUSERSITE": "1"}

@@ -31,7 +31,7 @@ CHECKS = [
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What went wrong in each check; nothing, if all is well."""
+    """Return the fault of each check; nothing, if all is well."""
     with sandbox_clouds("openai", "azure", "anthropic") as ports, Rig(tmp_path_factory.mktemp("gateway")) as rig:
         claude = Auth(kind="api-key", secret=credentials.ANTHROPIC_API_KEY)
         # One product for each model; the last two lie where nobody listens.

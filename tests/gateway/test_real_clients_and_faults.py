@@ -367,7 +367,7 @@ class Neighbour:
         self._http = httpx.Client(timeout=PATIENCE_S, headers={"authorization": f"Bearer {secret(NEIGHBOUR)}"})
 
     def ask(self, faults: Sequence[str]) -> dict[str, str]:
-        """What a neighbour is answered otherwise than by one attempt at the first cloud."""
+        """Return the answers of a neighbour that differ from one attempt at the first cloud."""
         wrong = {}
         for fault in faults:
             model = SIBLING + fault if FAULTS[fault].rests else fault
@@ -394,7 +394,7 @@ STREAMED = compact({"model": "nothing", "messages": [{"role": "user", "content":
 LEFT = compact({"model": "nothing", "messages": [{"role": "user", "content": LEAVING}], "stream": True})
 UNKNOWN_MODEL = compact({"model": "gpt-9", "messages": []})
 BOMB = gzip.compress(b'{"model":"nothing","messages":[' + b" " * (32 << 20) + b"]}")
-# What a client sends before it closes its half → the status that it reads
+# The bytes that a client sends before it closes its half → the status that it reads
 RUDENESS: dict[str, tuple[bytes, int]] = {
     "half-close": (sent(WELL), 200),
     "half-close, a stream": (sent(STREAMED), 200),
@@ -591,7 +591,7 @@ def tokens_metered(record: UsageRecord) -> tuple[int, int]:
 
 
 def was_given_up(record: UsageRecord) -> bool:
-    """Whether an attempt took all of its time: on a busy machine one that the cloud answered, or never heard of."""
+    """Return whether an attempt took all of its time: one that the cloud answered late, or never heard of."""
     return record.status is Status.FAILED and record.duration_us >= WAITS_S * 900_000
 
 

@@ -47,7 +47,7 @@ TOLD = {
 
 
 def has_result(request: Received) -> bool:
-    """Whether the tool's result has come."""
+    """Return whether the tool's result has come."""
     return any(block["type"] == "tool_result" for block in blocks(request))
 
 
@@ -143,7 +143,7 @@ def test_a_turn_with_a_tool(claude_code: ClaudeCode) -> None:
     assert [request.json["model"] for request in requests] == [NAME_THERE, NAME_THERE]
     (result,) = [block for block in blocks(requests[-1]) if block["type"] == "tool_result"]
     assert (result["tool_use_id"], result["content"]) == ("toolu_1", "of-a-tool")
-    # What it asks for beyond the API's first version reaches the cloud.
+    # Beta features that it asks for reach the cloud.
     assert "claude-code-" in (requests[0].header("anthropic-beta") or "")
     records = claude_code.rig.records()
     assert [record.status for record in records] == [Status.COMPLETE, Status.COMPLETE]

@@ -39,7 +39,7 @@ def test_the_lock_pins_and_names_no_registry() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What went wrong in each check; nothing, if all is well."""
+    """Return the fault of each check; nothing, if all is well."""
     with endpoints(tmp_path_factory.mktemp("gateway")) as clouds:
         rig = clouds.rig
         # A model both of whose deployments are where nobody listens.

@@ -345,7 +345,7 @@ def test_errors(clouds: Endpoints, call: Any, expected: type[openai.APIStatusErr
 
 
 class Counting(httpx.HTTPTransport):
-    """What the client was answered, request by request."""
+    """A transport that notes each answer to the client, request by request."""
 
     def __init__(self) -> None:
         super().__init__()

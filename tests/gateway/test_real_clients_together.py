@@ -124,7 +124,7 @@ def anthropics(url: str, models: Sequence[str]) -> Outcomes:
 
 
 def neighbour(url: str, times: int) -> list[str]:
-    """What goes wrong for a tenant whose model lies at the other cloud alone."""
+    """Return the faults seen by a tenant whose model lies at the other cloud alone."""
     wrong = []
     body = {"model": NEIGHBOUR, "messages": ASKED}
     with httpx.Client(headers={"authorization": f"Bearer {secret(NEIGHBOUR)}"}, timeout=PATIENCE_S) as client:
@@ -158,7 +158,7 @@ class Company:
         return {client: answers[fault] for part in parts for client, answers in part.items()}
 
     def attempts_during(self, fault: str) -> list[dict[str, Any]]:
-        """What Azure wrote down of the attempts that were made while a fault held there."""
+        """Return the attempts that Azure wrote down while a fault held there."""
         seen = self.clouds.asked("azure")
         return [seen[at] for rows in self._rounds.get(fault, ()) for at in rows]
 
@@ -202,7 +202,7 @@ def test_the_table_has_every_way_of_misbehaving() -> None:
 
 @pytest.fixture(scope="module")
 def texts(company: Company) -> dict[str, str]:
-    """What each client is answered where nothing misbehaves."""
+    """Return the answer of each client where nothing misbehaves."""
     return {client: answers["whole"]["text"] for client, answers in company.round("nothing").items()}
 
 

@@ -27,7 +27,7 @@ from clauseway.metering import Deployment, Unit
 
 EXCHANGES = exchanges()
 MODELS = sorted({exchange.model for exchange in EXCHANGES if exchange.model} | {"gpt-4o-mini"})
-# What makes that which a path names.
+# The request that makes the object that a path names.
 MADE_BY = {"files": FILES, "batches": BATCHES.code, "responses": BY_NAME["responses"].code}
 # Path → why no cloud hears of it.
 SENT_TO_NOBODY = {
@@ -156,7 +156,7 @@ class Player:
         connection.end_stream()
 
     def takes(self, exchange: Exchange) -> bool:
-        """Whether a cloud hears of it: Azure has no moderations in this format, and no variations."""
+        """Return whether a cloud hears of it: Azure has no moderations in this format, and no variations."""
         absent = ("/moderations", "/images/variations") if self.way.azure else ()
         offered = not any(re.match(path, exchange.path) for path in SENT_TO_NOBODY)
         return offered and not exchange.path.startswith(absent)

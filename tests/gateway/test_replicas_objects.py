@@ -1,4 +1,4 @@
-"""What one replica issued is found by every other one, with OpenAI's client: responses, stored chats, files, lists."""
+"""Every replica finds the objects that another issued, with OpenAI's client: responses, stored chats, files, lists."""
 
 import itertools
 import json
@@ -141,7 +141,7 @@ def test_a_replica_without_the_database_never_denies_an_object(replicas: list[Re
         # Cut off as by a network: connections end, and no new one is made.
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false".encode())
         admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        # What it issued itself, before and now, is served as before.
+        # Objects that it issued itself, before and now, are served as before.
         assert second.responses.retrieve(own.id).id == own.id
         alone = second.responses.create(model=MODEL, input="Alone?", store=True, previous_response_id=own.id)
         denied: list[Callable[[], object]] = [

@@ -88,7 +88,7 @@ def test_what_was_told_is_there_for_another_process(worker: Index, tmp_path: Pat
 
 
 def test_an_index_that_was_removed_keeps_nothing_until_it_is_back(worker: Index, tmp_path: Path) -> None:
-    """What goes into a file without a name ends with the process."""
+    """Entries of a file without a name end with the process."""
     index, aside = tmp_path / "issued.db", tmp_path / "aside.db"
     assert worker.add(row("resp_1")) is True
     index.rename(aside)
@@ -207,7 +207,7 @@ def test_a_claim_of_a_process_that_died(tmp_path: Path, recorded: set[str], agai
     second.close()
 
 
-# Who claimed, by the journal it writes → does a worker that writes journal "aa" decide on the claim?
+# The claimant, by the journal it writes → does a worker that writes journal "aa" decide on the claim?
 CLAIMED = [("aa", True), ("bb", False), ("", True)]  # no journal: an earlier version's
 
 

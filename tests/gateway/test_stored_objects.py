@@ -1,4 +1,4 @@
-"""What a cloud keeps of an answer that was cut short, or asked for twice: its project can read it, and delete it."""
+"""An answer that was cut short, or asked for twice, is kept by its cloud: its project can read and delete it."""
 
 from collections.abc import Iterator
 from typing import Any

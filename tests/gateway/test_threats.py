@@ -1,4 +1,4 @@
-"""What a tenant may try that no other test tries: a body or a message that unpacks to gigabytes, an address for the
+"""Attempts of a tenant that no other test makes: a body or a message that unpacks to gigabytes, an address for the
 gateway to call, a key found byte by byte, a page at the gateway's port."""
 
 import contextlib
@@ -38,7 +38,7 @@ def paths_of(document: str) -> list[str]:
     return [re.sub(r"\{\w+\}", "2026-05", path) for path in paths]
 
 
-# What the pages answer and the gateway does not.
+# Addresses that the pages answer and the gateway does not.
 PAGES_ALONE = sorted(set(paths_of("pages.json")) - set(paths_of("gateway.json")))
 
 

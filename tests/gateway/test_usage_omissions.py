@@ -1,4 +1,4 @@
-"""What is left out of a cloud's usage report is counted by its name, and told once."""
+"""Parts left out of a cloud's usage report are counted by name, and told once."""
 
 import json
 from collections.abc import Iterator

@@ -160,7 +160,7 @@ def test_input_for_a_response_that_is_being_made_comes_back(clouds: Endpoints) -
     assert len(clouds.asked("openai")) == 2
 
 
-# What is no JSON → why, in the words that a body over POST gets.
+# A message that is no JSON → the reason, in the words that a body over POST gets.
 NOT_READ = [
     ("hello", "The message is not JSON: "),
     ("[]", "The message is no JSON object: "),

@@ -331,7 +331,7 @@ def test_messages_without_a_byte_wait_in_bounded_memory(rig: Rig) -> None:
     session.setblocking(False)
     empty = frame(b"", opcode=TEXT, finished=True) * 1_000
     sent = 0
-    # What is not read any more fills the buffers of both sockets, and then nothing more can be sent.
+    # Messages that are not read any more fill the buffers of both sockets, and then nothing more can be sent.
     with contextlib.suppress(BlockingIOError):
         while sent < 20 * MB and select.select([], [session], [], 2)[1]:
             sent += session.send(empty)

@@ -1,4 +1,4 @@
-"""What the messages of a session ask for, and the events that answer them: member by member."""
+"""Messages of a session, and the events that answer them: member by member."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def sent(**members: object) -> bytes:
     return json.dumps({"type": "response.create", "model": "m", **members}).encode()
 
 
-# What a message has beside its type and model → the body of the POST, and the lane.
+# A message's members beside its type and model → the body of the POST, and the lane.
 REQUESTS: list[tuple[dict[str, object], dict[str, object], str]] = [
     ({"input": "Hi"}, {"input": "Hi"}, ""),
     ({"stream_id": "a" * 198}, {}, "a" * 198),

@@ -106,7 +106,7 @@ RESETS += [({}, 7, b"1m1s"), ({0: 4, 30: 5}, 7, b"1m1s"), ({31: 1}, 7, b"1m1s")]
 def test_headers_say_until_when_something_counts(
     used: dict[int, int], opened: int, reset: bytes, is_shared: bool
 ) -> None:
-    """What is open counts for a minute from its end on, so nobody is told that all is free while part is missing."""
+    """Open requests count for a minute from their end on, so nobody is told that all is free while part is missing."""
     tried = SharedWindow("requests", limit(), 100) if is_shared else window()
     if isinstance(tried, SharedWindow):
         tried.leased = tried.left = 50
@@ -123,7 +123,7 @@ def test_headers_never_say_less_than_nothing(left: int, expected: int) -> None:
     assert header_lines((tried,), 0.0).split(b"\r\n")[1] == b"x-ratelimit-remaining-requests: %d" % expected
 
 
-# What is left of the wide limit of 9 and of the narrow one of 5 → the limit that the headers name.
+# The rest of the wide limit of 9 and of the narrow one of 5 → the limit that the headers name.
 TIGHTEST = [(9, 5, 5), (6, 5, 5), (5, 5, 9), (4, 5, 9), (-1, -1, 9)]
 
 
@@ -182,7 +182,7 @@ def test_a_share_that_is_short_asks_for_more_than_one_request(
     assert (ask.spent, ask.least, ask.target) == (leased - left, least, target)
 
 
-# What is known of a share of 20 → what it tells of itself: (spent, target), or nothing.
+# The state of a share of 20 → its report: (spent, target), or nothing.
 REPORTS: list[tuple[dict[str, Any], tuple[int, int] | None]] = [
     # Idle for two seconds: what is not used goes back.
     ({"left": 5, "busy_s": 48.0}, (15, 15)),

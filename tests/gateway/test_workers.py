@@ -251,7 +251,7 @@ def test_a_killed_worker_loses_nothing_and_the_other_serves_on(team: Team) -> No
     complete = {request for request, status in records if status is Status.COMPLETE}
     assert len(records) == len({request for request, _ in records}), "each once"
     assert load.answered <= complete
-    # What was open at a kill was ended by the worker that came in its place.
+    # Requests open at a kill were ended by the worker that came in its place.
     assert {status for _, status in records} <= {Status.COMPLETE, Status.LOST, Status.INTERRUPTED_ESTIMATED}
     places = [place for journal in team.home.gateway_journals() for place in spool.positions(journal)]
     assert all(place.closed for place in places)

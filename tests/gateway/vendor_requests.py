@@ -1,4 +1,4 @@
-"""What the vendors' own clients send, and what our cloud modules make of the same calls."""
+"""Requests of the vendors' own clients, and those that our cloud modules make of the same calls."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -23,7 +23,7 @@ def test_the_page_shows_the_table_of_the_recorded_figures() -> None:
     assert with_table(page, recorded()) == page
 
 
-# What is reckoned | by hand, from the figures that stand in its row
+# A derived figure | by hand, from the figures in its row
 BY_HAND = {
     "requests a second and core": lambda f: 0.5 * f[0] / f[1],
     "streams of 53 events a second and core": lambda f: 0.5 * f[0] / f[1],

@@ -1,4 +1,4 @@
-"""What `make wheel` compiles, and what it must not: compiled classes keep no annotation but a plain class."""
+"""`make wheel` compiles the hot modules, and no others: compiled classes keep no annotation but a plain class."""
 
 import importlib
 import inspect

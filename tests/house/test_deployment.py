@@ -262,7 +262,7 @@ def panels() -> list[dict[str, Any]]:
 
 
 def questions() -> list[str]:
-    """What the dashboard asks Prometheus, by panels and by the variables at its top."""
+    """Return the dashboard's queries to Prometheus, of its panels and of the variables at its top."""
     asked = [target["expr"] for panel in panels() for target in panel["targets"]]
     return asked + [each["query"]["query"] for each in DASHBOARD["templating"]["list"] if each["type"] == "query"]
 

@@ -1,4 +1,4 @@
-"""What the documents say is so: their commands exist, their links lead somewhere, their rooms are the code's rooms."""
+"""The documents are true: their commands exist, their links lead somewhere, their rooms are the code's rooms."""
 
 import ast
 import re

@@ -155,7 +155,7 @@ def test_held_figures_are_told_in_words_and_no_breach_as_none() -> None:
 
 
 def test_each_field_of_a_record_is_said_in_words() -> None:
-    """What a run begins to record is said by a reader's words, and not by the name that the program has for it."""
+    """A new field of a record is said by a reader's words, and not by the name that the program has for it."""
     text = page(records())
     for kind, record in records().items():
         if kind.startswith(("simulator", "kills")):

@@ -1,4 +1,4 @@
-"""What tests obtain for themselves: made once, by one process, and never seen half made."""
+"""Libraries and programs that tests obtain: made once, by one process, and never seen half made."""
 
 import subprocess
 import sys
@@ -51,7 +51,7 @@ def test_one_that_fails_leaves_nothing_and_the_next_one_tries_again(empty_cache:
     assert [path.name for path in made.iterdir()] == ["whole"]
 
 
-# What `pip config list` says · the same for uv
+# The output of `pip config list` · the same for uv
 CONFIGURED = [
     ("", {}),
     ("global.cert='/etc/ca.crt'\n", {"SSL_CERT_FILE": "/etc/ca.crt"}),

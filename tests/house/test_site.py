@@ -17,7 +17,7 @@ from obtained import obtain
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "requirements/site.txt"
 LINK = re.compile(r"<a\b[^>]*\bhref=[\"']?([^\"'\s>#?]+)")
-# What a browser fetches by itself when it shows a page.
+# Addresses that a browser fetches by itself when it shows a page.
 FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^\"'>]*")
 
 

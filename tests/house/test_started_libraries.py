@@ -1,4 +1,4 @@
-"""Which heavy libraries a process loads before it does anything: users wait for each of them at every start."""
+"""Heavy libraries that a process loads before it does anything: users wait for each of them at every start."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ HEAVY = {
 TABLES = {"rich"}
 DATABASE = TABLES | {"sqlalchemy"}
 PAGES = DATABASE | {"jinja2", "starlette"}
-# What is started | what it may load: no engine (Ibis, sqlglot, PyArrow, NumPy) where nothing is counted
+# A command | the libraries that it may load: no engine (Ibis, sqlglot, PyArrow, NumPy) where nothing is counted
 STARTS = [
     ("clauseway.cli", set[str]()),
     ("clauseway.gateway.__main__", set[str]()),

@@ -1,4 +1,4 @@
-"""What no file of the repository may hold: addresses of registries, paths of one machine, talk about its making, a
+"""No file of the repository may hold addresses of registries, paths of one machine, talk about its making, or a
 formatter that is switched off."""
 
 import re
@@ -21,7 +21,7 @@ FORBIDDEN = {
 }
 # The lock file's Makefile recipe turns the address options off by name.
 ALLOWED = ("--no-emit-index-" + "url", "--no-emit-find-" + "links")
-# What stands beside the folders. A command of the documents that is called in a clone writes its files there; one that
+# Files beside the folders. A command of the documents that is called in a clone writes its files there; one that
 # were tracked would stop `clauseway init --demo` in every clone, as it overwrites nothing.
 IN_ROOT = {
     ".editorconfig",

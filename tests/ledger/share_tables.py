@@ -1,4 +1,4 @@
-"""What the tables of the ledger share: one payer, one payee, one product line, and amounts as people write them."""
+"""Terms shared by the ledger's tables: one payer, one payee, one product line, and amounts as people write them."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date

@@ -76,7 +76,7 @@ def test_a_value_that_was_given_is_never_called_reported(items: list[str], name:
     read = read_assumptions(items, FIGURES)
     (used,) = (sale for sale in read.used(NAMED) if sale.name == name)
     assert (used.in_words, used.standing) == (said, standing)
-    # What a settlement accepted is what makes the same again, with the same standing.
+    # The assumptions that a settlement accepted make the same again, with the same standing.
     again = read_assumptions([f"{used.name}={value}" for value in used.value.split("; ")], FIGURES)
     assert [sale.in_words for sale in again.used(NAMED) if sale.name == name] == [said]
 

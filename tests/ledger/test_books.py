@@ -174,7 +174,7 @@ HISTORIES = st.lists(STEPS, min_size=14, max_size=40)
 
 
 def due(books: Books, name: str, *, with_disputed: bool) -> Fraction:
-    """What is owed in all by the end of a month, as known now, walked through by hand."""
+    """Return the amount owed in all by the end of a month, as known now, walked through by hand."""
     taken = credited(books.vouchers) + ([] if with_disputed else disputed(books.vouchers))
     records = [*books.sales.values(), *taken]
     end = month(name).end
@@ -213,7 +213,7 @@ def test_the_laws_of_the_books(history: list[tuple[Any, ...]], restating: bool) 
         posted = books.journal.entries
         closed = list(zip(books.closed, books.statements, strict=True))
         books.told(step)
-        # What was posted stays, and what was closed prints the same.
+        # Posted entries stay, and closed months print the same.
         assert books.journal.entries[: len(posted)] == posted
         assert [canonical_bytes(statement_of(one)) for one, _ in closed] == [statement for _, statement in closed]
         if not restating:
@@ -225,7 +225,7 @@ def test_the_laws_of_the_books(history: list[tuple[Any, ...]], restating: bool) 
     # Debits equal credits, in each party's books and over all.
     for party in ("maker", "host"):
         assert exact_sum(a for k, a in balances(books.journal.entries).items() if k.party == party) == 0
-    # What is payable and what is receivable is what is due by present knowledge; what is disputed stands apart.
+    # Payables and receivables are the dues by present knowledge; disputed amounts stand apart.
     owed, whole = due(books, name, with_disputed=False), due(books, name, with_disputed=True)
     assert Fraction(-held(books, "maker", "payable", "revenue-share")) == owed
     assert Fraction(held(books, "host", "receivable", "revenue-share")) == owed

@@ -295,7 +295,7 @@ def test_a_restatement_is_due_with_the_month_that_brings_it() -> None:
         [("0.00", "0.00", "0.00", date(2026, 3, 30))],
         [("0.00", "10.00", "1.00", date(2026, 4, 30))],
     ]
-    # What was counted once is not due again, and a second change counts from the first.
+    # Amounts counted once are not due again, and a second change counts from the first.
     history.close(3, [january, more])
     history.close(4, [january, msgspec.structs.replace(more, amount=D("60.00"))])
     assert [str(due.restated) for each in history.closed[3:] for due in dues(each)] == ["0.00", "2.00"]

@@ -1,4 +1,4 @@
-"""What is still to be invoiced, and what a payment settles: in whichever order dues, invoices and payments come."""
+"""Amounts still to be invoiced, and lines that a payment settles: in any order of dues, invoices and payments."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -80,7 +80,7 @@ STILL_OWED = [
     ([invoice("i1", APRIL, [("A1", "20.00", None)])], ["A1 May 10.00", "B1 April 5.00", "B1 May 2.50"]),
     ([invoice("i1", APRIL, [("B1", "5.00", None)])], ["A1 April 20.00", "A1 May 10.00", "B1 May 2.50"]),
     ([invoice("i1", MAY, [("A1", "30.00", None)])], ["B1 April 5.00", "B1 May 2.50"]),
-    # What an earlier invoice claimed, a later one does not claim again.
+    # An amount that an earlier invoice claimed, a later one does not claim again.
     (
         [invoice("i1", APRIL, [("A1", "20.00", None)]), invoice("i2", MAY, [("A1", "10.00", None)])],
         ["B1 April 5.00", "B1 May 2.50"],
@@ -214,7 +214,7 @@ def test_how_much_of_thirty_dollars_a_payment_settles(
     payment, entry = paid(THIRTY, amount, currency, Fraction(worth))
     assert str(sum(part for _, part in payment.settles)) == settles
     assert str(payment.amount) == amount
-    # What the conversion left is the difference of what was settled and what it was worth.
+    # The rest of a conversion is the difference between the settled amount and its worth.
     exchanged = (D(amount) * D(worth)).quantize(D("0.01"))
     assert payment.rounding == D(settles) - exchanged
     assert all(leg.amount for leg in entry.postings)

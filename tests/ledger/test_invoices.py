@@ -175,7 +175,7 @@ def test_withholding_in_parts_is_withholding_at_once() -> None:
         paid(invoice, "0.01", [first, second, third])
 
 
-# What an invoice of an older home says of its line's months: nothing, or their amounts and no tax.
+# Parts in an invoice of an older home for its line's months: nothing, or their amounts and no tax.
 OLDER_PARTS = [(), (InvoicePart(month="2026-05", share=D("1.00"), corrections=D(0), restated=D(0)),)]
 
 

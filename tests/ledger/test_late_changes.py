@@ -1,4 +1,4 @@
-"""What became known after a month was closed: what is booked for it, and the causes that it is told with."""
+"""Knowledge that came after a month was closed: the entries booked for it, and the causes that it is told with."""
 
 from datetime import date
 from decimal import Decimal as D
@@ -142,7 +142,7 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
         "+10.00",
         ["amended agreement: 1 request more"],
     ),
-    # What was free has a price now.
+    # A free product has a price now.
     (
         april(usage="u1"),
         april(sales=(SALES[0], MORE), usage="u1", price_book="c"),
@@ -450,7 +450,7 @@ def test_a_restatement_keeps_the_shares_that_are_not_restated() -> None:
     assert told(late(never_closed(APRIL, INPUTS), [], [], now)) == (["A1.share +22.00", "B1.share +5.50"], [])
 
 
-# What the agreement said of late changes when April was closed · what it says now → a correction, or a restatement.
+# The agreement's rule for late changes when April was closed · its rule now → a correction, or a restatement.
 SAID_OF_LATE = [("correction", "restatement", False), ("restatement", "correction", True)]
 
 

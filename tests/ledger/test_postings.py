@@ -42,7 +42,7 @@ BALANCED = [
 UNBALANCED = [
     ((f"{SPENDS} 1.00 USD",), "debits and credits of maker differ by 1.00 USD"),
     ((f"{SPENDS} 1.00 USD", f"{OWES} -0.99 USD"), "debits and credits of maker differ by 0.01 USD"),
-    # What one party owes is not balanced by what another claims, nor dollars by euros.
+    # One party's debt is not balanced by another's claim, nor dollars by euros.
     ((f"{OWES} -1.00 USD", f"{CLAIMS} 1.00 USD"), "differ by"),
     ((f"{SPENDS} 1.00 USD", f"{OWES} -1.00 EUR"), "debits and credits of maker differ by"),
 ]

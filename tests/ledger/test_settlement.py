@@ -279,7 +279,7 @@ def test_an_unknown_product_is_refused() -> None:
         settled([sale("05-01", "openai", "azure", "1.00", "gpt-9")], MAY)
 
 
-# What is accepted, the base of amazon's 15.00 and the base of openai's 10.00 → due in May
+# Accepted assumptions, the base of amazon's 15.00 and the base of openai's 10.00 → due in May
 WHOLESALE = [
     ("wholesale=80%", "4.40"),  # 20 % of (80 % of 15.00 + 10.00) = 20 % of 22.00
     ("wholesale=amazon:0.5", "3.50"),  # 20 % of (50 % of 15.00 + 10.00) = 20 % of 17.50

@@ -1,4 +1,4 @@
-"""What a share may say beside its rate and cap: bands, floors, which sales, whose; and what takes sales back.
+"""Terms of a share beside its rate and cap: bands, floors, which sales, whose; and reasons that take sales back.
 
 Each table is a year of one agreement: the maker owes the host a share of what it sells.
 """
@@ -410,7 +410,7 @@ def cents(amount: Fraction) -> Fraction:
 
 
 def walked(records: Sequence[SaleRecord]) -> list[Fraction]:
-    """What is due by the ends of January, February and March, by hand: months first, then the quarter."""
+    """Return the amounts due by the ends of January, February and March, by hand: months first, then the quarter."""
     base, added, shares = Fraction(0), Fraction(0), [Fraction(0)]
     found = []
     for number in (1, 2, 3):

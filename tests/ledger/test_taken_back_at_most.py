@@ -13,7 +13,7 @@ from clauseway.ledger import RevenueLine, SaleRecord
 from clauseway.ledger.revenue import clipped
 from clauseway.values import exact_sum
 
-# What the day's sales are charged · what was credited, voucher by voucher · the base that is left
+# The charges of the day's sales · the credits, voucher by voucher · the base that is left
 CREDITS: list[tuple[str, list[str], str]] = [
     ("10.00", ["4.00"], "6.00"),
     ("3.00", ["4.00"], "0.00"),

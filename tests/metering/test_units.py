@@ -107,7 +107,7 @@ IMPOSSIBLE = [
         "input_tokens 10, cached_input_tokens 4, cache_write_tokens 7",
         ["the parts of input_tokens sum to 11, more than its 10"],
     ),
-    # What is kept for an hour is a part of what was written, not a further part of the input.
+    # Tokens kept for an hour are a part of those written, not a further part of the input.
     ("input_tokens 10, cache_write_tokens 10, cache_write_1h_tokens 10", []),
     (
         "input_tokens 10, cache_write_tokens 6, cache_write_1h_tokens 7",
@@ -217,7 +217,7 @@ def test_a_request_s_id_is_read_as_it_was_written(boot: int, number: int) -> Non
 
 NO_IDS = [
     *("", "req_", "req_1", "chat" + "0" * 32, "req_" + "0" * 31, "req_" + "0" * 33),
-    # What Python reads as a number all the same.
+    # Texts that Python reads as a number all the same.
     *("req_-" + "0" * 31, "req_" + "0" * 16 + "+" + "0" * 15, "req_ " + "0" * 31),
     *("req_0_" + "0" * 30, "req_" + "٣" * 32),
     "req_" + "0" * 32 + "\n",

@@ -1,4 +1,4 @@
-"""What usage must be to be believed: each line a row and what is wrong with it."""
+"""Usage that is to be believed: each line a row and its fault."""
 
 import hashlib
 from datetime import date

@@ -1,4 +1,4 @@
-"""Which lines of a book are refused as ambiguous: those that comparing each with all before it would refuse, in a book
+"""Lines of a book that are refused as ambiguous: those that comparing each with all before it would refuse, in a book
 of any length."""
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ def has_days(text: str) -> bool:
 # The first that it meets is named, whatever it names itself.
 @example([line("cloud=azure"), line("buyer=Acme"), line("cloud=aws"), line("cloud=aws")])
 @example([line("off=5"), line("unit= cloud=aws off=6")])
-# What decides is of the unit that either names.
+# The decisive condition is of the unit that either names.
 @example(
     [
         line("cloud=aws off=5"),

@@ -1,4 +1,4 @@
-"""Which lines of a book decide a price: why the others lost, which two are ambiguous, how finely sales differ."""
+"""Lines of a book that decide a price: why the others lost, which two are ambiguous, how finely sales differ."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -409,7 +409,7 @@ def test_how_finely_sales_are_told_apart() -> None:
     assert grain.further == {"context", "buyer", "tier", "endpoint"}
     assert [*grain.buyers, *grain.tiers, *grain.endpoints] == ["Contoso", "flex", "embeddings"]
     assert (grain.steps, dict(grain.dear)) == ((100, 200, 300), {"gpt": 100})
-    # What is never free needs a price; a discount gives none.
+    # A product that is never free needs a price; a discount gives none.
     assert grain.units == WHOLES
     assert set(grain.hours.values()) == {0}
     at_night = grained().grain([Sale("gpt", "azure", "openai", "us")])

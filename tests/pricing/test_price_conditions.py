@@ -235,7 +235,7 @@ SALES = st.builds(
 
 @given(SALES, st.dates(date(2026, 1, 1), date(2026, 4, 30)))
 def test_a_group_has_one_price(sale: Sale, day: date) -> None:
-    """What the grain puts together costs the same, and is what a look through the lines finds."""
+    """Sales that the grain puts together cost the same: the price that a look through the lines finds."""
     group = TABLE.grain([sale]).group_of(sale)
     prices = TABLE.row(sale, day).prices
     (row,) = (row for row in TABLE.rows([group]) if row.begin <= day < row.end)

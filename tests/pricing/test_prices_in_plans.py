@@ -1,4 +1,4 @@
-"""What a gateway is told of prices: in dollars, or not at all."""
+"""Prices reach a gateway in dollars, or not at all."""
 
 import tomllib
 from datetime import date

@@ -1124,7 +1124,7 @@ def _web_socket(folder: Path) -> Iterator[Opened]:
 
 
 def _heard(data: bytes) -> list[Event]:
-    """What a client hears of the gateway. Raise Refused if it is refused, RuntimeError for a failure of ours."""
+    """Return the events that a client hears. Raise Refused if it is refused, RuntimeError for a failure of ours."""
     client = Frames(ConnectionType.CLIENT)
     client.receive_data(data)
     events = list(client.events())
@@ -1217,7 +1217,7 @@ def _answered(
     headers: dict[str, str],
     body: bytes,
 ) -> list[Any]:
-    """What the application sends. Raise Refused for its refusals, RuntimeError for a failure of ours."""
+    """Return the application's events. Raise Refused for its refusals, RuntimeError for a failure of ours."""
     begun: list[Any] = []
 
     async def receive() -> MutableMapping[str, Any]:
@@ -1290,7 +1290,7 @@ def _forms(folder: Path) -> Iterator[Opened]:
 
     def read(content: bytes) -> object:
         head, *texts = content.split(_PASTED)
-        # What is no UTF-8 in an address, servers replace before the pages see it.
+        # Bytes of an address that are no UTF-8, servers replace before the pages see them.
         path, *names = head.decode("utf-8", "replace").split(" ")
         body = urlencode(dict(zip(names, texts, strict=False))).encode()
         headers = {"host": "127.0.0.1", "content-type": "application/x-www-form-urlencoded"}

@@ -85,7 +85,7 @@ class Fuzzed(msgspec.Struct, frozen=True):
 
 
 class Progress:
-    """Which input of which reader is being read, and what came of those before it, so that whoever watches knows it
+    """The input that each reader is reading, and the results of those before it, so that whoever watches knows it
     when the process is gone."""
 
     def __init__(self, path: Path, *, make: bool = False) -> None:
@@ -112,7 +112,7 @@ class Progress:
         return after - 1, values, refused, slowest_s
 
 
-# What broke a law, while a reader is being read.
+# The input that broke a law, while a reader is being read.
 _NOTED = "noted"
 
 
@@ -350,7 +350,7 @@ def kept_inputs(name: str) -> Iterator[Path]:
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What a record is of: the seed, the commit, and whether it is of the longest run."""
+    """The subject of a record: the seed, the commit, and whether it is of the longest run."""
 
     seed: str
     commit: str

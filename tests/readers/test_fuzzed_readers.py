@@ -93,7 +93,7 @@ FUZZED = Fuzzed("rates", 100, 10, 90, (), 1.0, 0.5, 2.0)
 
 
 def test_one_reader_alone_can_be_added_to_the_record_of_the_longest_run() -> None:
-    """What other readers got stays, each input is of a seed and a commit, and what was read is not read again."""
+    """Results of other readers stay, each input is of a seed and a commit, and no input is read again."""
     first = Run("3", "abc", once=True).record([FUZZED, msgspec.structs.replace(FUZZED, reader="packs")], {})
     record = Run("3", "def", once=True).record([msgspec.structs.replace(FUZZED, reader="books")], first)
     record = Run("4", "def", once=True).record([msgspec.structs.replace(FUZZED, slowest_s=0.75)], record)

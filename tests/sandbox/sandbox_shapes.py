@@ -38,7 +38,7 @@ def _validator(schema: str) -> Draft202012Validator:
 
 
 def problems_of(schema: str, value: object) -> list[str]:
-    """What the vendor's description has against a value; empty where it has nothing."""
+    """Return the problems of a value by the vendor's description; empty where it has none."""
     return [f"{error.json_path}: {error.message[:300]}" for error in _validator(schema).iter_errors(value)]
 
 

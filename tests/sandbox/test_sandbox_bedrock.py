@@ -365,7 +365,7 @@ ODD_PATHS = [
 
 @pytest.mark.parametrize("path", ODD_PATHS)
 def test_odd_paths_and_queries_are_signed_as_sent(clouds: Any, path: str) -> None:
-    """What is not there is looked for only once the signature holds."""
+    """A missing object is looked for only once the signature holds."""
     url = str(httpx.URL(clouds.url("bedrock", path)))
     headers = {"Host": httpx.URL(url).netloc.decode()}
     request = AWSRequest("GET", url, headers=headers)

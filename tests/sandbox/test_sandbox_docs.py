@@ -1,4 +1,4 @@
-"""What the page about the simulated clouds says is what there is."""
+"""The page about the simulated clouds describes what they do."""
 
 import re
 import typing

@@ -297,7 +297,7 @@ AWS_NAMES = {
     "server_is_overloaded": "ServiceUnavailableException",
     "expired_token": "ExpiredTokenException",
 }
-# What each cloud calls each family; OpenAI has names for all but Azure's lack of room.
+# Each cloud's name for each family; OpenAI has names for all but Azure's lack of room.
 NAMES = {
     "openai": {
         **{family: family for family in STATUSES},
@@ -335,7 +335,7 @@ NAMES = {
 
 
 def named(cloud: str, answer: httpx.Response) -> Any:
-    """What a cloud calls the error, where that cloud says it."""
+    """Return the cloud's name for the error, where that cloud says it."""
     match cloud:
         case "openai" | "azure":
             return answer.json()["error"]["code"]

@@ -118,7 +118,7 @@ def _hunt_one(place: int, most: int) -> FoundBug:
 
 
 def _record(summary: Summary, seeds: range) -> dict[str, Any]:
-    """What was run of these seeds, and what came of it."""
+    """Return the record of these seeds: the runs, and their results."""
     return {
         "seeds": summary.seeds,
         "parts": [f"{seeds.start} to {seeds.stop - 1}"] if seeds else [],

@@ -1,4 +1,4 @@
-"""Who acts in a story: homes with their gateways, clouds that answer as they please, and clients."""
+"""Actors of a story: homes with their gateways, clouds that answer as they please, and clients."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ _PORT: Final = 8400
 
 
 class Stage(NamedTuple):
-    """What all actors of a story share."""
+    """The stage that all actors of a story share."""
 
     world: World
     disks: Disks
@@ -96,7 +96,7 @@ class Amendment(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What holds for customers in a story: budgets and limits by their place, and customers."""
+    """Terms of customers in a story: budgets and limits by their place, and customers."""
 
     budgets: tuple[BudgetTerms, ...]
     limits: tuple[tuple[str, int], ...]  # id, requests a minute
@@ -209,7 +209,7 @@ class Gateway:
         try:
             await self.server.run()
         except (InvalidInput, SpoolBusy, OSError) as error:
-            # What its parent reads on its standard error: it is started again.
+            # Its parent reads this on its standard error, and starts it again.
             self.stage.world.note(f"{self.name} ended: {type(error).__name__}")
 
     def stop(self) -> None:
@@ -285,7 +285,7 @@ class VirtualHome:
         self.process = self.stage.world.spawn(self.machine, f"{self.name}/parent", self._run)
 
     def _run(self) -> None:
-        """What `clauseway serve` does, round by round."""
+        """Do as `clauseway serve` does, round by round."""
         world = self.stage.world
         while True:
             try:
@@ -576,7 +576,7 @@ def _header(head: bytes, name: bytes) -> str:
 
 
 class Answer(msgspec.Struct):
-    """What a client got for one request. `how`: whole, refused, broken (a stream that ended by an error event), gone
+    """A client's answer to one request. `how`: whole, refused, broken (a stream that ended by an error event), gone
     (the connection ended before the answer did), left (the client did), unreached, silent (nothing for a long time)."""
 
     tag: str

@@ -52,7 +52,7 @@ def _prices() -> PriceTable:
 
 
 class Settled(NamedTuple):
-    """What the books said of a story's month: its settlements in their order, and the bytes of the last two. Where a
+    """The books' answers about a story's month: its settlements in their order, and the bytes of the last two. Where a
     step was refused or failed there are none."""
 
     cap: Decimal

@@ -58,7 +58,7 @@ _REAL_FLOCK: Final = fcntl.flock
 
 
 class DiskTrouble(NamedTuple):
-    """What is wrong with a machine's disk at present."""
+    """The present faults of a machine's disk."""
 
     is_full: bool = False
     fails: bool = False

@@ -18,7 +18,7 @@ class FoundBug(msgspec.Struct, frozen=True):
 
 
 class Summary(msgspec.Struct):
-    """What became of many seeds."""
+    """The results of many seeds."""
 
     seeds: int = 0
     operations: int = 0

@@ -94,7 +94,7 @@ class Begun(NamedTuple):
 
 
 class Watch:
-    """What is watched while a story runs: attempts, admissions and leases, seen from outside."""
+    """A watch kept from outside while a story runs: attempts, admissions and leases."""
 
     def __init__(self, world: World, terms: Terms) -> None:
         self._world = world
@@ -202,7 +202,7 @@ class Watch:
 
 
 class Records(NamedTuple):
-    """What the product holds at the end: rows of the lake, leases, losses."""
+    """The product's records at the end: rows of the lake, leases, losses."""
 
     usage: list[dict[str, Any]]
     intents: list[dict[str, Any]]
@@ -319,7 +319,7 @@ def _covered(ending: Ending) -> Iterator[str]:
         is_young = process.ended_ns - each.at_ns < _COVERED_S * SECOND
         # While a disk was slow or full, nothing could be written.
         is_excused = ending.watch.excused(process.machine.name, each.at_ns, process.ended_ns)
-        # What a follower that was away has not heard of goes with the disk, however its gateway ended.
+        # Records that a follower that was away has not heard of go with the disk, however its gateway ended.
         is_lost = process.machine.name in ending.watch.lost_disks and is_excused
         if (process.is_orderly and not is_lost) or not (is_young or is_excused):
             yield f"attempt {attempt} has no intent in the lake"

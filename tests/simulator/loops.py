@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from .network import Address, Network
 from .world import Process, Signal, World
 
-# What production code and asyncio ask of a loop, and no more: it is declared to be all of one.
+# The part of a loop that production code and asyncio ask for, and no more: it is declared to be all of one.
 _Loop: Any = asyncio.AbstractEventLoop
 
 

@@ -21,7 +21,7 @@ Address = tuple[str, int]
 
 
 class Network:
-    """Who listens where, which machines do not reach each other, and how long bytes take."""
+    """Listeners and their places, machines that do not reach each other, and the time that bytes take."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -344,7 +344,7 @@ class VirtualSocket:
 
 
 class SocketFile:
-    """What is read of a socket, by lines and by lengths."""
+    """The reading end of a socket, by lines and by lengths."""
 
     def __init__(self, connected: VirtualSocket) -> None:
         self._socket, self._rest = connected, b""

@@ -13,7 +13,7 @@ from .actors import Stage, VirtualHome
 from .bookkeeping import opened_agreement
 from .world import Process
 
-# What is answered about the new product on its first cloud; by the first of them it may go to another one.
+# Answers about the new product on its first cloud; by the first of them it may go to another one.
 _ANSWERS: Final = ("cannot+declines", "can+declines", "cannot+chooses")
 NOTHING_RECORDED: Final = "conditional"
 _ASKED: Final = {
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 class Register:
-    """What was recorded and answered in a story, as those who did and asked it were told."""
+    """Facts and answers of a story, as those who recorded the facts and asked for the answers were told them."""
 
     def __init__(self) -> None:
         self.recorded: list[Recorded] = []

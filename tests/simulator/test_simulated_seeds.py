@@ -75,7 +75,7 @@ def test_a_seed_that_is_known_for_another_python_is_not_missed() -> None:
 
 @pytest.mark.slow
 def test_stories_with_the_unseen_bug_break_no_law(simulator: ProcessPoolExecutor) -> None:
-    """What makes it unseen is that no disk here changes what it forced: the test that sees it is one of the spool."""
+    """The bug stays unseen because no disk here changes what it forced: the test that sees it is one of the spool."""
     broken = simulator.submit(_broken_with_the_unseen, range(UNSEEN_IN)).result()
     assert {seed: laws for seed, laws in broken.items() if laws} == {}
     path, _, name = UNSEEN_BY.partition("::")

@@ -1,4 +1,4 @@
-"""What `threading` and `queue` offer, for greenlets: as much of it as production code asks for."""
+"""`threading` and `queue` for greenlets: as much of them as production code asks for."""
 
 from collections import deque
 from collections.abc import Callable

@@ -110,7 +110,7 @@ class Journal:
 
 @pytest.fixture(autouse=True, params=[1_000_000, 0], ids=["written on the loop", "written by the log thread"])
 def _disk(request: pytest.FixtureRequest) -> None:
-    """What holds of the journal holds whoever writes."""
+    """Promises of the journal hold whoever writes it."""
     Journal.quick_us = request.param
 
 
@@ -366,7 +366,7 @@ def test_only_one_process_writes_a_spool(tmp_path: Path) -> None:
     run(scenario)
 
 
-# What a process that is killed leaves: here the file as it was, cut or filled up at every byte of the last frame.
+# A file that a killed process leaves: here the file as it was, cut or filled up at every byte of the last frame.
 
 
 def segment_of(tmp_path: Path, count: int) -> bytes:

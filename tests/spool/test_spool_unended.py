@@ -1,4 +1,4 @@
-"""What dead processes left open in a journal, read behind the requests of the one that serves."""
+"""Requests that dead processes left open in a journal, read behind the requests of the one that serves."""
 
 import random
 from collections.abc import Generator
@@ -12,7 +12,7 @@ from clauseway.spool import OpenAttempt, Unended, open_attempts, positions, read
 
 
 def finish(reading: Generator[None, None, Unended]) -> tuple[Unended, int]:
-    """What was read, and in how many steps."""
+    """Return the unended requests, and the number of steps."""
     steps = 0
     while True:
         try:

@@ -202,7 +202,7 @@ def older(tmp_path: Path) -> Path:
 
 
 def found(path: Path) -> list[str]:
-    """What a check of all says, and what a check in part says: they must agree."""
+    """Return the findings of a check of all, and of a check in part: they must agree."""
     opened = Control.open(path)
     try:
         problems = [problem.what for problem in audit_check.check(opened).problems]
@@ -277,7 +277,7 @@ def test_no_column_of_a_chained_table_can_be_edited(path: Path, place: str, colu
     assert found(path) != []
 
 
-# What somebody does to the database -> what the check says.
+# A change to the database -> the check's finding.
 EDITS = {
     "a posting's amount": (
         ("UPDATE postings SET amount = '9.99' WHERE entry = 1 AND leg = 0",),

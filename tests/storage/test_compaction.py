@@ -173,7 +173,7 @@ def test_small_files_of_a_day_become_one_and_say_the_same(lake: Lake) -> None:
     assert [batch.name for batch in lake.control.batches()] == names
     assert sums(lake) == scanned(lake)
     assert list(compact(lake, 70, files_least=2)) == []
-    # What was merged away stays for those who still read it, and goes later.
+    # Files that were merged away stay for those who still read them, and go later.
     assert len(lake.sweep(55).removed) == 10
     assert len(lake.sweep(61).removed) == 8
     assert sorted(path for path in lake.root.rglob("*.parquet")) == sorted(lake.files() + lake.files(kind=INTENTS))

@@ -126,7 +126,7 @@ def test_merging_files_changes_nothing(name: str) -> None:
         assert content_digest(day_contents(lake, MAY)) == name
 
 
-# What is said otherwise of one attempt -> whether it is other usage.
+# A change to the record of one attempt -> is it other usage?
 CHANGES: dict[str, tuple[dict[str, object], bool]] = {
     "another request": ({"request": RequestId(7, 99)}, True),
     "another attempt": ({"attempt": 2}, True),

@@ -10,7 +10,7 @@ from clauseway.storage import Control
 from clauseway.storage.control.engines import Place
 
 REFERENCES = ("invoice|a_1", "invoice|ab1", "invoice|A_1", "invoice|a%1", "invoice|a_12")
-# What is asked for · which references begin so
+# The question · the references that begin so
 ASKED = [
     ("invoice|a_1", ["invoice|a_1", "invoice|a_12"]),
     ("invoice|A", ["invoice|A_1"]),

@@ -102,7 +102,7 @@ def test_all_budgets_are_told_by_one_query(control: Control) -> None:
     assert len(of_leases) + len(of_budgets) == 2
 
 
-# What is held, what is free, what is spent, what is needed at least, what is wished for → what is held then.
+# Held, free, spent, the least that is needed, the wish → held then.
 GRANTS = [
     (0, 100, 0, 10, 40, 25),  # a quarter of what is free
     (0, 100, 0, 10, 20, 20),  # what is wished for, where that is less

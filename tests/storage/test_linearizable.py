@@ -59,7 +59,7 @@ class Asker:
     """One process that asks for everything, and remembers what it holds."""
 
     def __init__(self, address: str, history: Path, number: int) -> None:
-        # What is asked is the same in each run of a seed; the figures are others.
+        # The requests are the same in each run of a seed; the figures are others.
         self.asks = random.Random(f"{history.name}-{number}")
         self.chance = random.Random(f"{history}-{number}")
         self.control = _opened(address)
@@ -74,7 +74,7 @@ class Asker:
             self.asks.choices([self.lease, self.share, self.end, self.close], [8, 5, 1, 1])[0]()
 
     def _totals(self, of: str) -> dict[str, Any]:
-        """What is asked of a budget or limit now; one in eight comes late, with a serial that was used before."""
+        """Return a request to a budget or limit now; one in eight comes late, with a serial that was used before."""
         is_late = self.asks.random() < 0.12
         self.serials[of] += not is_late
         held = self.held.get(of, 0)
@@ -184,7 +184,7 @@ def _asks(address: str, history: Path, number: int, planted: Callable[[], Any]) 
 
 
 def _history(root: Path, seed: int, planted: Callable[[], Any], *, disturbed: bool = True) -> list[dict[str, Any]]:
-    """What several processes asked at once and were told."""
+    """Return the requests of several processes at once, and their answers."""
     chance, history = random.Random(seed), root / f"history-{seed}"
     address = new_control_database()
     control = Control.open(address)
@@ -304,7 +304,7 @@ class _Nowhere:
 
 # Its processes close months again and again, and ask late seven times: each fault has where it shows.
 PLANTED_SEED = 9
-# What is planted, and the objects whose histories it shows in.
+# A planted fault, and the objects whose histories show it.
 PLANTED = [
     (_a_stale_lease_is_granted_more, set(BUDGETS)),
     (_leases_of_others_are_not_seen, set(BUDGETS)),

@@ -70,7 +70,7 @@ def test_a_put_whose_answer_was_lost_is_known_again_by_its_content(tmp_path: Pat
     assert (tmp_path / "b").read_bytes() == b"x" * 20_000_000
 
 
-# What is wrong | what is said, and what is to be done
+# Fault | message, and remedy
 REFUSED = [
     ({"secret_env": "WRONG"}, "object storage refuses the credentials", "list, read, write and delete"),
     ({"access_key_env": "WRONG"}, "object storage refuses the credentials", "list, read, write and delete"),

@@ -161,7 +161,7 @@ NO_ADDRESSES = [
     "mysql://u@h/d",
     "postgresql://host",
     "control.db",
-    # What was not escaped in a password: the rest of it would be taken for a host or a port.
+    # A password whose signs were not escaped: the rest of it would be taken for a host or a port.
     "postgresql://me:sec@ret@db/clauseway",
     "postgresql://me:secret/db/clauseway",
     "postgresql://me:secret@db:port/clauseway",

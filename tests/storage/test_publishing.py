@@ -42,7 +42,7 @@ def lake(tmp_path: Path) -> Iterator[Lake]:
 
 
 def our_sums(lake: Lake) -> iceberg_judges.Rows:
-    """What the lake itself says counts, by day and cloud."""
+    """Return the usage that counts by the lake itself, by day and cloud."""
     sums: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0] * (1 + len(Unit)))
     for part in lake.records():
         for row in part.to_pylist():

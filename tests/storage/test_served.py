@@ -1,4 +1,4 @@
-"""What counts by its status, in the condition that all sums share."""
+"""Usage that counts by its status, in the condition that all sums share."""
 
 import ibis
 import pytest

@@ -161,7 +161,7 @@ def no_duckdb() -> Iterator[None]:
 
 
 def written(home: Home) -> dict[str, list[tuple[str, ...]]]:
-    """What settlements leave behind, the instants apart: statements, day hashes, charges, entries and postings."""
+    """Return the tables that settlements write, but instants: statements, day hashes, charges, entries, postings."""
     tables = (schema.settlements, schema.usage_contents, schema.kept_sums, schema.entries, schema.postings)
     with open_lake(home) as lake, lake.control.reading() as connection:
         return {

@@ -41,7 +41,7 @@ def kept(control: Control, *limits: str) -> Kept:
 # Seconds that the database keeps to the nanosecond.
 INSTANTS = st.integers(0, 4_000_000).map(lambda quarters: quarters / 4)
 SHARES = st.builds(LimitShare, st.integers(0, 10**12), st.integers(0, 10**12), INSTANTS)
-# What a process makes of a limit: (which, its holders' shares, None for one that goes; when it was short).
+# A process's view of a limit: (which, its holders' shares, None for one that goes; when it was short).
 HELD = st.dictionaries(st.sampled_from(HOLDERS), st.none() | SHARES)
 Change = tuple[LimitKind, dict[str, LimitShare | None], float | None]
 CHANGES = st.lists(st.tuples(st.sampled_from(KINDS), HELD, st.none() | INSTANTS), max_size=4)

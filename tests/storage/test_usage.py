@@ -139,7 +139,7 @@ def totals(lines: Sequence[RevenueLine]) -> dict[Line, Decimal]:
     return {(str(line.event_day), line.seller, line.cloud): line.amount for line in lines}
 
 
-# What is used, and what it comes to, in millionths of a dollar.
+# Usage, and its charge, in millionths of a dollar.
 PRICED = [
     # 1,000 × 4.00 + 10 × 20.00
     (used(1, 1, {IN: 1000, OUT: 10}), "0.0042"),
@@ -412,5 +412,5 @@ def test_prices_in_another_currency_are_worth_the_rate_of_the_day(lake: Lake) ->
     late = read_rates("day,base,quote,rate\n2026-05-02,EUR,USD,1.1\n", "rates.csv")
     with pytest.raises(InvalidInput, match="no rate of EUR in USD on 2026-05-01"):
         revenue(lake, PriceTable(EUROS, KnownAt.everything(), late), DAYS)
-    # What was settled at other rates has another receipt.
+    # A month settled at other rates has another receipt.
     assert len({table.digest, without.digest}) == 2

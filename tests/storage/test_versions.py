@@ -111,7 +111,7 @@ def test_a_database_from_before_the_versions_is_as_made_new_once_it_is_opened(en
 
 WRONG = "the home's database is not of the version 0010 that it names"
 NONE = "the home's database does not say its version"
-# What somebody did by hand -> what is said of it, and why.
+# A change by hand -> the message, and the reason.
 BY_HAND = {
     "DELETE FROM alembic_version": (NONE, "has no row"),
     "DROP TABLE alembic_version": (NONE, "is not there"),
@@ -152,7 +152,7 @@ def test_a_database_of_a_later_version_is_refused_and_stays(engine: Engine, plac
         assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "9999"
 
 
-# What becomes of the version under a program that goes on | what its next write is told.
+# The version's fate under a program that goes on | the error of its next write.
 CHANGED = [
     ("UPDATE alembic_version SET version_num = '9999'", "the home's database is of version 9999 by now"),
     ("UPDATE alembic_version SET version_num = '0009'", "the home's database is of version 0009 by now"),

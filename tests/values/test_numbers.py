@@ -165,7 +165,7 @@ CHARACTERS = st.text(alphabet=st.sampled_from("0123456789_.,-+eE% \u0661\uff11\u
 
 @given(CHARACTERS)
 def test_whatever_is_read_is_read_exactly_and_one_way(text: str) -> None:
-    """What the strict form takes, the form with commas reads alike; commas aside nothing more is taken."""
+    """Numbers that the strict form takes, the form with commas reads alike; commas aside nothing more is taken."""
     try:
         strict = read_decimal(text)
     except BadNumber:

@@ -61,7 +61,7 @@ def test_a_page_is_drawn_by_the_template_of_its_name(page: WebPage[PageSource]) 
 
 
 class Controls(HTMLParser):
-    """What HTML does not allow of form controls, and what browsers and axe let pass."""
+    """Form controls that HTML does not allow, and that browsers and axe let pass."""
 
     def __init__(self) -> None:
         super().__init__()

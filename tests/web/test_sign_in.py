@@ -1,4 +1,4 @@
-"""Who may see the pages: what a browser is answered, with a session and without, and in a real browser."""
+"""Access to the pages: a browser's answers, with a session and without, and in a real browser."""
 
 import asyncio
 import html
@@ -152,7 +152,7 @@ DRAFT = 'id: A6\r\n\r\n> "a <b>draft</b>" & more'
 
 
 def kept_by(page: str) -> dict[str, str]:
-    """What a form keeps in fields that nobody sees."""
+    """Return the fields of a form that nobody sees."""
     fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', page)
     return {name: html.unescape(value) for name, value in fields}
 
