@@ -171,7 +171,7 @@ def test_a_path_that_one_organisation_did_not_find_is_looked_for_by_the_others()
 def test_models_work_for_what_costs_something_and_for_moderations() -> None:
     """Clouds limit the rest apart: files, batches, conversations, stored answers, counts."""
     working = {operation.name for operation in OPERATIONS if operation.asks_model}
-    assert working == {operation.name for operation in OPERATIONS if not operation.costs_nothing} | {"moderations"}
+    assert working == {operation.name for operation in OPERATIONS if operation.metered} | {"moderations"}
 
 
 def ejected_for_all() -> Health:

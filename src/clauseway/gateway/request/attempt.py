@@ -873,7 +873,7 @@ class Attempt(Receiver):
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
         pictures = request.needs.images
         estimate = request.operation.estimate(request.text_bytes, output_tokens, pictures)
-        if request.operation.costs_nothing:
+        if not request.operation.metered:
             return estimate
         # Some streams report their input before their output.
         input_units = self.stream.input_units if self.stream is not None else ()
@@ -1100,7 +1100,7 @@ def tokens_expected(request: UnderstoodRequest, reserved: WorstCase) -> int:
     """Return about how many tokens a request takes from its model's quota of the minute: a part of
     its bytes, because its answer is not known. A picture has far more bytes than tokens, so a
     request takes no more than was reserved for its input."""
-    if request.operation.costs_nothing:
+    if not request.operation.metered:
         return 0
     return min(len(request.body) // BYTES_PER_TOKEN, reserved.tokens - reserved.output_tokens)
 

@@ -511,7 +511,7 @@ class Lifecycle(AttemptOwner):
     def _worst_case(self, target: CallTarget) -> WorstCase:
         """Return the most that an attempt can use and cost; for a batch, of all its lines."""
         request, resources = self.request, self._resources
-        if request.operation.costs_nothing:
+        if not request.operation.metered:
             # The call itself costs nothing; the lines of a batch do.
             if resources is None or not resources.is_batch:
                 return _COSTS_NOTHING

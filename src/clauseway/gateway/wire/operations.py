@@ -97,16 +97,17 @@ class Operation(NamedTuple):
     """`code` is the endpoint's in the journal. `path` has `%b` where an identifier stands: first
     that of the resource, then that of a part of the resource.
 
-    `decode` is None where the body is not read. `is_answer` tells an answer from a body
-    that only has an answer's status. `input_token_bytes` and `output_token_bytes` are for
-    estimates: how many bytes of a request, and of an answer, are a token. `costs_nothing`: the
-    operation itself uses nothing, so only the work that it starts is reserved. `is_repeatable`:
-    nothing stands twice at the cloud if the same request is sent twice (RFC 9110, 9.2.2); an answer
-    of a model, even a stored one, costs at most its tokens. `depends_on` are operations that a
-    deployment needs besides. `shape_error(status, body, request_id)` writes an error as its clients
-    read it; None: in OpenAI's shape. `may_name_parts`: its answer may name what a later request can use,
-    whether or not it is stored: a container in which tools ran, or what was said aloud. `array` finds
-    what clients read of its answer, where that is an array; None elsewhere.
+    `decode` is None where the body is not read. `is_answer` tells an answer from a body that only
+    has an answer's status. `input_token_bytes` and `output_token_bytes` are for estimates: how many
+    bytes of a request, and of an answer, are a token. `metered`: a request is metered and reserved
+    for; any other uses nothing itself, and only the work that it starts is reserved.
+    `is_repeatable`: nothing stands twice at the cloud if the same request is sent twice (RFC 9110,
+    9.2.2); an answer of a model, even a stored one, costs at most its tokens. `depends_on` are
+    operations that a deployment needs besides. `shape_error(status, body, request_id)` writes an
+    error as its clients read it; None: in OpenAI's shape. `may_name_parts`: its answer may name
+    what a later request can use, whether or not it is stored: a container in which tools ran, or
+    what was said aloud. `array` finds what clients read of its answer, where that is an array; None
+    elsewhere.
     """
 
     name: str
@@ -121,7 +122,7 @@ class Operation(NamedTuple):
     state: State
     input_token_bytes: int
     output_token_bytes: int
-    costs_nothing: bool
+    metered: bool
     is_repeatable: bool
     depends_on: tuple[str, ...] = ()
     shape_error: ShapeError | None = None
@@ -136,11 +137,6 @@ class Operation(NamedTuple):
             and self.array.search(body) is not None
             and REPORTED_ERROR.search(body) is None
         )
-
-    @property
-    def metered(self) -> bool:
-        """Return whether a request is metered; reading an existing resource is not."""
-        return self.report_in is not no_report_in and self.state in (State.NONE, State.ISSUES)
 
     def tokens_answered(self, count: int) -> int:
         """Estimate the tokens in `count` bytes of an answer, rounded up."""
@@ -324,30 +320,28 @@ def _of_resource(
         report_in = batch_report_in if name.startswith("batches.") else responses_report_in
     return _operation(
         name,
-        method,
         path,
         decode,
         same_body,
         report_in,
+        method=method,
         stream=stored_response_stream,
         state=state,
-        costs_nothing=True,
     )
 
 
 def _operation(
     name: str,
-    method: bytes,
     path: bytes,
     decode: Decode | None,
     splice: Splice,
     report_in: Reader,
     *,
+    method: bytes = _POST,
     stream: OpenStream = typed_stream,
     state: State = State.NONE,
     input_token_bytes: int = _TEXT_BYTES,
     output_token_bytes: int = _TEXT_BYTES,
-    costs_nothing: bool = False,
     shape_error: ShapeError | None = None,
     may_name_parts: bool = False,
 ) -> Operation:
@@ -366,7 +360,8 @@ def _operation(
         state=state,
         input_token_bytes=input_token_bytes,
         output_token_bytes=output_token_bytes,
-        costs_nothing=costs_nothing,
+        # Reading an existing resource is not.
+        metered=report_in is not no_report_in and state in (State.NONE, State.ISSUES),
         is_repeatable=name not in _MAKES_WITHOUT_MODEL,
         shape_error=shape_error,
         may_name_parts=may_name_parts,
@@ -376,7 +371,6 @@ def _operation(
 OPERATIONS: tuple[Operation, ...] = (
     _operation(
         "chat",
-        _POST,
         b"/chat/completions",
         decode_chat,
         chat_body,
@@ -385,7 +379,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "responses",
-        _POST,
         b"/responses",
         decode_responses,
         json_body,
@@ -396,10 +389,9 @@ OPERATIONS: tuple[Operation, ...] = (
     _of_resource("responses.delete", _DELETE, b"/responses/%b"),
     _of_resource("responses.cancel", _POST, b"/responses/%b/cancel"),
     _of_resource("responses.input_items", _GET, b"/responses/%b/input_items"),
-    _operation("embeddings", _POST, b"/embeddings", decode_plain, json_body, embeddings_report_in),
+    _operation("embeddings", b"/embeddings", decode_plain, json_body, embeddings_report_in),
     _operation(
         "images.generations",
-        _POST,
         b"/images/generations",
         decode_drawing,
         json_body,
@@ -409,7 +401,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "images.edits",
-        _POST,
         b"/images/edits",
         decode_edit,
         edited_body,
@@ -420,7 +411,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "images.variations",
-        _POST,
         b"/images/variations",
         decode_variation,
         form_body,
@@ -430,7 +420,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "audio.speech",
-        _POST,
         b"/audio/speech",
         decode_plain,
         json_body,
@@ -440,7 +429,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "audio.transcriptions",
-        _POST,
         b"/audio/transcriptions",
         decode_sound,
         form_body,
@@ -450,7 +438,6 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "audio.translations",
-        _POST,
         b"/audio/translations",
         decode_sound,
         form_body,
@@ -458,24 +445,14 @@ OPERATIONS: tuple[Operation, ...] = (
         stream=transcript_stream,
         input_token_bytes=SOUND_BYTES,
     ),
-    _operation(
-        "moderations",
-        _POST,
-        b"/moderations",
-        decode_moderation,
-        json_body,
-        no_report_in,
-        costs_nothing=True,
-    ),
+    _operation("moderations", b"/moderations", decode_moderation, json_body, no_report_in),
     _operation(
         "files.create",
-        _POST,
         b"/files",
         decode_upload,
         _file_body,
         no_report_in,
         state=State.ISSUES,
-        costs_nothing=True,
     ),
     _of_resource("files.list", _GET, b"/files", State.LISTS),
     _of_resource("files.retrieve", _GET, b"/files/%b"),
@@ -483,29 +460,24 @@ OPERATIONS: tuple[Operation, ...] = (
     _of_resource("files.content", _GET, b"/files/%b/content"),
     _operation(
         "batches.create",
-        _POST,
         b"/batches",
         decode_batching,
         same_body,
         no_report_in,
         state=State.ISSUES,
-        costs_nothing=True,
     ),
     _of_resource("batches.list", _GET, b"/batches", State.LISTS),
     _of_resource("batches.retrieve", _GET, b"/batches/%b"),
     _of_resource("batches.cancel", _POST, b"/batches/%b/cancel"),
     _operation(
         "responses.input_tokens",
-        _POST,
         b"/responses/input_tokens",
         decode_responses,
         json_body,
         no_report_in,
-        costs_nothing=True,
     ),
     _operation(
         "responses.compact",
-        _POST,
         b"/responses/compact",
         decode_responses,
         json_body,
@@ -525,7 +497,6 @@ OPERATIONS: tuple[Operation, ...] = (
     _of_resource("conversations.items.delete", _DELETE, b"/conversations/%b/items/%b"),
     _operation(
         "completions",
-        _POST,
         b"/completions",
         decode_completion,
         chat_body,
@@ -540,7 +511,6 @@ OPERATIONS: tuple[Operation, ...] = (
     # Anthropic's own format.
     _operation(
         "messages",
-        _POST,
         b"/messages",
         decode_messages,
         json_body,
@@ -551,12 +521,10 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation(
         "messages.count_tokens",
-        _POST,
         b"/messages/count_tokens",
         decode_messages,
         json_body,
         no_report_in,
-        costs_nothing=True,
         shape_error=in_message_shape,
     ),
 )
