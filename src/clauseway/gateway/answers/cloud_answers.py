@@ -4,14 +4,12 @@ import asyncio
 from typing import NamedTuple
 
 from clauseway.gateway.request.failures import headers_in
-from clauseway.gateway.request.lifecycle import Lifecycle
+from clauseway.gateway.request.lifecycle import start_own_request
 from clauseway.gateway.request.resource_index import IndexedResource
-from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
-from clauseway.gateway.wire.operations import Operation, UnderstoodRequest
+from clauseway.gateway.wire.operations import Operation
 
 
 class WholeAnswer(NamedTuple):
@@ -36,13 +34,11 @@ async def ask(
 ) -> WholeAnswer:
     """Ask about a resource, or for a list. What the answer tells of the resource's end is metered.
     `model` is what the records name."""
-    call = operation.call(resource.identifier.encode() if resource is not None else b"", query, b"")
-    request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", model)
     client = _Reader(shared.loop.create_future())
-    resources = Resources(customer, request, resource)
-    Lifecycle(
-        client, shared, customer, selection, request, shared.clock(), resources=resources
-    ).start_unattended()
+    named = resource.identifier if resource is not None else ""
+    start_own_request(
+        shared, client, customer, selection, operation, named, resource, query, model=model
+    )
     # A whole answer: the status stands at a fixed place of its first line.
     head, _, body = (await client.answer).partition(b"\r\n\r\n")
     status = int(head[9:12] or b"0")

@@ -4,13 +4,12 @@ that its end is metered: afterwards its cloud tells nothing of it."""
 from collections.abc import Callable
 
 from clauseway.gateway.answers.cloud_answers import WholeAnswer, ask
-from clauseway.gateway.request.lifecycle import PreparedRequest
+from clauseway.gateway.request.lifecycle import PreparedRequest, maker_of
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.resources import GONE
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
-from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire.errors import CLOUDS_UNAVAILABLE
 from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
 
@@ -48,8 +47,7 @@ class Deletion:
         """Retrieve the response, which meters its end."""
         shared, resource = self._shared, self._resource
         operation = BY_NAME[self._request.operation.name.replace(".delete", ".retrieve")]
-        # Without the key's limits and budgets: its cost was reserved when the response was made.
-        customer = Customer(shared.spool.label(resource.buyer), resource.buyer)
+        customer = maker_of(shared, resource)
         return await ask(
             shared, customer, self._selection, operation, resource, model=resource.model
         )

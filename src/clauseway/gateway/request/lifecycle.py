@@ -78,7 +78,7 @@ from clauseway.gateway.wire.errors import (
 )
 from clauseway.gateway.wire.event_streams import Stream
 from clauseway.gateway.wire.message_errors import answer_in_message_shape
-from clauseway.gateway.wire.operations import BY_NAME, UnderstoodRequest
+from clauseway.gateway.wire.operations import BY_NAME, Operation, UnderstoodRequest
 from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.metering import RequestId, Status
 
@@ -742,21 +742,17 @@ class Lifecycle(AttemptOwner):
             return bool(file_id)
         if not holds.may_measure(batch.identifier):
             return False
-        customer = Customer(shared.spool.label(batch.buyer), batch.buyer)
-        call = _READS_FILE.call(file_id.encode(), b"", b"")
-        request = UnderstoodRequest(_READS_FILE, call, NOTHING_ASKED, b"", b"", b"", batch.model)
-        resources = Resources(customer, request, batch)
-        resources.end_without_output = resource_end
-        holds.being_measured.add(batch.identifier)
-        Lifecycle(
-            Discarding(holds.being_measured, batch.identifier),
+        start_own_request(
             shared,
-            customer,
+            Discarding(holds.being_measured, batch.identifier),
+            maker_of(shared, batch),
             CandidateSelection((attempt.candidate,)),
-            request,
-            shared.clock(),
-            resources=resources,
-        ).start_unattended()
+            _READS_FILE,
+            file_id,
+            batch,
+            model=batch.model,
+            end_without_output=resource_end,
+        )
         return True
 
     def _is_final(self, resource_end: ResourceEnd) -> bool:
@@ -1453,27 +1449,6 @@ class _MeteredMarker:
             self._shared.resource_index.mark_metered(self._identifier)
 
 
-class Discarding:
-    """The client of a request that the gateway makes about a resource: it discards the answer, which
-    the gateway has metered. Meanwhile the identifier is among those that are asked for."""
-
-    head_lines = b""
-    chunked = True
-
-    def __init__(self, asked_for: set[str], identifier: str) -> None:
-        self._asked_for = asked_for
-        self._identifier = identifier
-
-    def write(self, data: bytes) -> None:
-        pass
-
-    def request_over(self, *, intact: bool) -> None:
-        self._asked_for.discard(self._identifier)
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        pass
-
-
 class _Nobody:
     """Drops the answer of a client that has left."""
 
@@ -1488,6 +1463,50 @@ class _Nobody:
 
     def check_deadlines_by(self, due_s: float) -> None:
         pass
+
+
+class Discarding(_Nobody):
+    """The client of a request that the gateway makes about a resource: it discards the answer, which
+    the gateway has metered. Meanwhile the identifier is among those that are asked for."""
+
+    def __init__(self, asked_for: set[str], identifier: str) -> None:
+        asked_for.add(identifier)
+        self._asked_for = asked_for
+        self._identifier = identifier
+
+    def request_over(self, *, intact: bool) -> None:
+        self._asked_for.discard(self._identifier)
+
+
+def maker_of(shared: Shared, resource: IndexedResource) -> Customer:
+    """Return the customer whose key made a resource, without limits and budgets: the resource's cost
+    was reserved when it was made."""
+    return Customer(shared.spool.label(resource.buyer), resource.buyer)
+
+
+def start_own_request(
+    shared: Shared,
+    client: RequestClient,
+    customer: Customer,
+    selection: CandidateSelection,
+    operation: Operation,
+    identifier: str,
+    resource: IndexedResource | None,
+    query: bytes = b"",
+    *,
+    model: str = "",
+    end_without_output: ResourceEnd | None = None,
+) -> None:
+    """Begin a request of the gateway's own to a cloud: about a resource, or for a list. `model` is
+    the model that the records name; `end_without_output` is the end of the batch whose output the
+    request asks for."""
+    call = operation.call(identifier.encode(), query, b"")
+    request = UnderstoodRequest(operation, call, NOTHING_ASKED, b"", b"", b"", model)
+    resources = Resources(customer, request, resource)
+    resources.end_without_output = end_without_output
+    Lifecycle(
+        client, shared, customer, selection, request, shared.clock(), resources=resources
+    ).start_unattended()
 
 
 _NOBODY: Final = _Nobody()

@@ -10,14 +10,11 @@ configured stays pending until that deployment is configured again.
 
 from time import time_ns
 
-from clauseway.gateway.request.lifecycle import Discarding, Lifecycle
+from clauseway.gateway.request.lifecycle import Discarding, maker_of, start_own_request
 from clauseway.gateway.request.resource_index import IndexedResource
-from clauseway.gateway.request.resources import Resources
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import CandidateSelection
-from clauseway.gateway.routing.routing_tables import Customer
-from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
-from clauseway.gateway.wire.operations import RETRIEVED_WITH, UnderstoodRequest
+from clauseway.gateway.wire.operations import RETRIEVED_WITH
 
 _AT_ONCE_MAX = 16  # a round costs no more than a busy client
 
@@ -73,26 +70,13 @@ class Poller:
             or identifier in shared.holds.ids_read_by_clients
         ):
             return
-        # Without the key's limits and budgets: its cost was reserved when the resource was made.
-        customer = Customer(shared.spool.label(resource.buyer), resource.buyer)
-        request = UnderstoodRequest(
-            operation,
-            operation.call(identifier.encode(), b"", b""),
-            NOTHING_ASKED,
-            b"",
-            b"",
-            b"",
-            resource.model,
-        )
-        self._being_retrieved.add(identifier)
-        client = Discarding(self._being_retrieved, identifier)
-        resources = Resources(customer, request, resource)
-        Lifecycle(
-            client,
+        start_own_request(
             shared,
-            customer,
+            Discarding(self._being_retrieved, identifier),
+            maker_of(shared, resource),
             CandidateSelection((holder,)),
-            request,
-            shared.clock(),
-            resources=resources,
-        ).start_unattended()
+            operation,
+            identifier,
+            resource,
+            model=resource.model,
+        )
