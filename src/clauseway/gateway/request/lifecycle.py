@@ -676,8 +676,14 @@ class Lifecycle(AttemptOwner):
     def _remember_cache(self, attempt: Attempt) -> None:
         """Remember that this deployment has cached the prompt: later requests with the same cache
         key go there."""
-        target, shared = attempt.candidate.target, self.shared
-        shared.tables.went_to(target, self.customer, self.request, shared.wheel.now_s)
+        request, shared = self.request, self.shared
+        shared.tables.memory.cached.served(
+            self.customer.buyer.organisation,
+            request.model,
+            request.needs.cache_key,
+            attempt.candidate.target.name,
+            shared.wheel.now_s,
+        )
 
     # -- issue: answers with identifiers of resources
 

@@ -135,7 +135,9 @@ class Selector:
             needs=needs,
             body_bytes=contents.text_bytes,
             now_s=now_s,
-            cached_at=tables.cached_at(customer, model, needs.cache_key, now_s)
+            cached_at=tables.memory.cached.deployment(
+                customer.buyer.organisation, model, needs.cache_key, now_s
+            )
             if needs.cache_key
             else "",
         )

@@ -25,7 +25,6 @@ from clauseway.gateway.routing.quotas import Memory
 from clauseway.gateway.routing.targets import Balance, CallTarget
 from clauseway.gateway.routing.tariffs import hour_within
 from clauseway.gateway.transport.upstream import Endpoint
-from clauseway.gateway.wire.operations import UnderstoodRequest
 from clauseway.metering import Buyer, Deployment, Ruling
 
 _NO_END_NS: Final = (1 << 62) - 1  # in 2116; compiled code compares it without a call
@@ -211,20 +210,6 @@ class RoutingTables:
             if retirement.name == model and retirement.begin_ns <= event_ns
         )
         return "" if model in self.plan.models else next(said, "")
-
-    def cached_at(self, customer: Customer, model: str, cache_key: str, now_s: float) -> str:
-        """The deployment that last served requests with this cache key, empty where none is
-        known."""
-        return self.memory.cached.deployment(customer.buyer.organisation, model, cache_key, now_s)
-
-    def went_to(
-        self, target: CallTarget, customer: Customer, request: UnderstoodRequest, now_s: float
-    ) -> None:
-        """A request with a cache key goes to a deployment: those that share it follow."""
-        cached = self.memory.cached
-        cached.served(
-            customer.buyer.organisation, request.model, request.needs.cache_key, target.name, now_s
-        )
 
     def models(self, event_ns: int, customer: Customer) -> list[str]:
         """The names that are served now to a customer, in the plan's order, without those that are
