@@ -8,33 +8,26 @@ from clauseway.gateway.request.selection import MadeElsewhere, Selected, Selecto
 from clauseway.gateway.wire.operations import UnderstoodRequest
 
 
-class LookingUp:
-    """Prepares a request by looking up the identifiers that it names. `select` is called again
-    after each look-up; `unknown` are the first."""
-
-    def __init__(
-        self,
-        selector: Selector,
-        select: Callable[[], Selected],
-        request: UnderstoodRequest,
-        unknown: tuple[str, ...],
-    ) -> None:
-        self._selector = selector
-        self._select = select
-        self._request = request
-        self._unknown = unknown
-
-    async def prepare(self, is_over: Callable[[], bool]) -> PreparedRequest | None:
-        """Return the candidates, and the resource that the request names. Raises Refused."""
-        while not is_over():
-            await self._selector.look_up(self._unknown)
-            try:
-                selected = self._select()
-            except MadeElsewhere as elsewhere:
-                self._unknown = elsewhere.identifiers
-                continue
-            request = self._request.of_model(selected.model)
-            return PreparedRequest(
-                selected.selection, request, named_resource=selected.named_resource
-            )
-        return None
+async def look_up_and_select(
+    selector: Selector,
+    select: Callable[[], Selected],
+    request: UnderstoodRequest,
+    unknown: tuple[str, ...],
+    is_over: Callable[[], bool],
+) -> PreparedRequest | None:
+    """Prepare a request by looking up the identifiers that it names: first the `unknown`, then
+    those that `select` misses. Return the candidates, and the resource that the request names.
+    Raise Refused."""
+    while not is_over():
+        await selector.look_up(unknown)
+        try:
+            selected = select()
+        except MadeElsewhere as elsewhere:
+            unknown = elsewhere.identifiers
+            continue
+        return PreparedRequest(
+            selected.selection,
+            request.of_model(selected.model),
+            named_resource=selected.named_resource,
+        )
+    return None

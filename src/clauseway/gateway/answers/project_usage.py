@@ -3,6 +3,7 @@ of all gateways. No database is on the way of a request here."""
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -24,23 +25,18 @@ _DAYS_MAX: Final = 366
 _AGAIN: Final = b"retry-after: 2\r\n"
 
 
-class ProjectUsage:
-    """The preparation of an answer that the home gives."""
-
-    def __init__(self, socket: str, question: UsageQuestion) -> None:
-        self._socket = socket
-        self._question = question
-
-    async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
-        """Return the home's answer. Raises Refused."""
-        try:
-            status, answer = await ask(self._socket, "/usage", msgspec.json.encode(self._question))
-        except OSError as error:
-            status, answer = 0, str(error).encode()
-        if status != 200:
-            message = "The process that holds the usage of this home does not answer at present."
-            raise Refused(errors.USAGE_UNKNOWN, message, headers=_AGAIN)
-        return PreparedRequest(body=answer)
+async def _ask_home(
+    socket: str, question: UsageQuestion, _is_over: Callable[[], bool]
+) -> PreparedRequest | None:
+    """Return the home's answer. Raise Refused."""
+    try:
+        status, answer = await ask(socket, "/usage", msgspec.json.encode(question))
+    except OSError as error:
+        status, answer = 0, str(error).encode()
+    if status != 200:
+        message = "The process that holds the usage of this home does not answer at present."
+        raise Refused(errors.USAGE_UNKNOWN, message, headers=_AGAIN)
+    return PreparedRequest(body=answer)
 
 
 def usage_lifecycle(
@@ -52,7 +48,8 @@ def usage_lifecycle(
         message = "This gateway stands by itself: no home holds its usage."
         raise Refused(errors.NOT_IMPLEMENTED, message)
     question = _question(customer, query, day_of(shared.clock()))
-    return own_lifecycle(client, shared, customer, OWN_USAGE, query, ProjectUsage(socket, question))
+    asking = partial(_ask_home, socket, question)
+    return own_lifecycle(client, shared, customer, OWN_USAGE, query, asking)
 
 
 def _question(customer: Customer, query: bytes, today: date) -> UsageQuestion:

@@ -121,5 +121,5 @@ def requests_lifecycle(
     client: RequestClient, shared: Shared, customer: Customer, named: bytes, query: bytes
 ) -> Lifecycle:
     """Return the lifecycle of a question about requests. Raises Refused."""
-    preparation = WorkersRequests(shared, customer, named.decode(), query)
-    return own_lifecycle(client, shared, customer, OWN_REQUESTS, query, preparation)
+    asked = WorkersRequests(shared, customer, named.decode(), query)
+    return own_lifecycle(client, shared, customer, OWN_REQUESTS, query, asked.prepare)

@@ -13,7 +13,7 @@ from time import monotonic_ns
 from typing import Final, NoReturn
 
 from clauseway.gateway.answers import project_usage
-from clauseway.gateway.answers.deletions import Deletion
+from clauseway.gateway.answers.deletions import prepare_deletion
 from clauseway.gateway.answers.information import (
     explain,
     health,
@@ -23,7 +23,7 @@ from clauseway.gateway.answers.information import (
     requests,
 )
 from clauseway.gateway.answers.lists import MergedList
-from clauseway.gateway.answers.looking_up import LookingUp
+from clauseway.gateway.answers.looking_up import look_up_and_select
 from clauseway.gateway.answers.message_models import message_models
 from clauseway.gateway.answers.uploads import BatchUpload
 from clauseway.gateway.answers.workers_requests import requests_lifecycle
@@ -331,11 +331,12 @@ class Router:
         preparation: Preparation | None = None
         if unknown:
             select = partial(selector.select, operation, request_line, self._model, contents)
-            preparation = LookingUp(selector, select, request, unknown)
+            preparation = partial(look_up_and_select, selector, select, request, unknown)
         elif batch_file is not None:
-            preparation = BatchUpload(selector, customer, request, batch_file, event_ns)
+            upload = BatchUpload(selector, customer, request, batch_file, event_ns)
+            preparation = upload.prepare
         elif named_resource is not None and named_resource.pending and operation.deletes:
-            preparation = Deletion(shared, selection, request, named_resource)
+            preparation = partial(prepare_deletion, shared, selection, request, named_resource)
         return Lifecycle(
             client, shared, customer, selection, request, event_ns, resources, preparation
         )
@@ -359,7 +360,7 @@ class Router:
         resources = Resources(customer, request)
         merged = MergedList(shared, customer, operation, request_line.query, selector)
         lifecycle = Lifecycle(
-            client, shared, customer, _NO_CANDIDATES, request, event_ns, resources, merged
+            client, shared, customer, _NO_CANDIDATES, request, event_ns, resources, merged.prepare
         )
         lifecycle.shortage = shortage
         return lifecycle

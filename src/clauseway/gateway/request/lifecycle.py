@@ -32,7 +32,7 @@ so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
@@ -121,11 +121,9 @@ class PreparedRequest(NamedTuple):
     named_resource: IndexedResource | None = None
 
 
-class Preparation(Protocol):
-    """Work before any cloud is asked, such as reading an upload."""
-
-    async def prepare(self, is_over: Callable[[], bool], /) -> PreparedRequest | None:
-        """Return None if the request is over meanwhile. Raise Refused if it cannot be served."""
+# Work before any cloud is asked, such as reading an upload: it is told how to ask whether the request
+# is over meanwhile, and returns None then. It raises Refused if the request cannot be served.
+Preparation = Callable[[Callable[[], bool]], Awaitable[PreparedRequest | None]]
 
 
 class Lifecycle(AttemptOwner):
@@ -337,7 +335,7 @@ class Lifecycle(AttemptOwner):
     async def _prepare(self, preparation: Preparation) -> None:
         """Run the preparation, and go on with its result."""
         try:
-            prepared = await preparation.prepare(self._is_over)
+            prepared = await preparation(self._is_over)
             if prepared is not None and not self._decided:
                 self._task = None
                 self._go_on_with(prepared)
