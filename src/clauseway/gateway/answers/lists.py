@@ -27,7 +27,7 @@ from clauseway.gateway.request.resource_index import (
 from clauseway.gateway.request.resources import GONE
 from clauseway.gateway.request.selection import Selector, not_made_here, objects_unknown
 from clauseway.gateway.request.shared import Shared
-from clauseway.gateway.request.shared_index import HomeIndex, ProjectIndex
+from clauseway.gateway.request.shared_index import ProjectIndex
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.wire.errors import (
@@ -115,7 +115,7 @@ class MergedList:
         self._retrieve = BY_NAME[operation.name.replace(".list", ".retrieve")]
         self._query = query
         self._selector = selector
-        self._index: ProjectIndex = shared.shared_index or HomeIndex(shared.resource_index)
+        self._index: ProjectIndex = shared.shared_index or shared.resource_index
         self._places: dict[str, Candidate] = {}
 
     async def prepare(self, _is_over: Callable[[], bool]) -> PreparedRequest | None:
@@ -185,7 +185,10 @@ class MergedList:
         )
 
     async def _row(self, identifier: str) -> ListedResource:
-        resource = await self._index.find(self._customer.buyer, identifier)
+        shared, buyer = self._shared, self._customer.buyer
+        if shared.shared_index is not None:
+            await shared.shared_index.look_up(buyer, (identifier,))
+        resource = shared.resource_index.find_for(buyer, identifier)
         if resource is None:
             raise not_made_here(identifier, param="after")
         return ListedResource(resource.identifier, resource.deployment, resource.created_ns)

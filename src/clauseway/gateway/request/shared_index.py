@@ -59,24 +59,6 @@ class ProjectIndex(Protocol):
 
     async def list_resources(self, query: ListQuery, /) -> list[ListedResource]: ...
 
-    async def find(self, buyer: Buyer, identifier: str, /) -> IndexedResource | None: ...
-
-
-class HomeIndex:
-    """The index of a home that shares no database."""
-
-    def __init__(self, index: ResourceIndex) -> None:
-        self._index = index
-
-    async def deployments(self, buyer: Buyer, endpoint: int) -> list[str]:
-        return await self._index.deployments(buyer, endpoint)
-
-    async def list_resources(self, query: ListQuery) -> list[ListedResource]:
-        return await self._index.list_resources(query)
-
-    async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
-        return self._index.find_for(buyer, identifier)
-
 
 class SharedIndex:
     """The resources of all homes that share a database. `index` is this home's own."""
@@ -132,11 +114,6 @@ class SharedIndex:
             self._copying.cancel()
 
     # -- resources of any home
-
-    async def find(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
-        """Return a resource of a buyer's project. Raises OSError."""
-        await self.look_up(buyer, (identifier,))
-        return self.index.find_for(buyer, identifier)
 
     async def look_up(self, buyer: Buyer, identifiers: Sequence[str]) -> None:
         """Let this home's index remember those of a project's identifiers that there are. Raises
