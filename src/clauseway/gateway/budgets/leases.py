@@ -129,14 +129,14 @@ class LeaseSocket:
     """The lease server behind a unix socket: HTTP over one connection that is kept, one call at a
     time.
 
-    `path` may change with the plan; empty text is nowhere. `next_frame` returns the segment of the
-    journal `spool` that is written, and the number of its next frame.
+    `next_frame` returns the segment of the journal `spool` that is written, and the number of its
+    next frame.
     """
 
     def __init__(
-        self, path: Path | str, boot: int, spool: str = "", next_frame: NextFrame = _not_known
+        self, path: Path, boot: int, spool: str = "", next_frame: NextFrame = _not_known
     ) -> None:
-        self.path = path
+        self._path = path
         self._boot, self._spool, self._next_frame = f"{boot:016x}", spool, next_frame
         self._one_call = asyncio.Lock()
         self._connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -158,7 +158,7 @@ class LeaseSocket:
             kept, self._connection = self._connection, None
             # A call that is broken off leaves no connection behind: an answer must not meet another
             # call.
-            connection = kept or await self._connect()
+            connection = kept or await asyncio.open_unix_connection(self._path, limit=_ANSWER_BYTES)
             try:
                 answer = await _post(*connection, body)
             except BaseException:
@@ -168,11 +168,6 @@ class LeaseSocket:
         if len(answer) != len(asks):
             raise ConnectionError(f"{len(asks)} leases were asked for, {len(answer)} came")
         return answer
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        if not self.path:
-            raise ConnectionError("the plan names no lease server")
-        return await asyncio.open_unix_connection(self.path, limit=_ANSWER_BYTES)
 
     def close(self) -> None:
         if self._connection is not None:
