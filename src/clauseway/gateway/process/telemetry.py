@@ -95,38 +95,8 @@ _FORMER_PROVIDERS = {"azure.ai.openai": "az.ai.openai", "gcp.vertex_ai": "vertex
 _ANSWERED_HERE = "clauseway"
 _TOKEN_TYPES = {Unit.INPUT_TOKENS: "input", Unit.OUTPUT_TOKENS: "output"}
 # As the conventions advise.
-_TOKEN_BOUNDS = (
-    1,
-    4,
-    16,
-    64,
-    256,
-    1024,
-    4096,
-    16384,
-    65536,
-    262144,
-    1048576,
-    4194304,
-    16777216,
-    67108864,
-)
-_DURATION_BOUNDS = (
-    0.01,
-    0.02,
-    0.04,
-    0.08,
-    0.16,
-    0.32,
-    0.64,
-    1.28,
-    2.56,
-    5.12,
-    10.24,
-    20.48,
-    40.96,
-    81.92,
-)
+_TOKEN_BOUNDS = tuple(4**power for power in range(14))
+_DURATION_BOUNDS = tuple(0.01 * 2**power for power in range(14))
 _Attributes = dict[str, str | bool | int | float]
 _MODEL_CHARACTERS_MAX = 256  # a cloud may write anything there
 
