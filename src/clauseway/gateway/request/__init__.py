@@ -6,8 +6,7 @@ The way of a request:
     lifecycle       one request, from its candidates to its last byte
     attempt         one call of one deployment, from its intent to its usage record
     passed_content  speech, and files too long to be held whole, on their way to the client
-    failures        the meaning of a cloud's refusal
-    absent_paths    refusals of a server that does not have a path
+    failures        the meaning of a cloud's refusal; which say that a server lacks the path
     refusals        answers to requests for which no cloud was asked
     explanations    why a request went where it went; ended_attempts: which attempts of it failed
     latest_requests  the explanations of the latest requests

@@ -20,13 +20,13 @@ from typing import Final
 from clauseway.gateway.clouds import HeadWriter
 from clauseway.gateway.clouds.reported_units import BYTES_PER_TOKEN, Units, time_heard_in
 from clauseway.gateway.clouds.reports import NO_REPORT
-from clauseway.gateway.request.absent_paths import lacks_path
 from clauseway.gateway.request.failures import (
     Failure,
     date_s,
     failure_of,
     failure_of_event,
     is_suspect,
+    lacks_path,
     status_of_refusal,
     without_header,
     without_retry,

@@ -221,8 +221,10 @@ _STATUS_BY_WORD: Final = {
 _STATUS_IN_WORDS: Final = re.compile(r"[45][0-9][0-9]")
 _BUSY_WORDS: Final = re.compile(r"\brate limit|\btoo many requests\b|\bthrottl", re.IGNORECASE)
 _TOO_LARGE_WORDS: Final = re.compile(r"request too large", re.IGNORECASE)
+_BAD_REQUEST: Final = 400
 _PAYMENT_REQUIRED: Final = 402
 _NOT_FOUND: Final = 404
+_METHOD_NOT_ALLOWED: Final = 405
 _PROXY_REFUSES: Final = 407
 _TIMED_OUT: Final = 408
 _GONE: Final = 410
@@ -438,18 +440,25 @@ def _names_nothing(words: _Words) -> bool:
     return bool(_NOTHING_NAMED.fullmatch(words.message) and _CODE_OF_NOTHING.fullmatch(words.code))
 
 
-def is_about_path(body: bytes) -> bool:
-    """Return whether a refusal (404 or 410) says that the server does not have the path, or names
-    nothing that is not there. A page or sentence without a format names at most a model."""
+def lacks_path(status: int, body: bytes) -> bool:
+    """Return whether a refusal says only that the server does not have the path that was asked for.
+
+    Servers that speak a vendor's format have some of its operations and lack others. They answer a
+    missing one with 404 or 410 that names no item and no model, with 405, or in OpenAI's words for
+    it; Azure with 400 and a code where a model lacks it. The deployment stays healthy for the
+    operations that it has.
+    """
+    if status == _METHOD_NOT_ALLOWED:
+        return True
+    if status not in (_BAD_REQUEST, _NOT_FOUND, _GONE):
+        return False
     words = _words_in(body)
+    if status == _BAD_REQUEST:
+        return words.code == _NO_OPERATION
     if words.code == _NO_PATH or words.message.startswith(_NO_PATH_WORDS):
         return True
+    # A page or sentence without a format names at most a model.
     return _names_nothing(words) and b"model" not in body.lower()
-
-
-def is_about_operation(body: bytes) -> bool:
-    """Return whether a refusal (400) says that the model there does not do what the path asks for."""
-    return _words_in(body).code == _NO_OPERATION
 
 
 def headers_in(head: bytes) -> list[tuple[bytes, bytes]]:
