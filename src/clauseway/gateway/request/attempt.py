@@ -284,26 +284,23 @@ class Attempt(Receiver):
         self.sent = True
         upstream.send(self, target.request_id_header, head + body)
 
-    async def _renew_and_send_guarded(self, target: CallTarget) -> None:
-        try:
-            await self._renew_and_send(target)
-        except Exception as error:
-            self._task = None
-            self._end_with_own_fault(error)
-
     async def _renew_and_send(self, target: CallTarget) -> None:
         """Send the same attempt again with a fresh credential, if there is one: the last credential
         was refused."""
         assert target.renew is not None
-        # If another request renewed first, the present credential is not the one that was refused.
-        is_renewed = target.write_head is not self._sent_head_writer or await target.renew()
-        if self._task is not asyncio.current_task():
-            return
-        self._task = None
-        if is_renewed:
-            self._send_anew()
-        else:
-            self._fail(Failure("refused our credential", self.status))
+        try:
+            # If another request renewed first, the present credential is not the one that was refused.
+            is_renewed = target.write_head is not self._sent_head_writer or await target.renew()
+            if self._task is not asyncio.current_task():
+                return
+            self._task = None
+            if is_renewed:
+                self._send_anew()
+            else:
+                self._fail(Failure("refused our credential", self.status))
+        except Exception as error:
+            self._task = None
+            self._end_with_own_fault(error)
 
     def _send_anew(self) -> None:
         """Send the request once more, after a refusal that counts as no answer."""
@@ -499,7 +496,8 @@ class Attempt(Receiver):
                 body = without_names_in_failure(body, target.destination.account_names)
             if self._may_be_whole:
                 self.head = _with_content_type(self.head, b"application/json")
-            self._report_answer(body)
+            self.health.succeeded()
+            self._owner.answered(self, body)
         elif self._is_stream(body):
             self._begin_stream(is_announced=self._may_be_whole)
             self._read_stream(upstream, body, complete=True)
@@ -516,18 +514,6 @@ class Attempt(Receiver):
         may read nothing more there, and the next request would wait on it until its timeout."""
         self._upstream = None
         upstream.abort()
-
-    def _report_answer(self, body: bytes) -> None:
-        """Hand a whole answer to the lifecycle, which passes it on."""
-        self.health.succeeded()
-        self._owner.answered(self, body)
-
-    def _report_refusal(self, body: bytes) -> None:
-        """Hand a refusal of the request itself to the lifecycle, which passes it on. It tells
-        nothing about the deployment's health: a server whose model is broken still refuses what
-        is not valid."""
-        self.health.cancelled()
-        self._owner.answered(self, body)
 
     def _handle_refusal(self, body: bytes, *, is_whole: bool) -> None:
         """Pass on a refusal of the request itself; any other is the attempt's failure, unless
@@ -563,7 +549,10 @@ class Attempt(Receiver):
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
             if shape is not None:
                 refusal = shape(self.status, refusal, self._upstream_id.decode("latin-1"))
-            self._report_refusal(refusal)
+            # It tells nothing about the deployment's health: a server whose model is broken still
+            # refuses what is not valid.
+            self.health.cancelled()
+            owner.answered(self, refusal)
             return
         if not self._presents_another_credential():
             self._fail(failure or Failure(f"answered {self.status}", self.status))
@@ -581,8 +570,7 @@ class Attempt(Receiver):
         if target.renew is None or self._has_renewed:
             return False
         self._has_renewed = True
-        renewal = self._renew_and_send_guarded(target)
-        self._task = self._owner.shared.loop.create_task(renewal)
+        self._task = self._owner.shared.loop.create_task(self._renew_and_send(target))
         return True
 
     def _read_stream(self, upstream: UpstreamConnection, data: bytes, complete: bool) -> None:
@@ -780,14 +768,23 @@ class Attempt(Receiver):
         if self.over:
             return
         self.over = True
-        target, reserved, allowance = (
+        self._end_reservation(0, 0)
+
+    def _end_reservation(self, charge: int, tokens: int) -> None:
+        """End the attempt's own reservation with a charge and the tokens that were used."""
+        allowance, target, reserved = (
+            self._owner.customer.allowance,
             self.candidate.target,
             self.reserved,
-            self._owner.customer.allowance,
         )
         if allowance is not None:
             allowance.end_reservation(
-                target.cloud, target.product, reserved.picodollars, 0, reserved.tokens, 0
+                target.cloud,
+                target.product,
+                reserved.picodollars,
+                charge,
+                reserved.tokens,
+                tokens,
             )
 
     def disconnect(self) -> None:
@@ -869,7 +866,7 @@ class Attempt(Receiver):
         tokens cost, it is never larger than the worst case."""
         request, reserved = self._owner.request, self.reserved
         # Estimate sound that is charged by its duration from its bytes, rounded up.
-        if self.candidate.target.scale.rates.by_time:
+        if self._is_sold_by_length:
             return ((_AUDIO_TIME, -(-len(request.body) // _SOUND_BYTES_PER_MS)),)
         pictures = request.needs.images
         estimate = request.operation.estimate(request.text_bytes, output_tokens, pictures)
@@ -924,9 +921,9 @@ class Attempt(Receiver):
         charge = self._charge_and_append(status, http_status, units, customer.label)
         if customer.allowance is None:
             return
-        target, reserved = self.candidate.target, self.reserved
         # The resource runs on at the cloud: keep the reservation until its end brings the charge.
         if self.pending_resource is not None:
+            target, reserved = self.candidate.target, self.reserved
             # A batch's reservation is a lease of its own, which outlives this process.
             outlives_process = self.pending_resource.hold is not None
             reservation = Reservation(
@@ -939,20 +936,12 @@ class Attempt(Receiver):
             )
             owner.shared.holds.keep(self.pending_resource.identifier, reservation)
             return
-        customer.allowance.end_reservation(
-            target.cloud,
-            target.product,
-            reserved.picodollars,
-            charge,
-            reserved.tokens,
-            self._tokens,
-        )
+        self._end_reservation(charge, self._tokens)
 
     def record_resource_end(self, resource: IndexedResource, units: Units, status: Status) -> None:
         """Write the usage record to the journal: the usage of a pending resource whose end this
         attempt has seen. Record it for the key, and at the endpoint, that made the resource."""
-        owner, customer = self._owner, self._owner.customer
-        shared, target, reserved = owner.shared, self.candidate.target, self.reserved
+        shared = self._owner.shared
         charge = self._charge_and_append(
             status, self.status, units, shared.spool.label(resource.buyer), resource
         )
@@ -961,20 +950,11 @@ class Attempt(Receiver):
         # The charge ends the reservation that is kept for the resource. If none is kept, because the
         # resource was made before a restart, the charge counts against the key of this request,
         # because the money is spent.
-        own_charge, own_tokens = charge, tokens
         if self.pending_resource is None and shared.holds.end_reservation(
             resource.identifier, charge, tokens
         ):
-            own_charge, own_tokens = 0, 0
-        if customer.allowance is not None:
-            customer.allowance.end_reservation(
-                target.cloud,
-                target.product,
-                reserved.picodollars,
-                own_charge,
-                reserved.tokens,
-                own_tokens,
-            )
+            charge = tokens = 0
+        self._end_reservation(charge, tokens)
 
     def _charge_and_append(
         self,
