@@ -30,6 +30,7 @@ from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.request.shared_index import ProjectIndex
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection
 from clauseway.gateway.routing.routing_tables import Customer
+from clauseway.gateway.wire.bodies.members import read_or
 from clauseway.gateway.wire.errors import (
     CLOUDS_BUSY,
     CLOUDS_FAILED,
@@ -39,7 +40,6 @@ from clauseway.gateway.wire.errors import (
 from clauseway.gateway.wire.operations import BY_NAME, RETRIEVED_WITH, Operation
 from clauseway.gateway.wire.stateful_resources import EMPTY_LIST, objects_in, resource_in
 from clauseway.gateway.wire.whole_answers import without_names_in_failure
-from clauseway.values import NOT_JSON
 
 # OpenAI's page size: the default and the maximum.
 _PAGES = {"files.list": (10_000, 10_000), "batches.list": (20, 100), "chat.list": (20, 100)}
@@ -295,7 +295,7 @@ class MergedList:
             return
         fault = {429: CLOUDS_BUSY, 503: CLOUDS_UNAVAILABLE}.get(status, CLOUDS_FAILED)
         where = f"{place.target.cloud} (deployment {place.target.name})"
-        why = f"{where} did not answer, {status}. {_message_in(answer.body)}"
+        why = f"{where} did not answer, {status}. {read_or(_decode_failed, answer.body, _Failed()).error.message}"
         raise Refused(
             fault._replace(should_retry=answer.should_retry),
             f"The list would not be whole: {why}",
@@ -350,10 +350,3 @@ class _Failed(msgspec.Struct, frozen=True, gc=False):
 
 _decode_listed = msgspec.json.Decoder(_Listed).decode
 _decode_failed = msgspec.json.Decoder(_Failed).decode
-
-
-def _message_in(body: bytes) -> str:
-    try:
-        return _decode_failed(body).error.message
-    except NOT_JSON:
-        return ""

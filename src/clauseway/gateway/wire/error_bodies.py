@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs
+from clauseway.gateway.wire.bodies.members import read_or
 from clauseway.gateway.wire.errors import reports_error
 from clauseway.gateway.wire.sse import data_of, events_in
 from clauseway.values import NOT_JSON
@@ -67,10 +68,7 @@ def first_of_list(data: bytes) -> bytes:
     no list, or an empty one."""
     if not data.startswith(b"["):
         return b""
-    try:
-        listed = _decode_list(data)
-    except NOT_JSON:
-        return b""
+    listed = read_or(_decode_list, data, [])
     return bytes(listed[0]) if listed else b""
 
 

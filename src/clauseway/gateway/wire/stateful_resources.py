@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from clauseway.gateway.clouds.half_pairs import decode_with_half_pairs, without_half_pairs
-from clauseway.gateway.wire.bodies.members import each_readable, place_of
+from clauseway.gateway.wire.bodies.members import each_readable, place_of, read_or
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
@@ -63,7 +63,7 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     def answered_of(self, body_bytes: int) -> int:
         """Return how many bytes of its requests were answered, of `body_bytes`: of a batch by the
         counts of its lines, else all where it has an output, or none."""
-        counts = _counts_in(self.request_counts)
+        counts = read_or(_decode_counts, self.request_counts, _Counts())
         if counts.total > 0:
             answered = min(max(counts.completed, 0), counts.total)
             return -(-body_bytes * answered // counts.total)
@@ -78,7 +78,7 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
     @property
     def file_bytes(self) -> int:
         """Return how long a file is; 0 where it does not say."""
-        return _length_in(self.length)
+        return read_or(_decode_length, self.length, 0)
 
     @property
     def output_bytes(self) -> int:
@@ -104,9 +104,9 @@ class StatefulResource(msgspec.Struct, frozen=True, gc=False):
         for item in output:
             names.append(item.container_id)
             if stated(item.environment):
-                names.append(_named_by(item.environment).container_id)
+                names.append(read_or(_decode_item, item.environment, _Item()).container_id)
         if stated(self.container):
-            names.append(_named_by(self.container).id)
+            names.append(read_or(_decode_item, self.container, _Item()).id)
         return list(dict.fromkeys([name for name in names if name]))
 
 
@@ -140,30 +140,6 @@ _decode_counts = msgspec.json.Decoder(_Counts).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _decode_length = msgspec.json.Decoder(Annotated[int, msgspec.Meta(ge=0, le=_LENGTH_MAX)]).decode
 _decode_resource = msgspec.json.Decoder(StatefulResource).decode
-
-
-def _named_by(written: msgspec.Raw) -> _Item:
-    """Return what a container or an environment names; nothing where it cannot be read."""
-    try:
-        return _decode_item(written)
-    except NOT_JSON:
-        return _Item()
-
-
-def _length_in(written: msgspec.Raw) -> int:
-    """Return the length that a file states; 0 where it cannot be read."""
-    try:
-        return _decode_length(written) if stated(written) else 0
-    except NOT_JSON:
-        return 0
-
-
-def _counts_in(written: msgspec.Raw) -> _Counts:
-    """Return the counts of a batch's lines; none where they cannot be read."""
-    try:
-        return _decode_counts(written) if stated(written) else _Counts()
-    except NOT_JSON:
-        return _Counts()
 
 
 def resource_in(answer: bytes) -> StatefulResource | None:

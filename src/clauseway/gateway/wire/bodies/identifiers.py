@@ -9,7 +9,12 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from clauseway.gateway.wire.bodies.members import decode_members, each_readable, members_once
+from clauseway.gateway.wire.bodies.members import (
+    decode_members,
+    each_readable,
+    members_once,
+    read_or,
+)
 from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.values import NOT_JSON
 
@@ -159,16 +164,10 @@ def _named_in(written: bytes) -> list[str]:
 def _unread_in(body: bytes) -> Iterator[bytes]:
     """Yield the values of a body that clouds keep or hand to the model, and read no files by.
     Members that cannot be read hold none."""
-    try:
-        members = decode_members(body)
-    except NOT_JSON:
-        return
+    members = read_or(decode_members, body, {})
     unread = [members.get("metadata", ABSENT), *_schemas_of(members.get("tools", ABSENT))]
     for name in _ITEMS:
-        try:
-            items = _decode_items(members.get(name, b"[]"))
-        except NOT_JSON:
-            continue
+        items = read_or(_decode_items, members.get(name, b"[]"), None)
         for item in items if isinstance(items, list) else ():
             unread += _schemas_of(item.tools)
             if item.type == "file_search_call":
@@ -189,12 +188,8 @@ def _schemas_of(tools: msgspec.Raw) -> list[msgspec.Raw]:
     """Return the schemas and examples of a list of tools; none where it cannot be read."""
     if tools is ABSENT:
         return []
-    try:
-        listed = _decode_tools(tools)
-    except NOT_JSON:
-        return []
     schemas = []
-    for tool in listed:
+    for tool in read_or(_decode_tools, tools, []):
         schemas += [tool.parameters, tool.input_schema, tool.input_examples]
         if tool.function is not None:
             schemas.append(tool.function.parameters)
@@ -220,10 +215,7 @@ def _containers_of_items(body: bytes) -> list[str]:
     """Return the containers that items name, themselves or by the tools that they bring along."""
     if b'"container' not in body and b"\\u00" not in body:
         return []
-    try:
-        members = decode_members(body)
-    except NOT_JSON:
-        return []
+    members = read_or(decode_members, body, {})
     return [
         name
         for items in _ITEMS

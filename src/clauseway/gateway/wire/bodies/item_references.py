@@ -10,6 +10,7 @@ from clauseway.gateway.wire.bodies.members import (
     may_name_sounds,
     members_once,
     objects_once,
+    read_or,
 )
 from clauseway.gateway.wire.bodies.needs import ABSENT, ItemReference
 from clauseway.values import NOT_JSON
@@ -62,10 +63,7 @@ def items_named_in(body: bytes) -> tuple[ItemReference, ...]:
     """Return the items of earlier answers that a body names, and the containers of earlier calls."""
     if b'"id"' not in body and b'"container_id"' not in body and b"\\u00" not in body:
         return ()
-    try:
-        members = _decode_body(body)
-    except NOT_JSON:
-        return ()
+    members = read_or(_decode_body, body, _Body())
     items = [
         item
         for written in (members.input, members.items)
@@ -118,7 +116,4 @@ def _brings_thinking(item: _Item) -> bool:
 
 def _is_text(written: msgspec.Raw) -> bool:
     """Return whether a member is there, and is a text that says something."""
-    try:
-        return bool(_decode_text(written))
-    except NOT_JSON:
-        return False
+    return bool(read_or(_decode_text, written, ""))

@@ -61,6 +61,18 @@ def check_utf8(text: bytes) -> None:
         check(text[at : at + _CHECKED_BYTES], at + _CHECKED_BYTES >= len(text))
 
 
+def read_or(
+    decode: Callable[[bytes | msgspec.Raw], _Decoded],
+    written: bytes | msgspec.Raw,
+    otherwise: _Decoded,
+) -> _Decoded:
+    """Return what `decode` reads; `otherwise` where it cannot be read."""
+    try:
+        return decode(written)
+    except NOT_JSON:
+        return otherwise
+
+
 def each_readable(
     written: bytes | msgspec.Raw, decode: Callable[[msgspec.Raw], _Decoded]
 ) -> list[_Decoded]:
@@ -68,12 +80,8 @@ def each_readable(
     hides no other. None where `written` is no list."""
     if not memoryview(written).nbytes:
         return []
-    try:
-        listed = _decode_list(written)
-    except NOT_JSON:
-        return []
     read = []
-    for element in listed:
+    for element in read_or(_decode_list, written, []):
         try:
             read.append(decode(element))
         except NOT_JSON:
