@@ -68,7 +68,7 @@ def first_of_list(data: bytes) -> bytes:
     no list, or an empty one."""
     if not data.startswith(b"["):
         return b""
-    listed = read_or(_decode_list, data, [])
+    listed: list[msgspec.Raw] = read_or(_decode_list, data, [])
     return bytes(listed[0]) if listed else b""
 
 

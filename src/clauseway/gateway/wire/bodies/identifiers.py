@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from clauseway.gateway.wire.bodies.members import (
+    Members,
     decode_members,
     each_readable,
     members_once,
@@ -164,7 +165,7 @@ def _named_in(written: bytes) -> list[str]:
 def _unread_in(body: bytes) -> Iterator[bytes]:
     """Yield the values of a body that clouds keep or hand to the model, and read no files by.
     Members that cannot be read hold none."""
-    members = read_or(decode_members, body, {})
+    members: Members = read_or(decode_members, body, {})
     unread = [members.get("metadata", ABSENT), *_schemas_of(members.get("tools", ABSENT))]
     for name in _ITEMS:
         items = read_or(_decode_items, members.get(name, b"[]"), None)
@@ -188,8 +189,9 @@ def _schemas_of(tools: msgspec.Raw) -> list[msgspec.Raw]:
     """Return the schemas and examples of a list of tools; none where it cannot be read."""
     if tools is ABSENT:
         return []
+    listed: list[_Tool] = read_or(_decode_tools, tools, [])
     schemas = []
-    for tool in read_or(_decode_tools, tools, []):
+    for tool in listed:
         schemas += [tool.parameters, tool.input_schema, tool.input_examples]
         if tool.function is not None:
             schemas.append(tool.function.parameters)
@@ -215,7 +217,7 @@ def _containers_of_items(body: bytes) -> list[str]:
     """Return the containers that items name, themselves or by the tools that they bring along."""
     if b'"container' not in body and b"\\u00" not in body:
         return []
-    members = read_or(decode_members, body, {})
+    members: Members = read_or(decode_members, body, {})
     return [
         name
         for items in _ITEMS

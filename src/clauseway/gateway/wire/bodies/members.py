@@ -80,8 +80,9 @@ def each_readable(
     hides no other. None where `written` is no list."""
     if not memoryview(written).nbytes:
         return []
+    listed: list[msgspec.Raw] = read_or(_decode_list, written, [])
     read = []
-    for element in read_or(_decode_list, written, []):
+    for element in listed:
         try:
             read.append(decode(element))
         except NOT_JSON:
