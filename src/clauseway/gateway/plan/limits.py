@@ -88,9 +88,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     bytes_in_flight_per_key: Annotated[
         int,
         _within(
-            1 << 20,
-            1 << 40,
-            "Ten bodies of the largest size; one key leaves room for others.",
+            1 << 20, 1 << 40, "Ten bodies of the largest size; one key leaves room for others."
         ),
     ] = 512 << 20
     frames_per_key_per_second: Annotated[

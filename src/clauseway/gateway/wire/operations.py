@@ -370,12 +370,7 @@ def _operation(
 
 OPERATIONS: tuple[Operation, ...] = (
     _operation(
-        "chat",
-        b"/chat/completions",
-        decode_chat,
-        chat_body,
-        chat_report_in,
-        stream=chat_stream,
+        "chat", b"/chat/completions", decode_chat, chat_body, chat_report_in, stream=chat_stream
     ),
     _operation(
         "responses",
@@ -447,24 +442,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _operation("moderations", b"/moderations", decode_moderation, json_body, no_report_in),
     _operation(
-        "files.create",
-        b"/files",
-        decode_upload,
-        _file_body,
-        no_report_in,
-        state=State.ISSUES,
+        "files.create", b"/files", decode_upload, _file_body, no_report_in, state=State.ISSUES
     ),
     _of_resource("files.list", _GET, b"/files", State.LISTS),
     _of_resource("files.retrieve", _GET, b"/files/%b"),
     _of_resource("files.delete", _DELETE, b"/files/%b"),
     _of_resource("files.content", _GET, b"/files/%b/content"),
     _operation(
-        "batches.create",
-        b"/batches",
-        decode_batching,
-        same_body,
-        no_report_in,
-        state=State.ISSUES,
+        "batches.create", b"/batches", decode_batching, same_body, no_report_in, state=State.ISSUES
     ),
     _of_resource("batches.list", _GET, b"/batches", State.LISTS),
     _of_resource("batches.retrieve", _GET, b"/batches/%b"),
@@ -477,11 +462,7 @@ OPERATIONS: tuple[Operation, ...] = (
         no_report_in,
     ),
     _operation(
-        "responses.compact",
-        b"/responses/compact",
-        decode_responses,
-        json_body,
-        responses_report_in,
+        "responses.compact", b"/responses/compact", decode_responses, json_body, responses_report_in
     ),
     # Conversations lie on one account like files: no model is named, and nothing is used until a
     # response goes on from one.
