@@ -20,27 +20,30 @@ class Reporter:
         self, shared: Shared, health: Mapping[tuple[str, str], Health], lines: LogQueue
     ) -> None:
         self._shared, self._health, self._lines = shared, health, lines
-        self._away: set[tuple[str, str]] = set()
-        self._omitted: set[tuple[str, str]] = set()
+        # The conditions that held at the last look.
+        self._present: set[tuple[str, ...]] = set()
         self._short: dict[tuple[str, str], int] = {}
         self._skewed: set[str] = set()
-        self._failed = self._short_of_room = self._full = self._index_failed = self._hangs = False
-        self._database_away = self._cut_off = False
+        self._short_of_room = self._full = False
+
+    def _has_changed(self, holds: bool, *condition: str) -> bool:
+        """Return whether a condition has begun or ended since the last look."""
+        if holds == (condition in self._present):
+            return False
+        if holds:
+            self._present.add(condition)
+        else:
+            self._present.discard(condition)
+        return True
 
     def look(self) -> None:
         """Report what has changed since the last look. To be called once a second or so."""
         now_s = self._shared.wheel.now_s
-        for place, health in self._health.items():
-            away = health.is_away(now_s)
-            deployment, model = place
-            if away and place not in self._away:
-                self._away.add(place)
-                self._lines.event(
-                    "deployment ejected", deployment=deployment, model=model, why=health.why
-                )
-            elif not away and place in self._away:
-                self._away.discard(place)
-                self._lines.event("deployment back", deployment=deployment, model=model)
+        for (deployment, model), health in self._health.items():
+            is_away = health.is_away(now_s)
+            if self._has_changed(is_away, "ejected", deployment, model):
+                event, why = ("ejected", {"why": health.why}) if is_away else ("back", {})
+                self._lines.event(f"deployment {event}", deployment=deployment, model=model, **why)
         for (kind, whose), count in self._shared.counts.shortages.items():
             before = self._short.get((kind, whose), 0)
             if count != before:
@@ -54,8 +57,7 @@ class Reporter:
         self._look_at_the_index()
         self._look_for_the_database()
         failure = self._shared.spool.failure
-        if failure is not None and not self._failed:
-            self._failed = True
+        if failure is not None and self._has_changed(True, "journal failed"):
             self._lines.event("journal failed", error=str(failure))
 
     def _look_at_the_clocks(self) -> None:
@@ -70,38 +72,40 @@ class Reporter:
     def _look_at_usage_reports(self) -> None:
         for (deployment, _), health in self._health.items():
             for part in health.omissions:
-                if (deployment, part) not in self._omitted:
-                    self._omitted.add((deployment, part))
+                if self._has_changed(True, "omitted", deployment, part):
                     self._lines.event("usage omitted", deployment=deployment, part=part)
 
     def _look_at_the_commit(self) -> None:
         commit_s = self._shared.spool.commit_s
         hangs = commit_s >= HANGS_S
-        if hangs and not self._hangs:
+        if not self._has_changed(hangs, "journal hangs"):
+            return
+        if hangs:
             self._lines.event("journal hangs", seconds=round(commit_s))
-        elif self._hangs and not hangs:
+        else:
             self._lines.event("journal written again")
-        self._hangs = hangs
 
     def _look_at_the_index(self) -> None:
         index = self._shared.resource_index
         failure = index.failure or index.unreadable
-        if failure is not None and not self._index_failed:
+        if not self._has_changed(failure is not None, "index failed"):
+            return
+        if failure is not None:
             self._lines.event("identifiers not kept", error=str(failure.strerror or failure))
-        elif failure is None and self._index_failed:
+        else:
             self._lines.event("identifiers kept again")
-        self._index_failed = failure is not None
 
     def _look_for_the_database(self) -> None:
         shared = self._shared
         away = bool(shared.database_away_s)
-        if away and (not self._database_away or (shared.is_cut_off and not self._cut_off)):
+        has_changed = self._has_changed(away, "database away")
+        is_now_cut_off = self._has_changed(shared.is_cut_off, "cut off") and shared.is_cut_off
+        if away and (has_changed or is_now_cut_off):
             self._lines.event(
                 "database away", seconds=round(shared.database_away_s), refuses=shared.is_cut_off
             )
-        elif self._database_away and not away:
+        elif has_changed:
             self._lines.event("database back")
-        self._database_away, self._cut_off = away, shared.is_cut_off
 
     def _look_for_room(self) -> None:
         spool = self._shared.spool
