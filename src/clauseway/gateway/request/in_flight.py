@@ -16,7 +16,7 @@ from typing import Final
 
 from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.request.counters import Counts
-from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.refusals import RETRY_IN_1_S, Refused
 from clauseway.gateway.wire.errors import (
     KEY_IN_FLIGHT,
     TOO_MANY_CONNECTIONS,
@@ -27,7 +27,6 @@ from clauseway.gateway.wire.errors import (
 from clauseway.metering import Buyer
 from clauseway.values import counted
 
-_AGAIN: Final = b"retry-after: 1\r\n"  # requests and connections come and go within seconds
 _CONNECTIONS, _BYTES, _FRAMES = "connections", "bytes in flight", "frames"
 _HANDSHAKES: Final = "TLS handshakes"
 # Of an IPv6 network of this length every host has as many addresses as it likes.
@@ -71,12 +70,12 @@ class InFlight:
         if self.connections >= limit:
             self._short(_CONNECTIONS, "the process")
             message = f"This gateway has {counted(limit, 'connection')} open, the most it may have."
-            return Refused(TOO_MANY_CONNECTIONS, message, headers=_AGAIN)
+            return Refused(TOO_MANY_CONNECTIONS, message, headers=RETRY_IN_1_S)
         count = self._addresses.get(address, 0)
         if address and count >= limit_of_one:
             self._short(_CONNECTIONS, "an address")
             message = _too_many_open("address", limit_of_one)
-            return Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN)
+            return Refused(TOO_MANY_OF_ONE, message, headers=RETRY_IN_1_S)
         self._addresses[address] = count + 1
         self.connections += 1
         return None
@@ -113,7 +112,7 @@ class InFlight:
             limit = limits.connections_per_key
             self._short(_CONNECTIONS, f"key {use.key}")
             message = _too_many_open("key", limit)
-            raise Refused(TOO_MANY_OF_ONE, message, headers=_AGAIN, closes=True)
+            raise Refused(TOO_MANY_OF_ONE, message, headers=RETRY_IN_1_S, closes=True)
         use.connections += 1
         return use
 
@@ -159,12 +158,12 @@ class InFlight:
         if use.bytes + count > limit and use.bytes > own:
             self._short(_BYTES, f"key {use.key}")
             message = f"Requests and answers of this key may have at most {limit:,} bytes at once."
-            raise Refused(KEY_IN_FLIGHT, message, headers=_AGAIN)
+            raise Refused(KEY_IN_FLIGHT, message, headers=RETRY_IN_1_S)
         limit = limits.bytes_in_flight
         if self.bytes + count > limit and self.bytes > own:
             self._short(_BYTES, "the process")
             message = f"All requests and answers together may have at most {limit:,} bytes at once."
-            raise Refused(TOO_MUCH_IN_FLIGHT, message, headers=_AGAIN)
+            raise Refused(TOO_MUCH_IN_FLIGHT, message, headers=RETRY_IN_1_S)
         self.add(use, count)
 
     def add(self, use: Use, count: int) -> None:
@@ -189,7 +188,7 @@ class InFlight:
         if count > limit:
             self._short(_FRAMES, f"key {use.key}")
             message = f"The sessions of this key may send {counted(limit, 'frame')} a second."
-            raise Refused(TOO_MANY_FRAMES, message, headers=_AGAIN, closes=True)
+            raise Refused(TOO_MANY_FRAMES, message, headers=RETRY_IN_1_S, closes=True)
 
     def _begin_second(self, now_s: float) -> None:
         """Forget the frames of the second before."""

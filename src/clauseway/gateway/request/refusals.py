@@ -25,8 +25,8 @@ _ROOM_S: Final = (
 # A disk that works takes milliseconds for a commit; one that is lost with its network may never answer.
 HANGS_S: Final = 5.0
 
-# Another home may serve a client that comes again.
-_RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
+# Another home may serve a client that comes again, and what is open at present ends within seconds.
+RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
 
 
 class Refused(Exception):
@@ -72,7 +72,7 @@ def cut_off(away_s: float) -> Refused:
         f"This gateway's home has not reached its database for {duration(away_s)}, so it cannot tell whether this key "
         "was revoked. It serves again once it reaches it; another one may serve you now."
     )
-    return Refused(DATABASE_AWAY, message, headers=_RETRY_IN_1_S)
+    return Refused(DATABASE_AWAY, message, headers=RETRY_IN_1_S)
 
 
 def journal_failed(error: OSError, head_lines: bytes = b"") -> bytes:

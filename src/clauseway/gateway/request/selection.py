@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NoReturn
 
 from clauseway.gateway.request.batch_contents import LineGroup, batch_scale, decode_contents
-from clauseway.gateway.request.refusals import Refused
+from clauseway.gateway.request.refusals import RETRY_IN_1_S, Refused
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
@@ -31,7 +31,6 @@ _TOO_LONG: Final = (
 _NO_INPUT_FILE: Final = (
     "The request names no file. Upload one with purpose batch and name it as input_file_id."
 )
-_RETRY_IN_1_S: Final = b"retry-after: 1\r\n"
 
 
 class Selected:
@@ -504,7 +503,7 @@ def objects_unknown() -> Refused:
         "Where this object lies cannot be looked up at present: the gateway does not reach the "
         "index that has it, here or in the database that it shares with others. Send the request again."
     )
-    return Refused(errors.OBJECTS_UNKNOWN, message, headers=_RETRY_IN_1_S)
+    return Refused(errors.OBJECTS_UNKNOWN, message, headers=RETRY_IN_1_S)
 
 
 def check_not_stored(properties: RequestProperties) -> None:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from clauseway.gateway.plan import Refusal, Target, Unserved
 from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.routing.targets import CallTarget
+from clauseway.gateway.routing.unit_rates import ANY_SIZE
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
 from clauseway.gateway.wire.operations import Operation
@@ -16,7 +17,6 @@ from clauseway.gateway.wire.operations import Operation
 # The most bytes of text in a token, on average over any language: a body that is longer than a
 # context by this rate cannot fit it.
 _BYTES_PER_TOKEN_MAX: Final = 8
-_ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 # How long the order of a strategy in `MOVING` stays in use.
 _ORDER_S: Final = 1.0
 # Each is some hundred bytes; a client who makes up ever new kinds of requests gains nothing.
@@ -125,8 +125,8 @@ class DeploymentChoice:
             {target.output_tokens_max for target in targets if target.output_tokens_max}
         )
         # No limit is reached below these: the common case needs no more than two comparisons.
-        self._bytes_free = _BYTES_PER_TOKEN_MAX * self._contexts[0] if self._contexts else _ANY_SIZE
-        self._output_free = self._outputs[0] if self._outputs else _ANY_SIZE
+        self._bytes_free = _BYTES_PER_TOKEN_MAX * self._contexts[0] if self._contexts else ANY_SIZE
+        self._output_free = self._outputs[0] if self._outputs else ANY_SIZE
 
     def select(
         self,

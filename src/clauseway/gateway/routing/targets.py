@@ -15,7 +15,7 @@ from clauseway.gateway.routing.health import Health
 from clauseway.gateway.routing.quotas import Pace, Quota
 from clauseway.gateway.routing.strategies import NEVER_NS, CandidateStanding
 from clauseway.gateway.routing.tariffs import Tariffs
-from clauseway.gateway.routing.unit_rates import RateScale, TokenRates
+from clauseway.gateway.routing.unit_rates import ANY_SIZE, RateScale, TokenRates
 from clauseway.gateway.transport.upstream import Endpoint
 from clauseway.gateway.wire.bodies.decoding import RequestProperties
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
@@ -29,7 +29,6 @@ _ALWAYS_NS: Final = -(1 << 63)
 _CONTEXT_TOKENS_MAX: Final = 1_050_000
 # The thinnest sound that anyone sends: 2 kbit/s, four milliseconds a byte.
 _MILLISECONDS_PER_BYTE: Final = 4
-_ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 _NAME_CHARACTERS_MIN: Final = 6  # a shorter name may be a word of a sentence
 # Settings that name our account at a cloud.
 _ACCOUNT_SETTINGS: Final = ("organization", "project", "compartment_id")
@@ -100,7 +99,7 @@ class CallTarget:
         self.quota: Quota | None = None
         self.pace: Pace | None = None
         self._of_text = target.kind in _OF_TEXT
-        self._context_max = target.context_tokens_max or _ANY_SIZE
+        self._context_max = target.context_tokens_max or ANY_SIZE
         self._context_bound = target.context_tokens_max or _CONTEXT_TOKENS_MAX
         self._image_max = target.image_tokens_max or self._context_bound
         # Until the first request tells the time: the latest prices.

@@ -29,7 +29,7 @@ _OUTPUT_PARTS: Final = (
 # 13,400 tokens), and the most that it is drawn from: a prompt and a few other pictures.
 _DRAWING_OUTPUT_MAX: Final = 16_384
 _DRAWING_INPUT_MAX: Final = 16_384
-_ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
+ANY_SIZE: Final = 1 << 61  # compiled code compares it without a call, as all below 1 << 62
 
 # The lengths above which prices change, ascending, the first of them 0: (length, unit →
 # picodollars).
@@ -120,7 +120,7 @@ class RateScale:
             units = highest(units, prices)
             self._longer.insert(0, (above, TokenRates(prices)))
             self._ceilings.insert(0, (above, TokenRates(units)))
-        self.long = steps[1][0] if len(steps) > 1 else _ANY_SIZE
+        self.long = steps[1][0] if len(steps) > 1 else ANY_SIZE
 
     def charge(self, units: Units) -> int:
         """Return the charge of a report, in picodollars, at the rates of its request's length."""
