@@ -24,7 +24,7 @@ They share:
 from collections.abc import Mapping
 
 from clauseway.gateway.clouds import anthropic, azure, bedrock, oci, openai, vertex
-from clauseway.gateway.clouds.dialect import OPERATIONS, Call, Credential, Dialect, HeadWriter
+from clauseway.gateway.clouds.dialect import Call, Credential, Dialect, HeadWriter
 
 DIALECTS: Mapping[str, Dialect] = {
     "openai": openai.DIALECT,
@@ -35,4 +35,4 @@ DIALECTS: Mapping[str, Dialect] = {
     "anthropic": anthropic.DIALECT,
 }
 
-__all__ = ["DIALECTS", "OPERATIONS", "Call", "Credential", "Dialect", "HeadWriter"]
+__all__ = ["DIALECTS", "Call", "Credential", "HeadWriter"]

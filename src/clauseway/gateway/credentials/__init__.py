@@ -25,8 +25,6 @@ from clauseway.gateway.credentials.cache import CredentialCache, CredentialState
 from clauseway.gateway.credentials.source import (
     KINDS,
     STATIC,
-    CredentialSource,
-    CredentialSourceKind,
     fetch,
     open_credential_source,
     problems_of,
@@ -39,8 +37,6 @@ __all__ = [
     "KINDS",
     "STATIC",
     "CredentialCache",
-    "CredentialSource",
-    "CredentialSourceKind",
     "CredentialState",
     "fetch",
     "open_credential_source",

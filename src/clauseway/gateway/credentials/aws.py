@@ -34,5 +34,4 @@ class _Chain:
         )
 
 
-def source(auth: Auth) -> _Chain:
-    return _Chain(auth)
+source = _Chain

@@ -80,7 +80,7 @@ class CredentialCache:
         open_credential_source: Callable[[Auth], CredentialSource] = open_credential_source,
     ) -> None:
         self.changed, self.now_s, self.jitter = changed, now_s, jitter
-        self._later, self._open_credential_source = later, open_credential_source
+        self._later, self.open_source = later, open_credential_source
         self._kept: dict[_Key, _Kept] = {}
 
     def keep(self, auths: Iterable[Auth]) -> None:
@@ -143,9 +143,6 @@ class CredentialCache:
             kept.fetching for kept in self._kept.values() if kept.fetching is not None
         }:
             await asyncio.wait(under_way)
-
-    def open(self, auth: Auth) -> CredentialSource:
-        return self._open_credential_source(auth)
 
     def close(self) -> None:
         for kept in self._kept.values():
@@ -227,7 +224,7 @@ class _Kept:
 
     def _fetch_blocking(self) -> Credential:
         if self._source is None:  # here, because it loads the vendor's library
-            self._source = self._cache.open(self._auth)
+            self._source = self._cache.open_source(self._auth)
         return self._source.fetch()
 
     def _take(self, credential: Credential) -> Exception | None:

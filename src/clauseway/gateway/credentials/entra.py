@@ -72,5 +72,4 @@ class _Entra:
         return DefaultAzureCredential(exclude_interactive_browser_credential=True, **options)
 
 
-def source(auth: Auth) -> _Entra:
-    return _Entra(auth)
+source = _Entra

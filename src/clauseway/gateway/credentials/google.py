@@ -38,5 +38,4 @@ class _Default:
         )
 
 
-def source(auth: Auth) -> _Default:
-    return _Default(auth)
+source = _Default

@@ -40,5 +40,4 @@ class _Principal:
         )
 
 
-def source(auth: Auth) -> _Principal:
-    return _Principal(auth)
+source = _Principal

@@ -77,5 +77,4 @@ def _key(pem: str, pass_phrase: str | None) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def source(auth: Auth) -> _User:
-    return _User(auth)
+source = _User

@@ -49,5 +49,4 @@ def _problem(problem: str, why: str, remedy: str) -> Problem:
     return Problem(what=problem, why=why, where="auth.settings", remedy=remedy)
 
 
-def source(auth: Auth) -> _File:
-    return _File(auth)
+source = _File
