@@ -182,11 +182,3 @@ def lines_of(pieces: list[bytes]) -> Iterator[bytes]:
 def no_plan(why: str, where: str) -> InvalidInput:
     remedy = "Compile the plan anew; it is replaced whole, by rename."
     return InvalidInput.of(what="no readable plan", why=why, where=where, remedy=remedy)
-
-
-def limits_of(part: PlanPart) -> tuple[RateLimit, ...]:
-    return part.limits
-
-
-def budgets_of(part: PlanPart) -> tuple[Budget, ...]:
-    return part.budgets

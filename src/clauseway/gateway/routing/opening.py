@@ -6,7 +6,7 @@ from hashlib import sha256
 import msgspec
 
 from clauseway.gateway.credentials.outside import with_secrets
-from clauseway.gateway.plan import Epoch, Plan, Route, Target
+from clauseway.gateway.plan import Budget, Epoch, Plan, RateLimit, Route, Target
 from clauseway.gateway.plan.file import (
     PART,
     PLAN,
@@ -14,9 +14,7 @@ from clauseway.gateway.plan.file import (
     Opened,
     PlanPart,
     PlanRows,
-    budgets_of,
     encode_plan,
-    limits_of,
     lines_of,
     no_plan,
 )
@@ -88,7 +86,9 @@ def opening(pieces: list[bytes], where: str) -> Generator[None, None, Opened]:
     targets: list[Target] = []
     rulings: list[Ruling] = []
     epochs: list[Epoch] = []
-    limits, budgets, keys = PlanRows(limits_of), PlanRows(budgets_of), Keys()
+    limits: PlanRows[RateLimit] = PlanRows(lambda part: part.limits)
+    budgets: PlanRows[Budget] = PlanRows(lambda part: part.budgets)
+    keys = Keys()
     problems: list[Problem] = []
     count = 0
     for line in lines:
