@@ -7,6 +7,7 @@ fields are read.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Annotated, Final, cast
 
 import msgspec
@@ -465,17 +466,8 @@ class SoundRequest(FormRequest, frozen=True, gc=False):
         return Needs(audio=True, tokens_max=tokens_max)
 
 
-def decode_sound(body: bytes, content_type: bytes) -> RequestProperties:
-    """Decode a form with a recording. Raise BadBody."""
-    return _decode_form(SoundRequest, body, content_type)
-
-
-def decode_form(body: bytes, content_type: bytes) -> RequestProperties:
-    """Decode a form's fields `model`, `stream`, `n` and `output_format`. Raise BadBody."""
-    return _decode_form(FormRequest, body, content_type)
-
-
 def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> RequestProperties:
+    """Decode the fields of a form that tell its needs. Raise BadBody."""
     try:
         plain = plain_fields(body, content_type)
         fields = texts_of(plain, body)
@@ -492,6 +484,10 @@ def _decode_form(kind: type[FormRequest], body: bytes, content_type: bytes) -> R
         text_bytes=sum([len(value.encode()) for value in fields.values()]),
     )
     return RequestProperties(form)
+
+
+decode_sound: Final[Decode] = partial(_decode_form, SoundRequest)
+decode_form: Final[Decode] = partial(_decode_form, FormRequest)
 
 
 def _count_of(fields: Mapping[str, str], name: str, usual: str) -> int:
