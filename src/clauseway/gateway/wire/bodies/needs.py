@@ -210,15 +210,11 @@ class _Item(msgspec.Struct, gc=False):
     tools: msgspec.Raw = ABSENT
 
 
-class _Chat(msgspec.Struct, gc=False):
+class _Lists(msgspec.Struct, gc=False):
+    """The lists of messages or items: of a chat, of Responses, of a conversation."""
+
     messages: msgspec.Raw = ABSENT
-
-
-class _Response(msgspec.Struct, gc=False):
     input: msgspec.Raw = ABSENT
-
-
-class _Conversation(msgspec.Struct, gc=False):
     items: msgspec.Raw = ABSENT
 
 
@@ -227,9 +223,7 @@ _decode_drawing = msgspec.json.Decoder(_Drawing).decode
 _decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_text = msgspec.json.Decoder(_Text | None).decode
-_decode_chat = msgspec.json.Decoder(_Chat).decode
-_decode_response = msgspec.json.Decoder(_Response).decode
-_decode_conversation = msgspec.json.Decoder(_Conversation).decode
+_decode_lists = msgspec.json.Decoder(_Lists).decode
 _decode_items = msgspec.json.Decoder(str | list[_Item] | None).decode
 # The members that are read of each: one that stands twice is refused.
 _TOOL_READ = frozenset(
@@ -396,24 +390,12 @@ def stated(member: msgspec.Raw) -> bool:
 
 def chat_parts(body: bytes) -> Parts:
     """Return the needs of the parts of a chat's messages. Raises RepeatedMember, NotOffered."""
-    if not may_have_parts(body):
-        return _NO_PARTS
-    check_addresses(body, "messages")
-    try:
-        return _parts(_decode_chat(body).messages, _MESSAGE_READ, "messages")
-    except NOT_JSON:
-        return _worst(body)
+    return _parts_in(body, "messages", _MESSAGE_READ) if may_have_parts(body) else _NO_PARTS
 
 
 def response_parts(body: bytes) -> Parts:
     """Return the needs of the parts of a Responses input. Raises RepeatedMember, NotOffered."""
-    if b"[" not in body:
-        return _NO_PARTS
-    check_addresses(body, "input")
-    try:
-        return _parts(_decode_response(body).input, _ITEM_READ, "input")
-    except NOT_JSON:
-        return _worst(body)
+    return _parts_in(body, "input", _ITEM_READ) if b"[" in body else _NO_PARTS
 
 
 def check_conversation(body: bytes) -> None:
@@ -421,16 +403,23 @@ def check_conversation(body: bytes) -> None:
     NotOffered."""
     check_addresses(body, "items")
     try:
-        _check_items(_decode_conversation(body).items, _ITEM_READ, "items")
+        _check_items(_decode_lists(body).items, _ITEM_READ, "items")
     except NOT_JSON:
         return  # its cloud says what is wrong with it
 
 
-def _parts(written: msgspec.Raw, read: Set[str], path: str) -> Parts:
-    # Before the items are read, so that one that cannot be hides no name that stands twice.
-    _check_items(written, read, path)
-    items = _decode_items(written) if written is not ABSENT else None
-    return _of_items(items, path) if isinstance(items, list) else _NO_PARTS
+def _parts_in(body: bytes, path: str, read: Set[str]) -> Parts:
+    """Return the needs of the messages or items in a member of a body; the worst where they cannot
+    be read."""
+    check_addresses(body, path)
+    try:
+        written: msgspec.Raw = getattr(_decode_lists(body), path)
+        # Before the items are read, so that one that cannot be hides no name that stands twice.
+        _check_items(written, read, path)
+        items = _decode_items(written) if written is not ABSENT else None
+        return _of_items(items, path) if isinstance(items, list) else _NO_PARTS
+    except NOT_JSON:
+        return _worst(body)
 
 
 def _check_items(written: msgspec.Raw, read: Set[str], path: str) -> None:
