@@ -307,14 +307,11 @@ class MergedList:
         homes, nor one that another request has just found gone: a 404 is about the object all the
         same, not about the path."""
         return self._shared.resource_index.find(row.identifier) or IndexedResource(
-            identifier=row.identifier,
-            buyer=self._customer.buyer,
-            deployment=row.deployment,
-            model="",
+            row.identifier,
+            self._customer.buyer,
+            row.deployment,
             endpoint=self._operation.lists,
-            body_bytes=0,
             created_ns=row.created_ns,
-            pending=False,
         )
 
     async def _ask(

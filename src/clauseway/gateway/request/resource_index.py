@@ -161,11 +161,11 @@ class IndexedResource(msgspec.Struct, frozen=True):
     identifier: str
     buyer: Buyer
     deployment: str
-    model: str
-    endpoint: int
-    body_bytes: int
-    created_ns: int
-    pending: bool
+    model: str = ""
+    endpoint: int = 0
+    body_bytes: int = 0
+    created_ns: int = 0
+    pending: bool = False
     purpose: str = ""
     contents: bytes = b""
     hold: Hold | None = None

@@ -214,18 +214,7 @@ class Selector:
         names none so."""
         buyer = self._customer.buyer
         deployment = self._tables.vector_store_at(buyer, identifier)
-        if not deployment:
-            return None
-        return IndexedResource(
-            identifier=identifier,
-            buyer=buyer,
-            deployment=deployment,
-            model="",
-            endpoint=0,
-            body_bytes=0,
-            created_ns=0,
-            pending=False,
-        )
+        return IndexedResource(identifier, buyer, deployment) if deployment else None
 
     def _require_resource(self, identifier: str) -> IndexedResource:
         """Return a resource of the customer's project; those of other projects are refused as not
