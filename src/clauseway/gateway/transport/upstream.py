@@ -40,32 +40,25 @@ _ENCODING: Final = 5
 _LIMIT: Final = 6
 _CODING: Final = 7
 _CONNECTION: Final = 8
-# Between two neighbours only, or a matter of the cloud's own site, or ours to say, or a name of our
-# account there. Everything else is the client's.
+# What a client does not get: what is between two neighbours only, a matter of the cloud's own site,
+# ours to say, or a name of our account there. Everything else is the client's.
+_BETWEEN_NEIGHBOURS: Final = (
+    *(b"keep-alive", b"te", b"trailer", b"upgrade", b"proxy-authenticate"),
+    *(b"proxy-authorization", b"proxy-connection"),
+)
+_OF_THE_SITE: Final = (
+    *(b"set-cookie", b"alt-svc", b"strict-transport-security", b"clear-site-data", b"refresh"),
+    *(b"nel", b"report-to", b"reporting-endpoints", b"location", b"content-location"),
+    *(b"operation-location", b"www-authenticate"),
+)
+_OF_OUR_ACCOUNT: Final = (
+    b"openai-organization",
+    b"openai-project",
+    b"anthropic-organization-id",
+)
 _ACTIONS: Final = {
     b"connection": _CONNECTION,
-    b"keep-alive": _DROP,
-    b"te": _DROP,
-    b"trailer": _DROP,
-    b"upgrade": _DROP,
-    b"proxy-authenticate": _DROP,
-    b"proxy-authorization": _DROP,
-    b"proxy-connection": _DROP,
-    b"set-cookie": _DROP,
-    b"alt-svc": _DROP,
-    b"strict-transport-security": _DROP,
-    b"location": _DROP,
-    b"content-location": _DROP,
-    b"operation-location": _DROP,
-    b"www-authenticate": _DROP,
-    b"clear-site-data": _DROP,
-    b"refresh": _DROP,
-    b"nel": _DROP,
-    b"report-to": _DROP,
-    b"reporting-endpoints": _DROP,
-    b"openai-organization": _DROP,
-    b"openai-project": _DROP,
-    b"anthropic-organization-id": _DROP,
+    **dict.fromkeys((*_BETWEEN_NEIGHBOURS, *_OF_THE_SITE, *_OF_OUR_ACCOUNT), _DROP),
     b"x-ms-request-id": _PASS,
     b"x-ms-client-request-id": _PASS,
     b"content-length": _FRAMING,
