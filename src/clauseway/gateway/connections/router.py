@@ -199,7 +199,7 @@ class Router:
                 if incoming.method not in _GET_AND_HEAD:
                     # `DELETE /models/…` is OpenAI's too; it is refused with its own reason.
                     _refuse_not_offered(incoming)
-                    _refuse_method(path, incoming.method, *_GET_AND_HEAD)
+                _check_reads(path, incoming.method)
                 customer = self._customer_of(incoming, shared.tables)
                 if asks_workers and shared.siblings is not None:
                     asking = _client_as_asked(incoming, client)
@@ -211,15 +211,13 @@ class Router:
                     incoming, keyed_answer(shared, customer, match[1], query, head_lines)
                 )
         if path == project_usage.PATH:
-            if incoming.method not in _GET_AND_HEAD:
-                _refuse_method(path, incoming.method, *_GET_AND_HEAD)
+            _check_reads(path, incoming.method)
             customer = self._customer_of(incoming, shared.tables)
             asking = _client_as_asked(incoming, client)
             return project_usage.usage_lifecycle(asking, shared, customer, query)
         for open_path, answer in _OPEN:
             if path == open_path:
-                if incoming.method not in _GET_AND_HEAD:
-                    _refuse_method(path, incoming.method, *_GET_AND_HEAD)
+                _check_reads(path, incoming.method)
                 return _as_asked(incoming, answer(shared, head_lines))
         _refuse_not_offered(incoming)
         but = _but_meant(path_meant(path) or _models_meant(path))
@@ -495,6 +493,12 @@ def _but_meant(meant: bytes) -> str:
     """Return the end of a refusal that names the path that a client with another base URL means;
     empty if there is none."""
     return f", but there is {meant.decode()}: correct the client's base URL" if meant else ""
+
+
+def _check_reads(path: bytes, method: bytes) -> None:
+    """Refuse any method but those that read."""
+    if method not in _GET_AND_HEAD:
+        _refuse_method(path, method, *_GET_AND_HEAD)
 
 
 def _refuse_method(path: bytes, method: bytes, *allowed: bytes) -> NoReturn:
