@@ -215,10 +215,7 @@ class ClientConnection(asyncio.Protocol):
             return
         self._shared.busy_polling.bytes_came()
         if len(data) > _HEADS_MOSTLY and self._is_too_long(data):
-            self._refuse(
-                errors.HEAD_TOO_LARGE,
-                f"A head may have at most {self._shared.limits.head_bytes:,} bytes.",
-            )
+            self._refuse_long_head()
             return
         completed, pieces = self._completed, len(self._incoming.pieces)
         self._first_read = b"" if self._incoming.begun else data
@@ -429,10 +426,7 @@ class ClientConnection(asyncio.Protocol):
                 shared.wheel.arm(self, shared.wheel.now_s + shared.limits.head_s)
             self._head_bytes += count
             if self._head_bytes > shared.limits.head_bytes:
-                self._refuse(
-                    errors.HEAD_TOO_LARGE,
-                    f"A head may have at most {shared.limits.head_bytes:,} bytes.",
-                )
+                self._refuse_long_head()
 
     def timer_fired(self) -> None:
         """Called by the wheel."""
@@ -596,7 +590,7 @@ class ClientConnection(asyncio.Protocol):
         length = incoming.length
         count = int(length) if len(length) > 3 else 0  # no limit is below a thousand
         if count > limit:
-            self._refuse(errors.BODY_TOO_LARGE, f"A body may have at most {limit:,} bytes.")
+            self._refuse_long_body()
         elif incoming.expect and not _expects_continue(incoming.expect):
             self._refuse(errors.EXPECTATION, "Only 100-continue can be expected.")
         elif (count or incoming.coded or length.strip(b"0")) and not self._router.wants_body(
@@ -626,10 +620,7 @@ class ClientConnection(asyncio.Protocol):
             return  # the head stated this length, which was checked
         incoming.received += len(body)
         if incoming.received > self._shared.limits.body_bytes:
-            self._refuse(
-                errors.BODY_TOO_LARGE,
-                f"A body may have at most {self._shared.limits.body_bytes:,} bytes.",
-            )
+            self._refuse_long_body()
         else:
             self._count_bytes(incoming, len(body))
 
@@ -701,7 +692,8 @@ class ClientConnection(asyncio.Protocol):
             if isinstance(outcome, bytes):
                 self._release_bytes(incoming)
                 self._closing = self._closing or not incoming.keep_alive
-                self._answer(outcome)
+                self.write(outcome)
+                self._after_answer()
             else:
                 # From here on the lifecycle counts the bytes of the body, and releases them.
                 if incoming.bytes_in_flight:
@@ -751,11 +743,6 @@ class ClientConnection(asyncio.Protocol):
         if not intact:
             self._closing = True
             self._is_cut = lifecycle is not None and lifecycle.is_cut
-        self._after_answer()
-
-    def _answer(self, data: bytes) -> None:
-        """Send a whole answer that needed no cloud."""
-        self.write(data)
         self._after_answer()
 
     def _after_answer(self) -> None:
@@ -869,6 +856,14 @@ class ClientConnection(asyncio.Protocol):
         if self._paused and not self._stuck and self._transport is not None:
             self._paused = False
             self._transport.resume_reading()
+
+    def _refuse_long_head(self) -> None:
+        most = self._shared.limits.head_bytes
+        self._refuse(errors.HEAD_TOO_LARGE, f"A head may have at most {most:,} bytes.")
+
+    def _refuse_long_body(self) -> None:
+        most = self._shared.limits.body_bytes
+        self._refuse(errors.BODY_TOO_LARGE, f"A body may have at most {most:,} bytes.")
 
     def _refuse(self, kind: ErrorKind, message: str) -> None:
         self._refuse_as(Refused(kind, message))
