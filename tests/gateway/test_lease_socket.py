@@ -8,8 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
-from clauseway.gateway.budgets.leases import Ask, GrantedLease
+from clauseway.gateway.budgets.leases import Ask, CurrentLeaseServer, GrantedLease
 
 ASK = Ask(budget="b", part=0, serial=1, target=10)
 GRANTED = GrantedLease(leased=10, left=0, amount=10)

@@ -5,8 +5,7 @@ arguments.
     windows       limits by the minute, as windows that slide
     limit_shares  this process's shares of such limits, where others keep them too
     slices        this process's slices of budgets, spent and reserved
-    leases        what is asked of the lease server, and its socket
-    lease_server  the lease server that the present plan names
+    leases        what is asked of the lease server that the present plan names, and its socket
     shortage      which limit or budget is used up, in words and figures
 
 INVARIANT: no process spends of a budget what it has not leased.

@@ -27,7 +27,7 @@ from typing import Protocol, cast
 import msgspec
 
 from clauseway.gateway.budgets.allowances import Allowances
-from clauseway.gateway.budgets.lease_server import CurrentLeaseServer
+from clauseway.gateway.budgets.leases import CurrentLeaseServer
 from clauseway.gateway.connections.connection import ClientConnection, actions_passing
 from clauseway.gateway.plan.clock import simulated_clock, system_clock
 from clauseway.gateway.plan.file import Opened, PlanUnread, read_pieces
