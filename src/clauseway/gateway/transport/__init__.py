@@ -9,7 +9,7 @@
     tls          certificates, read again as they change
     timers       one lazy wheel for all deadlines
     siblings     questions to the other workers at the port
-    home_socket  questions to the process that runs the gateway
+    home_socket  questions to the process that runs the gateway, and how sockets are asked
 
 Knows no keys, no routes and no meaning of any body.
 """

@@ -1,7 +1,8 @@
-"""One question to the process that runs the gateway, at its unix socket: HTTP, a connection for
-each."""
+"""Questions over unix sockets, in HTTP, a connection for each: to the process that runs the gateway,
+and to other workers."""
 
 import asyncio
+from pathlib import Path
 from typing import Final
 
 _ANSWER_BYTES: Final = 16 << 20
@@ -11,13 +12,19 @@ _ANSWER_S: Final = 20.0  # the lake may be sealed first
 async def ask(
     socket: str, path: str, body: bytes, patience_s: float = _ANSWER_S
 ) -> tuple[int, bytes]:
-    """Return status and body of the answer. Raises OSError (a timeout is one) where nobody answers,
-    or not in HTTP."""
+    """Ask the process that runs the gateway. Return status and body of the answer. Raises OSError
+    as `exchange` does."""
+    head = f"POST {path} HTTP/1.1\r\nhost: home\r\ncontent-length: {len(body)}\r\n\r\n"
+    return await exchange(socket, head.encode() + body, patience_s)
+
+
+async def exchange(socket: Path | str, request: bytes, patience_s: float) -> tuple[int, bytes]:
+    """Send a request. Return status and body of the answer. Raises OSError (a timeout is one) where
+    nobody answers, or not in HTTP."""
     async with asyncio.timeout(patience_s):
         reader, writer = await asyncio.open_unix_connection(socket, limit=_ANSWER_BYTES)
         try:
-            head = f"POST {path} HTTP/1.1\r\nhost: home\r\ncontent-length: {len(body)}\r\n\r\n"
-            writer.write(head.encode() + body)
+            writer.write(request)
             return await _read(reader)
         finally:
             writer.close()

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from clauseway.gateway.transport.home_socket import exchange
+
 _PATIENCE_S = 1.0
 
 
@@ -20,14 +22,9 @@ async def ask_siblings(own: Path, path: str) -> Mapping[str, bytes]:
 
 async def _ask(place: Path, path: str) -> bytes | None:
     """Return the body of an answer with status 200."""
+    request = f"GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n".encode()
     try:
-        async with asyncio.timeout(_PATIENCE_S):
-            reader, writer = await asyncio.open_unix_connection(place)
-            try:
-                writer.write(f"GET {path} HTTP/1.1\r\nhost: gateway\r\n\r\n".encode())
-                head, _, body = (await reader.read()).partition(b"\r\n\r\n")
-            finally:
-                writer.close()
+        status, body = await exchange(place, request, _PATIENCE_S)
     except OSError:  # a timeout is one
         return None
-    return body if b" 200 " in head.partition(b"\r\n")[0] else None
+    return body if status == 200 else None
