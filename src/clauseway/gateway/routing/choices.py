@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from clauseway.gateway.plan import Refusal, Target, Unserved
+from clauseway.gateway.plan import Refusal, Unserved
 from clauseway.gateway.routing.strategies import MOVING, cost, length_of, order
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.routing.unit_rates import ANY_SIZE
@@ -210,11 +210,12 @@ class DeploymentChoice:
                 reason = f"has no {' and no '.join(sorted(lacking))}"
             elif option.lacks & bits:
                 reason = "; ".join(why for bit, why in option.reasons.items() if bit & bits)
-            elif too_long := self._too_long(target.target, sizes[0]):
-                reason = too_long
-                context_tokens_max = max(context_tokens_max, target.target.context_tokens_max)
-            elif too_much := self._too_much(target.target, sizes[1]):
-                reason, asks_too_much = too_much, True
+            elif _exceeds(context := target.target.context_tokens_max, self._contexts, sizes[0]):
+                reason = f"holds {context:,} tokens; the request is longer"
+                context_tokens_max = max(context_tokens_max, context)
+            elif _exceeds(most := target.target.output_tokens_max, self._outputs, sizes[1]):
+                reason = f"answers {most:,} tokens at most; the request asks for more"
+                asks_too_much = True
             else:
                 candidates.append(option.candidate)
                 continue
@@ -226,20 +227,6 @@ class DeploymentChoice:
             context_tokens_max=context_tokens_max,
             too_much=asks_too_much,
         )
-
-    def _too_long(self, target: Target, beyond: int) -> str:
-        """Return why the prompt does not fit a deployment; empty where it does. It exceeds the
-        `beyond` smallest of the known contexts."""
-        if beyond and 0 < target.context_tokens_max <= self._contexts[beyond - 1]:
-            return f"holds {target.context_tokens_max:,} tokens; the request is longer"
-        return ""
-
-    def _too_much(self, target: Target, beyond: int) -> str:
-        """Return why a deployment does not answer as many tokens as are asked for; empty where it
-        does. They exceed the `beyond` smallest of the known limits."""
-        if beyond and 0 < target.output_tokens_max <= self._outputs[beyond - 1]:
-            return f"answers {target.output_tokens_max:,} tokens at most; the request asks for more"
-        return ""
 
     def _ordered(
         self,
@@ -275,6 +262,12 @@ class DeploymentChoice:
         return selection._replace(
             candidates=tuple(selection.candidates[at] for at in ranked), strategy=strategy
         )
+
+
+def _exceeds(limit: int, limits: Sequence[int], beyond: int) -> bool:
+    """Return whether a request exceeds a deployment's limit, 0 where that is not known. The request
+    exceeds the `beyond` smallest of the known `limits`."""
+    return beyond > 0 and 0 < limit <= limits[beyond - 1]
 
 
 def _has_no(operation: str, lacks: frozenset[str]) -> str:
