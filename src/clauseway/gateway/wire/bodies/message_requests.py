@@ -26,7 +26,7 @@ from clauseway.gateway.wire.bodies.needs import (
     searches_within,
     stated,
 )
-from clauseway.gateway.wire.bodies.requests import Tokens
+from clauseway.gateway.wire.bodies.requests import Streamable, Tokens
 from clauseway.values import NOT_JSON
 
 _TOOLS, _STRICT = BITS[Capability.TOOLS], BITS[Capability.STRICT_SCHEMA]
@@ -132,11 +132,9 @@ _LIST: Final = ord("[")
 _CONTENTS_WITHIN: Final = 2
 
 
-class MessageRequest(msgspec.Struct, frozen=True, gc=False):
+class MessageRequest(Streamable, frozen=True, gc=False):
     """`POST /v1/messages`. Usage is always reported; there is nothing to ask for."""
 
-    model: str | None = None
-    stream: bool | None = None
     max_tokens: Tokens | None = None
     tools: msgspec.Raw = ABSENT
     output_config: msgspec.Raw = ABSENT
@@ -180,10 +178,6 @@ class MessageRequest(msgspec.Struct, frozen=True, gc=False):
         container = self.container
         named = container.id if isinstance(container, _Container) else container
         return (named,) if named else ()
-
-    @property
-    def streamed(self) -> bool:
-        return bool(self.stream)
 
     @property
     def output_tokens(self) -> int:

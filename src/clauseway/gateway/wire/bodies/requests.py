@@ -63,16 +63,21 @@ class StreamOptions(msgspec.Struct, frozen=True, gc=False):
     include_usage: bool | None = None
 
 
-class _Streamable(msgspec.Struct, frozen=True, gc=False):
-    """The members by which a request asks for a stream, and for usage at its end."""
+class Streamable(msgspec.Struct, frozen=True, gc=False):
+    """The members by which a request asks a model, and for a stream."""
 
     model: str | None = None
     stream: bool | None = None
-    stream_options: StreamOptions | None = None
 
     @property
     def streamed(self) -> bool:
         return bool(self.stream)
+
+
+class _StreamableChat(Streamable, frozen=True, gc=False):
+    """The members by which a request also asks for usage at its end."""
+
+    stream_options: StreamOptions | None = None
 
     @property
     def wants_usage(self) -> bool:
@@ -85,7 +90,7 @@ _READ_BY_THE_CLOUD: Final = (
 )
 
 
-class ChatRequest(_Streamable, frozen=True, gc=False):
+class ChatRequest(_StreamableChat, frozen=True, gc=False):
     """`POST /v1/chat/completions`. An absent member and `null` are the same to OpenAI."""
 
     max_completion_tokens: Tokens | None = None
@@ -179,7 +184,7 @@ class ChatRequest(_Streamable, frozen=True, gc=False):
         return self.n or 1
 
 
-class CompletionRequest(_Streamable, frozen=True, gc=False):
+class CompletionRequest(_StreamableChat, frozen=True, gc=False):
     """`POST /v1/completions`, the format before chat. One request may hold several prompts, and
     each is answered `n` times, the best of `best_of`."""
 
@@ -242,11 +247,9 @@ class _CacheOptions(msgspec.Struct, frozen=True, gc=False):
     comparison_response_id: str | None = None
 
 
-class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
+class ResponsesRequest(Streamable, frozen=True, gc=False):
     """`POST /v1/responses`. Usage is always reported; there is nothing to ask for."""
 
-    model: str | None = None
-    stream: bool | None = None
     max_output_tokens: Tokens | None = None
     previous_response_id: str | None = None
     conversation: str | _Conversation | None = None
@@ -307,10 +310,6 @@ class ResponsesRequest(msgspec.Struct, frozen=True, gc=False):
                 frames = max(frames, frames_drawn(self.tools))
             needs = _with_tool_calls(needs, self.max_tool_calls, frames)
         return _with_cache(needs, self.prompt_cache_key, self.prompt_cache_retention)
-
-    @property
-    def streamed(self) -> bool:
-        return bool(self.stream)
 
     @property
     def output_tokens(self) -> int:
