@@ -30,20 +30,6 @@ _SILENCE_S: Final = 3.0
 class SharedWindow(Window):
     """A share of one limit. INVARIANT: left = leased - what was used in this minute or is open."""
 
-    __slots__ = (
-        "busy_s",
-        "denied_least",
-        "denied_until_s",
-        "ends_s",
-        "lease_task",
-        "leased",
-        "part",
-        "said_s",
-        "serial",
-        "unheard",
-        "waiting",
-    )
-
     def __init__(self, kind: Literal["requests", "tokens"], limit: RateLimit, amount: int) -> None:
         super().__init__(kind, limit, amount)
         self.left = self.leased = 0

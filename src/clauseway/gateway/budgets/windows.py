@@ -30,23 +30,6 @@ class Window:
     a share of the limit (see `limit_shares`), `elsewhere` is what is left outside the share, as
     last heard."""
 
-    __slots__ = (
-        "_counted",
-        "_step",
-        "_steps",
-        "_tails",
-        "elsewhere",
-        "fresh",
-        "head",
-        "id",
-        "kind",
-        "left",
-        "limit",
-        "narrowed",
-        "step_end_s",
-        "whose",
-    )
-
     def __init__(self, kind: Literal["requests", "tokens"], limit: RateLimit, amount: int) -> None:
         self.kind = kind
         self.id = limit.id

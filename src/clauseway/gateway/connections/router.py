@@ -105,16 +105,6 @@ class Router:
     """Routes the requests of one connection. It remembers the customer of the last key, as long as
     key and tables stay the same and no key is revoked."""
 
-    __slots__ = (
-        "_customer",
-        "_customer_key",
-        "_customer_mark",
-        "_model",
-        "_project",
-        "_shared",
-        "use",
-    )
-
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._customer_key = b""

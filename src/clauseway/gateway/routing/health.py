@@ -51,27 +51,6 @@ class Health:
     Organisations are told by name; `EVERYBODY` stands for all of them.
     """
 
-    __slots__ = (
-        "_counted",
-        "_ejected_for",
-        "_ejections",
-        "_failures",
-        "_failures_of",
-        "_last_failure",
-        "_probing_until_s",
-        "_without_model",
-        "_yielding",
-        "_yields_until_s",
-        "absent",
-        "asked_for_pause",
-        "ejected",
-        "named_duration",
-        "omissions",
-        "pause_status",
-        "until_s",
-        "why",
-    )
-
     def __init__(self) -> None:
         self.until_s = 0.0
         self.asked_for_pause = self.named_duration = False

@@ -23,17 +23,6 @@ class Quota:
     goes elsewhere until enough has drained.
     """
 
-    __slots__ = (
-        "_requests",
-        "_requests_per_s",
-        "_requests_s",
-        "_tokens",
-        "_tokens_per_s",
-        "_tokens_s",
-        "requests",
-        "tokens",
-    )
-
     def __init__(self) -> None:
         self.requests = self.tokens = 0
         self._requests = self._tokens = 0.0

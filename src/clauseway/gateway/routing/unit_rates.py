@@ -41,22 +41,6 @@ class TokenRates:
     plain text may cost, `any_input_max` and `any_output_max` of whatever kind; `drawing` is the most
     that a picture by the cloud's own tool may cost."""
 
-    __slots__ = (
-        "_differences",
-        "_prices",
-        "any_input_max",
-        "any_output_max",
-        "by_time",
-        "cached_input",
-        "drawing",
-        "input",
-        "input_max",
-        "milliseconds",
-        "output",
-        "output_max",
-        "searches",
-    )
-
     def __init__(self, prices: Mapping[int, int]) -> None:
         self._prices = [prices.get(code, 0) for code in range(_CODES)]
         self._differences = list(self._prices)
