@@ -69,7 +69,6 @@ from clauseway.gateway.wire.errors import (
     STREAM_BROKEN,
     UNKNOWN_MODEL,
     ErrorKind,
-    error_event,
     error_response,
     response,
     shortage_kind,
@@ -929,12 +928,8 @@ class Lifecycle(AttemptOwner):
         self._message = unrecorded(error)
         if self._stream_begun:
             stream = self._attempt.stream if self._attempt is not None else None
-            if stream is not None:
-                self._send_last(self._last_of_broken(stream, kind, self._message))
-            else:
-                self.is_cut = True
-                event = error_event(kind, self._message)
-                self._send_last(_framed(event, self._client.chunked))
+            assert stream is not None, "its content was sent"
+            self._send_last(self._last_of_broken(stream, kind, self._message))
             return
         answer = journal_failed(error, self._header_lines())
         if self.request.operation.speaks_messages:
