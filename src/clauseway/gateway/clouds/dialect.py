@@ -250,9 +250,3 @@ def authentication(credential: Credential, takes: frozenset[str]) -> tuple[bytes
         if credential.kind == "none"
         else (_STATIC[credential.kind] + credential.secret.encode(),)
     )
-
-
-def head(call: Call, root: bytes, *parts: bytes) -> bytes:
-    """A request's head: `parts` are header lines, and the body last."""
-    *lines, body = parts
-    return beginning(call, root, b"".join(lines)) + ending(call, body)

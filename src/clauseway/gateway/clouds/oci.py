@@ -18,8 +18,9 @@ from clauseway.gateway.clouds.dialect import (
     HeadWriter,
     address_of,
     authentication,
+    beginning,
+    ending,
     fixed_headers,
-    head,
     with_static_headers,
 )
 from clauseway.gateway.plan import Target
@@ -86,9 +87,8 @@ def head_writer(target: Target, credential: Credential) -> HeadWriter:
             b'authorization: Signature algorithm="rsa-sha256",headers="%b",keyId="%b",signature="%b",version="1"\r\n'
             % (covered, key_id, b64encode(sign(text)))
         )
-        return head(
-            call, root, fixed, b"date: %b\r\n" % date, digest_line, authorization, forwarded, body
-        )
+        lines = b"%bdate: %b\r\n%b%b%b" % (fixed, date, digest_line, authorization, forwarded)
+        return beginning(call, root, lines) + ending(call, body)
 
     return signed
 
