@@ -109,7 +109,14 @@ class CredentialCache:
         if auth.kind in STATIC:
             return CredentialState(credential_in(auth))
         kept = self._kept.get(_key(auth))
-        return kept.state() if kept is not None else CredentialState(None, _not_kept(auth))
+        return (
+            kept.state()
+            if kept is not None
+            else CredentialState(
+                None,
+                _problem(auth, "no target of the plan has it", "Ask for the Auth of a target."),
+            )
+        )
 
     def found_useless(self, auth: Auth, error: Exception) -> None:
         """Note the problem that a target has with the credential of an Auth."""
@@ -157,7 +164,9 @@ class _Kept:
         self._cache, self._auth, self._later = cache, auth, later
         self._source: CredentialSource | None = None
         self._credential: Credential | None = None
-        self._problem: Problem | None = _not_yet(auth)
+        self._problem: Problem | None = _problem(
+            auth, "it is being fetched for the first time", "Wait a moment."
+        )
         self._failures = 0
         self._forced_s = float("-inf")
         self.fetching: asyncio.Task[None] | None = None
@@ -277,7 +286,8 @@ class _Kept:
         """The credential has ended, and there is no other yet."""
         self._end = None
         self._credential = None
-        self._problem = self._problem or _ended(self._auth)
+        why = "the last one has ended and its source has not answered since"
+        self._problem = self._problem or _problem(self._auth, why, "Check the source.")
         self._cache.changed(self._auth, None)
 
 
@@ -319,17 +329,3 @@ def _key(auth: Auth) -> _Key:
 
 def _problem(auth: Auth, why: str, remedy: str) -> Problem:
     return Problem(what=f"no credential of kind {auth.kind}", why=why, where="auth", remedy=remedy)
-
-
-def _not_yet(auth: Auth) -> Problem:
-    return _problem(auth, "it is being fetched for the first time", "Wait a moment.")
-
-
-def _ended(auth: Auth) -> Problem:
-    return _problem(
-        auth, "the last one has ended and its source has not answered since", "Check the source."
-    )
-
-
-def _not_kept(auth: Auth) -> Problem:
-    return _problem(auth, "no target of the plan has it", "Ask for the Auth of a target.")
