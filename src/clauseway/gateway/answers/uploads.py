@@ -194,7 +194,7 @@ class _Reading:
             needs = line.properties.needs(line.body)
             check_not_stored(line.properties)
             in_batch = needs._replace(bits=needs.bits | _BATCH)
-            self._meet(span, line, self._select(line, in_batch))
+            self._meet(line, self._select(line, in_batch))
         except BadBody as error:
             self._faults.append(_Fault(span.number, model, refused_body(error)))
             return
@@ -212,7 +212,7 @@ class _Reading:
             self._model_places.add(span, written, line)
         self._note(span.number, line, in_batch)
 
-    def _meet(self, span: LineSpan, line: BatchLine, selection: CandidateSelection) -> None:
+    def _meet(self, line: BatchLine, selection: CandidateSelection) -> None:
         """Keep only the deployments that may serve this line too. Raises Refused where none is
         left."""
         if selection is self._selection:

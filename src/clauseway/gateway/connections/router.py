@@ -123,7 +123,7 @@ class Router:
             request_line = READY.get((incoming.url, incoming.method))
             if request_line is None:
                 request_line = _request_line_of(incoming)
-            customer = self._customer_of(incoming, shared.tables)
+            customer = self._customer_of(incoming)
         except (UnknownPath, Refused):
             return False
         incoming.request_line = request_line
@@ -190,7 +190,7 @@ class Router:
                     # `DELETE /models/…` is OpenAI's too; it is refused with its own reason.
                     _refuse_not_offered(incoming)
                 _check_reads(path, incoming.method)
-                customer = self._customer_of(incoming, shared.tables)
+                customer = self._customer_of(incoming)
                 if asks_workers and shared.siblings is not None:
                     asking = _client_as_asked(incoming, client)
                     return requests_lifecycle(asking, shared, customer, match[1], query)
@@ -202,7 +202,7 @@ class Router:
                 )
         if path == project_usage.PATH:
             _check_reads(path, incoming.method)
-            customer = self._customer_of(incoming, shared.tables)
+            customer = self._customer_of(incoming)
             asking = _client_as_asked(incoming, client)
             return project_usage.usage_lifecycle(asking, shared, customer, query)
         for open_path, answer in _OPEN:
@@ -226,7 +226,7 @@ class Router:
         shared = self._shared
         # key
         self._project, self._model = None, request_line.model
-        customer = self._project = self._customer_of(incoming, shared.tables)
+        customer = self._project = self._customer_of(incoming)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         # limits
@@ -355,21 +355,23 @@ class Router:
 
     def check_key(self, incoming: Incoming) -> None:
         """Check the key of what asks no cloud. Raise Refused."""
-        self._customer_of(incoming, self._shared.tables)
+        self._customer_of(incoming)
 
     def admit(self, incoming: Incoming) -> None:
         """Check the key of a WebSocket's handshake, which counts as a frame. Raise Refused."""
-        customer = self._customer_of(incoming, self._shared.tables)
+        customer = self._customer_of(incoming)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         if self.use is not None:
             shared = self._shared
             shared.in_flight.count_frame(self.use, shared.wheel.now_s, shared.limits)
 
-    def _customer_of(self, incoming: Incoming, tables: RoutingTables) -> Customer:
+    def _customer_of(self, incoming: Incoming) -> Customer:
         """Return the customer whose key the head presents. Raises Refused."""
-        if self._shared.is_cut_off:
-            raise cut_off(self._shared.database_away_s)
+        shared = self._shared
+        if shared.is_cut_off:
+            raise cut_off(shared.database_away_s)
+        tables = shared.tables
         presented_key = incoming.authorization or incoming.api_key or incoming.other_api_key
         if incoming.presents_several_keys:
             _refuse_several_owners(incoming, tables)

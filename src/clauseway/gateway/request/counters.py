@@ -1,6 +1,6 @@
 """Counters of a process since its start: a few additions for each request, and no more.
 
-`control` and `metrics` derive the figures that they show from these counters when they are asked.
+`control_socket`, `glance` and `metrics` derive the figures that they show from these counters when they are asked.
 """
 
 from collections import defaultdict
