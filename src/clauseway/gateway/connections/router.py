@@ -13,7 +13,6 @@ from time import monotonic_ns
 from typing import Final, NoReturn
 
 from clauseway.gateway.answers import project_usage
-from clauseway.gateway.answers.deletions import prepare_deletion
 from clauseway.gateway.answers.information import (
     explain,
     health,
@@ -23,8 +22,8 @@ from clauseway.gateway.answers.information import (
     requests,
 )
 from clauseway.gateway.answers.lists import MergedList
-from clauseway.gateway.answers.looking_up import look_up_and_select
 from clauseway.gateway.answers.message_models import message_models
+from clauseway.gateway.answers.preparations import look_up_and_select, prepare_deletion
 from clauseway.gateway.answers.uploads import BatchUpload
 from clauseway.gateway.answers.workers_requests import requests_lifecycle
 from clauseway.gateway.budgets.shortage import Shortage
