@@ -42,8 +42,12 @@ class Reporter:
         for (deployment, model), health in self._health.items():
             is_away = health.is_away(now_s)
             if self._has_changed(is_away, "ejected", deployment, model):
-                event, why = ("ejected", {"why": health.why}) if is_away else ("back", {})
-                self._lines.event(f"deployment {event}", deployment=deployment, model=model, **why)
+                if is_away:
+                    self._lines.event(
+                        "deployment ejected", deployment=deployment, model=model, why=health.why
+                    )
+                else:
+                    self._lines.event("deployment back", deployment=deployment, model=model)
         for (kind, whose), count in self._shared.counts.shortages.items():
             before = self._short.get((kind, whose), 0)
             if count != before:
