@@ -126,11 +126,12 @@ class Selector:
             no_such = not_made_here if operation.makes_chat else _no_such_item
             named_ids = (*named_ids, *self._stored_items(needs.items, no_such))
         named_resource = self._named_resource(named_ids) if named_ids else None
+        deployment = named_resource.deployment if named_resource is not None else ""
         selection = choice.select(
             operation,
             properties,
             cloud,
-            named_resource.deployment if named_resource is not None else "",
+            deployment,
             needs=needs,
             body_bytes=contents.text_bytes,
             now_s=now_s,
@@ -141,15 +142,8 @@ class Selector:
             else "",
         )
         if not selection.candidates:
-            holder = (
-                tables.holder(named_resource.deployment) if named_resource is not None else None
-            )
             self._refuse_without_candidates(
-                choice,
-                selection,
-                cloud or (holder.target.cloud if holder is not None else ""),
-                model,
-                properties.output_tokens,
+                choice, selection, cloud, deployment, model, properties.output_tokens
             )
         return Selected(selection, named_resource, model)
 
@@ -305,7 +299,6 @@ class Selector:
 
     def _select_for_lines(self, line_group: LineGroup, deployment: str) -> CandidateSelection:
         """Select for the lines of a batch that are alike. Raise Refused, with the first of them."""
-        tables = self._tables
         try:
             choice = self._choice(line_group.model)
             selection = choice.select(
@@ -318,13 +311,8 @@ class Selector:
                 now_s=self._shared.wheel.now_s,
             )
             if not selection.candidates:
-                holder = tables.holder(deployment)
                 self._refuse_without_candidates(
-                    choice,
-                    selection,
-                    holder.target.cloud if holder is not None else "",
-                    line_group.model,
-                    line_group.output_tokens,
+                    choice, selection, "", deployment, line_group.model, line_group.output_tokens
                 )
         except Refused as refused:
             message = f"Line {line_group.line} of the file (model {line_group.model!r}): {refused}"
@@ -381,13 +369,16 @@ class Selector:
         choice: DeploymentChoice,
         selection: CandidateSelection,
         cloud: str,
+        deployment: str,
         model: str,
         output_tokens: int,
     ) -> NoReturn:
         """Raise Refused, because no candidate is left, with the reason: the length of the prompt, if
         a deployment would serve a shorter one; else the capabilities that deployments lack; else
         that no deployment serves the model; else the clauses that close the cloud that was asked
-        for, or every closed cloud."""
+        for, or every closed cloud. What the request follows lies on `deployment`, empty for none."""
+        holder = self._tables.holder(deployment) if deployment else None
+        cloud = cloud or (holder.target.cloud if holder is not None else "")
         lacking = [
             skipped
             for skipped in selection.skipped
