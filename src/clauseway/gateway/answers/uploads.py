@@ -269,15 +269,8 @@ class _Reading:
             for line, model, refused in self._faults
         )
         rest = " Later lines were not read." if len(self._faults) == _FAULTS_MAX else ""
-        first = self._faults[0].refused
-        return Refused(
-            first.kind,
-            f"The file was not uploaded. {faults}{rest}",
-            param="file",
-            headers=first.headers,
-            skipped=first.skipped,
-            terms=first.terms,
-        )
+        message = f"The file was not uploaded. {faults}{rest}"
+        return self._faults[0].refused.reworded(message, "file")
 
 
 def _named(targets: Sequence[CallTarget]) -> str:

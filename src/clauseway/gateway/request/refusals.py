@@ -53,6 +53,17 @@ class Refused(Exception):
         self.terms = terms
         self.closes = closes
 
+    def reworded(self, message: str, param: str) -> "Refused":
+        """Return the same refusal in other words, of another parameter."""
+        return Refused(
+            self.kind,
+            message,
+            param=param,
+            headers=self.headers,
+            skipped=self.skipped,
+            terms=self.terms,
+        )
+
 
 def refused_body(error: BadBody, coding: bytes = b"") -> Refused:
     """Return the refusal of a body that came with that `Content-Encoding`, or of one in the lines of

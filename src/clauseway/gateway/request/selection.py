@@ -316,14 +316,7 @@ class Selector:
                 )
         except Refused as refused:
             message = f"Line {line_group.line} of the file (model {line_group.model!r}): {refused}"
-            raise Refused(
-                refused.kind,
-                message,
-                param="input_file_id",
-                headers=refused.headers,
-                skipped=refused.skipped,
-                terms=refused.terms,
-            ) from None
+            raise refused.reworded(message, "input_file_id") from None
         return selection
 
     def _deployment_for_files(self, operation: Operation) -> Candidate:
