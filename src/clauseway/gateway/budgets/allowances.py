@@ -396,12 +396,8 @@ class Allowances:
         began_s = monotonic()
         granted: Sequence[GrantedLease] = ()
         try:
-            async with asyncio.timeout(_PATIENCE_S):
-                granted = await self._lease_server.lease(
-                    [ask for pair in zip(own, holds, strict=True) for ask in pair]
-                )
-        except OSError:
-            pass  # the amounts are taken back below
+            asks = [ask for pair in zip(own, holds, strict=True) for ask in pair]
+            granted = await self._lease(asks) or ()  # without one, the amounts are taken back below
         finally:
             for budget_slice in slices:
                 budget_slice.lease_task = None
@@ -428,14 +424,9 @@ class Allowances:
     ) -> bool:
         """Ask for the leases of a hold, again or for the first time. Return whether all are
         granted."""
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                slices = await self._lease_server.lease(
-                    [_hold(name, picodollars, holder, serial) for name in budgets]
-                )
-        except OSError:
-            return False
-        return all(slice_.leased >= picodollars for slice_ in slices)
+        asks = [_hold(name, picodollars, holder, serial) for name in budgets]
+        slices = await self._lease(asks)
+        return slices is not None and all(slice_.leased >= picodollars for slice_ in slices)
 
     async def end(self, budgets: Sequence[str], spent: int, holder: str) -> bool:
         """End the leases of a hold, with what was spent of each. Return whether the lease server
@@ -444,12 +435,15 @@ class Allowances:
             Ask(budget=name, part=0, serial=_LAST_SERIAL, spent=spent, over=True, holder=holder)
             for name in budgets
         ]
+        return await self._lease(asks) is not None
+
+    async def _lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease] | None:
+        """Return one lease for each ask; None where the lease server cannot be asked in time."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                await self._lease_server.lease(asks)
+                return await self._lease_server.lease(asks)
         except OSError:
-            return False
-        return True
+            return None
 
     async def report(self, now_s: float) -> None:
         """Tell the lease server what was spent, return the leases that are over, give back what is
@@ -580,10 +574,8 @@ class Allowances:
         if not calls:
             return []
         began_s = monotonic()
-        try:
-            async with asyncio.timeout(_PATIENCE_S):
-                slices = await self._lease_server.lease([call.ask for call in calls])
-        except OSError:
+        slices = await self._lease([call.ask for call in calls])
+        if slices is None:
             for leased, former, _ in calls:
                 # A former lease stays in the list and is reported again.
                 if former is None:

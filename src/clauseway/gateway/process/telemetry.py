@@ -266,14 +266,7 @@ class TelemetryWatcher:
         if parent is None:
             sampled = random.random() < self.share
         trace = parent.trace_id if parent is not None else random.getrandbits(128) or 1
-        # Collectors read from `tracestate` of how many requests a sampled one stands.
-        own = SpanContext(
-            trace,
-            random.getrandbits(64) or 1,
-            is_remote=False,
-            trace_flags=_SAMPLED,
-            trace_state=parent.trace_state if parent is not None else None,
-        )
+        own = _new_context(trace, parent)
         operation = _OPERATIONS.get(explanation.operation, explanation.operation)
         # Failed attempts first: each begins where the one before it ended.
         at_ns = begin_ns
@@ -362,13 +355,7 @@ class TelemetryWatcher:
     def _span(
         self, parent: SpanContext, attributes: _Attributes, begin_ns: int, end_ns: int
     ) -> ReadableSpan:
-        own = SpanContext(
-            parent.trace_id,
-            random.getrandbits(64) or 1,
-            is_remote=False,
-            trace_flags=_SAMPLED,
-            trace_state=parent.trace_state,
-        )
+        own = _new_context(parent.trace_id, parent)
         name = f"{attributes['gen_ai.operation.name']} {attributes.get('gen_ai.request.model', '')}".rstrip()
         failed = "error.type" in attributes
         return self._readable(
@@ -399,6 +386,18 @@ class TelemetryWatcher:
             end_time=end_ns,
             instrumentation_scope=self._scope,
         )
+
+
+def _new_context(trace: int, parent: SpanContext | None) -> SpanContext:
+    """Return the context of a new span under another. Collectors read from `tracestate` of how many
+    requests a sampled one stands."""
+    return SpanContext(
+        trace,
+        random.getrandbits(64) or 1,
+        is_remote=False,
+        trace_flags=_SAMPLED,
+        trace_state=parent.trace_state if parent is not None else None,
+    )
 
 
 class _Signal:
