@@ -4,10 +4,8 @@ Both are of a deployment and live as long as the process; a new plan changes the
 was counted. Pure; seconds (of one clock that only rises) are arguments.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final
 
-_Kept = TypeVar("_Kept")
 _WINDOW_S: Final = 60.0
 # Of a new measurement; the rest is of those before it.
 _SHARE: Final = 0.2
@@ -107,7 +105,7 @@ class Memory:
         """Return this worker's part of a quota; None where nothing holds."""
         if not (requests_per_minute or tokens_per_minute):
             return None
-        quota = _kept(self._quotas, (deployment, model), Quota)
+        quota = self._quotas.setdefault((deployment, model), Quota())
         quota.hold(self._part(requests_per_minute), self._part(tokens_per_minute))
         return quota
 
@@ -116,15 +114,7 @@ class Memory:
         return max(amount // self._workers, 1) if amount else 0
 
     def pace(self, deployment: str, model: str) -> Pace:
-        return _kept(self._paces, (deployment, model), Pace)
-
-
-def _kept(
-    shelf: dict[tuple[str, str], _Kept], key: tuple[str, str], make: Callable[[], _Kept]
-) -> _Kept:
-    if key not in shelf:
-        shelf[key] = make()
-    return shelf[key]
+        return self._paces.setdefault((deployment, model), Pace())
 
 
 class Cached:
