@@ -592,13 +592,11 @@ class Allowances:
             elif ask.part == leased.part:
                 leased.granted(slice_, ask, began_s)
                 # Another process is short, or nobody here needs it: what is free goes back at once.
-                if leased.left > 0 and (slice_.revoked or _is_idle(leased)):
+                if leased.left > 0 and (
+                    slice_.revoked or (isinstance(leased, BudgetSlice) and leased.idle)
+                ):
                     revoked.append(leased)
         return revoked
-
-
-def _is_idle(leased: _Leased) -> bool:
-    return isinstance(leased, BudgetSlice) and leased.idle
 
 
 def _leased_of(shortage: Shortage) -> list[_Leased]:

@@ -134,7 +134,7 @@ def event_of(frame: Frame) -> bytes:
         if frame.name not in ("", _CHUNK):
             return b""
         data = b64decode(_decode_chunk(frame.payload).bytes, validate=True)
-        return _event(_decode_type(data), data)
+        return _event(_decode_typed(data).type, data)
     except (*NOT_JSON, Base64Error) as error:
         raise BadFrame(f"a frame cannot be read: {error}") from error
 
@@ -143,11 +143,7 @@ class _Typed(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
 
 
-_typed: Final = msgspec.json.Decoder(_Typed).decode
-
-
-def _decode_type(data: bytes) -> str:
-    return _typed(data).type
+_decode_typed: Final = msgspec.json.Decoder(_Typed).decode
 
 
 def _event(name: str, data: bytes) -> bytes:

@@ -41,7 +41,7 @@ PLAN, PART = msgspec.json.Decoder(Plan), msgspec.json.Decoder(PlanPart)
 
 def encode_plan(plan: Plan) -> Iterator[bytes]:
     """The lines of a plan's file, each with its end."""
-    keys = sorted(plan.keys, key=_digest_of)
+    keys = sorted(plan.keys, key=lambda key: key.digest)
     parts = [
         *(PlanPart(targets=some) for some in _some(plan.targets)),
         *(PlanPart(rulings=some) for some in _some(plan.rulings)),
@@ -60,10 +60,6 @@ def encode_plan(plan: Plan) -> Iterator[bytes]:
 def _some(rows: Sequence[T]) -> Iterator[tuple[T, ...]]:
     for begin in range(0, len(rows), _ROWS_PER_LINE):
         yield tuple(rows[begin : begin + _ROWS_PER_LINE])
-
-
-def _digest_of(key: Key) -> str:
-    return key.digest
 
 
 class PlanRows(Generic[T]):

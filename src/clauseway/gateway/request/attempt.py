@@ -238,7 +238,7 @@ class Attempt(Receiver):
             reason = (
                 "did not accept a connection in time"
                 if isinstance(error, TimeoutError)
-                else _reason_of(error)
+                else f"could not be reached ({error.strerror or error})"
             )
             if error.errno in _OF_THIS_MACHINE:
                 self._fail_for_this_machine(Failure(reason))
@@ -1101,7 +1101,3 @@ _OUTPUT: Final = Unit.OUTPUT_TOKENS
 _AUDIO_TIME: Final = Unit.AUDIO_INPUT_MILLISECONDS
 # For estimates: sound as MP3 of 128 kbit/s.
 _SOUND_BYTES_PER_MS: Final = 16
-
-
-def _reason_of(error: OSError) -> str:
-    return f"could not be reached ({error.strerror or error})"

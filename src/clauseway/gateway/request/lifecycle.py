@@ -334,7 +334,7 @@ class Lifecycle(AttemptOwner):
     async def _prepare(self, preparation: Preparation) -> None:
         """Run the preparation, and go on with its result."""
         try:
-            prepared = await preparation(self._is_over)
+            prepared = await preparation(lambda: self._over)
             if prepared is not None and not self._decided:
                 self._task = None
                 self._go_on_with(prepared)
@@ -345,9 +345,6 @@ class Lifecycle(AttemptOwner):
         except Exception as error:
             self._task = None
             self.end_with_own_fault(error)
-
-    def _is_over(self) -> bool:
-        return self._over
 
     def _go_on_with(self, prepared: PreparedRequest) -> None:
         """Attempt the candidates that the preparation selected, or answer with its answer."""

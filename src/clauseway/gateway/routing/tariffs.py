@@ -189,25 +189,17 @@ def in_force(prices: Iterable[Prices], event_ns: int) -> Iterator[Prices]:
 def _endless(prices: Sequence[Prices], begin_ns: int) -> bool:
     """Return whether there is a price at any time from an instant on."""
     until_ns = begin_ns
-    for price in sorted(prices, key=_begin):
+    for price in sorted(prices, key=lambda price: price.begin_ns):
         if price.begin_ns <= until_ns:
             until_ns = max(until_ns, price.end_ns)
     return until_ns >= _ENDLESS_NS
-
-
-def _begin(prices: Prices) -> int:
-    return prices.begin_ns
 
 
 def _scale(prices: Sequence[Prices], otherwise: Mapping[int, int]) -> RateScale:
     """Return the scale of one case. Where the case has no prices of short requests, `otherwise` are
     their prices."""
     steps = {0: otherwise, **{price.above: price.units for price in prices}}
-    return RateScale(sorted(steps.items(), key=_length))
-
-
-def _length(step: tuple[int, Mapping[int, int]]) -> int:
-    return step[0]
+    return RateScale(sorted(steps.items(), key=lambda step: step[0]))
 
 
 class Tariffs:
