@@ -71,7 +71,7 @@ class Presented:
         self.said: list[tuple[str, str]] = []
         self.presenting = Presenting(lambda deployment, problem: self.said.append((deployment, problem)))
         self.cache = self.presenting._cache
-        self.cache._open_credential_source = lambda auth: sources[auth.settings["path"]]
+        self.cache.open_source = lambda auth: sources[auth.settings["path"]]
 
     async def reload(self, *targets: CallTarget) -> None:
         self.presenting.reload(targets)
