@@ -65,10 +65,6 @@ class Page(NamedTuple):
     model: str = ""
     metadata: Sequence[tuple[str, str]] = ()
 
-    @property
-    def order(self) -> str:
-        return "desc" if self.newest_first else "asc"
-
 
 def page_of(operation: Operation, query: bytes) -> Page:
     """Raises Refused."""
@@ -215,7 +211,7 @@ class MergedList:
         _, most = _PAGES[self._operation.name]
         parameters: dict[str, object] = {"limit": min(max(_LEAST, _MORE * len(rows)), most)}
         if self._operation.name in _EITHER_ORDER:
-            parameters["order"] = page.order
+            parameters["order"] = "desc" if page.newest_first else "asc"
         while missing:
             query = urlencode({**parameters, **({"after": before} if before else {})}).encode()
             answer = await self._ask(place, self._operation, None, query)

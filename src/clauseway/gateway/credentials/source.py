@@ -161,10 +161,8 @@ def missing_extra(kind: str) -> str:
 
 
 def open_credential_source(auth: Auth) -> CredentialSource:
-    """The source that the Auth names. Raises InvalidInput where there is none, or its settings are
-    none."""
-    if auth.kind in STATIC:
-        return _Held(auth)
+    """Return the source that an Auth names which holds no credential itself. Raises InvalidInput
+    where there is none, or its settings are none."""
     refuse_any(problems_of(auth))
     source: CredentialSource = import_module(f"{__package__}.{KINDS[auth.kind].module}").source(
         auth
@@ -174,6 +172,8 @@ def open_credential_source(auth: Auth) -> CredentialSource:
 
 def fetch(auth: Auth) -> Credential:
     """The credential, now. Blocks. Raises InvalidInput where it cannot be had."""
+    if auth.kind in STATIC:
+        return credential_in(auth)
     try:
         return open_credential_source(auth).fetch()
     except InvalidInput:
@@ -197,18 +197,6 @@ def failure(auth: Auth, error: Exception) -> Problem:
         where="auth",
         remedy=kind.remedy if kind else "Check the secret.",
     )
-
-
-class _Held:
-    """The source of what an Auth holds itself."""
-
-    recheck_s = 0.0
-
-    def __init__(self, auth: Auth) -> None:
-        self._auth = auth
-
-    def fetch(self) -> Credential:
-        return credential_in(self._auth)
 
 
 def _missing_libraries(kind: CredentialSourceKind) -> list[str]:

@@ -428,7 +428,9 @@ class ResourceIndex:
     def claim(self, identifier: str, request: str, report: OnWritten) -> None:
         """Claim the end of a pending resource for one request, which meters its usage; `report`
         hears False if another request has claimed it."""
-        self._no_longer_pending(identifier)
+        former = self._remembered.get(identifier)
+        if former is not None:
+            self._remembered[identifier] = msgspec.structs.replace(former, pending=False)
         claimed = f"{request} {self._journal}".rstrip()
         self._queue.put(_Change([(_CLAIM, (claimed, identifier))], report))
 
@@ -512,11 +514,6 @@ class ResourceIndex:
         self._remembered[resource.identifier] = resource
         if len(self._remembered) > _REMEMBERED_MAX:
             self._remembered.popitem(last=False)
-
-    def _no_longer_pending(self, identifier: str) -> None:
-        former = self._remembered.get(identifier)
-        if former is not None:
-            self._remembered[identifier] = msgspec.structs.replace(former, pending=False)
 
     def _write(self) -> None:
         """Write changes, in the thread: one commit for all that came during the last commit."""
