@@ -129,25 +129,16 @@ def examine(patient: Patient) -> Examination:
     try:
         configuration = read_configuration(where, patient.opened.catalog, secrets=False)
     except InvalidInput as error:
-        return _examination(
-            [*(_failed("", "configuration", problem) for problem in error.problems), *kept]
-        )
+        return _examination([*_failed("configuration", *error.problems), *kept])
     count = len(configuration.deployment)
-    read = Check(
-        deployment="",
-        what="configuration",
-        ok=True,
-        found=f"{where}: {count} deployment{'s' * (count > 1)}",
-    )
+    read = _check("configuration", f"{where}: {count} deployment{'s' * (count > 1)}")
     # Each deployment waits for a cloud of its own, so they are examined side by side.
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         checks = pool.map(
             lambda written: _DeploymentChecks(patient, written, configuration).checks(),
             configuration.deployment,
         )
-        missing = [
-            _failed("", "configuration", problem) for problem in missing_files(where, configuration)
-        ]
+        missing = list(_failed("configuration", *missing_files(where, configuration)))
         # Certificates that cannot be read are told once.
         own = missing or [read, *_certificate_checks(settings_of(configuration, where).tls)]
         return _examination([*own, *kept, *(check for checks in checks for check in checks)])
@@ -161,16 +152,15 @@ def _certificate_checks(tls: TlsSettings) -> Iterator[Check]:
     try:
         end_s = certificate_end_s(tls)
     except InvalidInput as error:
-        yield from (_failed("", "certificate", problem) for problem in error.problems)
+        yield from _failed("certificate", *error.problems)
         return
     except ssl.SSLCertVerificationError as error:
-        text = f"{tls.certificate}: {error.verify_message}"
-        yield Check(deployment="", what="certificate", ok=False, found=text, remedy=remedy)
+        yield _check("certificate", f"{tls.certificate}: {error.verify_message}", remedy)
         return
     end = datetime.fromtimestamp(end_s, UTC)
     ok = end - datetime.now(UTC) > _CERTIFICATE_LEFT_MIN
     text = f"{tls.certificate}: valid until {end:%Y-%m-%dT%H:%M:%SZ}"
-    yield Check(deployment="", what="certificate", ok=ok, found=text, remedy="" if ok else remedy)
+    yield _check("certificate", text, "" if ok else remedy)
 
 
 def _home_checks(home: Home | None) -> Iterator[Check]:
@@ -182,36 +172,32 @@ def _home_checks(home: Home | None) -> Iterator[Check]:
         return
     if faults := _identity_faults(home):
         # The journals cannot be told from another home's.
-        yield from (_failed("", "home", problem) for problem in faults)
+        yield from _failed("home", *faults)
         return
     yield from _origin_check(home)
     problems = [damage.problem for damage in blocking_damages(home)]
-    for problem in problems:
-        text = f"{problem.what} ({problem.where}): {problem.why}"
-        yield Check(deployment="", what="usage", ok=False, found=text, remedy=problem.remedy)
+    yield from _damaged("usage", problems)
     if not problems:
-        sound = (
+        yield _check(
+            "usage",
             "no journal is lost; every file of the lake is there, at its size (clauseway lake "
-            "check reads them)"
+            "check reads them)",
         )
-        yield Check(deployment="", what="usage", ok=True, found=sound)
     yield from _lake_checks(home)
     yield from _pages_checks(home)
     if fault := hash_key_fault(home):
-        yield from (_failed("", "keys", problem) for problem in fault.problems)
+        yield from _failed("keys", *fault.problems)
     edited = edits(home)
-    for problem in edited:
-        text = f"{problem.what}: {problem.why}"
-        yield Check(deployment="", what="books", ok=False, found=text, remedy=problem.remedy)
+    yield from _failed("books", *edited)
     if not edited:
-        yield Check(deployment="", what="books", ok=True, found="every entry is what was recorded")
-        yield from (_failed("", "basis", problem) for problem in idle_figures(home))
+        yield _check("books", "every entry is what was recorded")
+        yield from _failed("basis", *idle_figures(home))
     if lacking := constraint_fault(home):
-        yield _failed("", "tables", lacking)
+        yield from _failed("tables", lacking)
     if ahead := facts_ahead(home):
-        yield _failed("", "facts", clock_problem(ahead))
+        yield from _failed("facts", clock_problem(ahead))
     if dated_ahead := usage_ahead(home):
-        yield _failed("", "clock", dated_ahead)
+        yield from _failed("clock", dated_ahead)
 
 
 def _identity_faults(home: Home) -> tuple[Problem, ...]:
@@ -231,12 +217,9 @@ def _origin_check(home: Home) -> Iterator[Check]:
     try:
         refuse_beside_another(home)
     except InvalidInput as error:
-        remedy = error.problems[0].remedy
-        yield Check(
-            deployment="", what="home", ok=False, found=f"{since}, to be read", remedy=remedy
-        )
+        yield _check("home", f"{since}, to be read", error.problems[0].remedy)
     else:
-        yield Check(deployment="", what="home", ok=True, found=f"{since}: {origin.why}")
+        yield _check("home", f"{since}: {origin.why}")
 
 
 def _lake_checks(home: Home) -> Iterator[Check]:
@@ -246,16 +229,14 @@ def _lake_checks(home: Home) -> Iterator[Check]:
         listed = listed_lake(home)
         unknown = unknown_files(home)
     except LakeDamaged as error:
-        for problem in error.problems:
-            text = f"{problem.what} ({problem.where}): {problem.why}"
-            yield Check(deployment="", what="lake", ok=False, found=text, remedy=problem.remedy)
+        yield from _damaged("lake", error.problems)
     except InvalidInput as error:
-        yield from (_failed("", "lake", problem) for problem in error.problems)
+        yield from _failed("lake", *error.problems)
     else:
         if listed:
-            yield Check(deployment="", what="lake", ok=True, found=listed)
+            yield _check("lake", listed)
         if unknown:
-            yield _failed("", "lake", unknown_problem(unknown))
+            yield from _failed("lake", unknown_problem(unknown))
 
 
 def _pages_checks(home: Home) -> Iterator[Check]:
@@ -264,12 +245,10 @@ def _pages_checks(home: Home) -> Iterator[Check]:
         why = home.pages_away.read_text("utf-8").strip()
     except FileNotFoundError:
         return
-    yield Check(
-        deployment="",
-        what="pages",
-        ok=False,
-        found=f"the gateway serves without them: {why}",
-        remedy=f"Look into {home.logs / 'pages.log'}; they are started again as soon as they can be.",
+    yield _check(
+        "pages",
+        f"the gateway serves without them: {why}",
+        f"Look into {home.logs / 'pages.log'}; they are started again as soon as they can be.",
     )
 
 
@@ -278,14 +257,28 @@ def _examination(checks: Iterable[Check]) -> Examination:
     return Examination(all(check.ok for check in checked), checked)
 
 
-def _failed(deployment: str, subject: str, problem: Problem) -> Check:
-    return Check(
-        deployment=deployment,
-        what=subject,
-        ok=False,
-        found=f"{problem.what}: {problem.why}",
-        remedy=problem.remedy,
-    )
+def _with(examination: Examination, check: Check) -> Examination:
+    return Examination(examination.ok and check.ok, (*examination.checks, check))
+
+
+def _check(subject: str, finding: str, remedy: str = "", deployment: str = "") -> Check:
+    """Return a check. What needs no remedy is well."""
+    return Check(deployment=deployment, what=subject, ok=not remedy, found=finding, remedy=remedy)
+
+
+def _failed(subject: str, *problems: Problem, deployment: str = "") -> Iterator[Check]:
+    for problem in problems:
+        text = f"{problem.what}: {problem.why}"
+        yield Check(
+            deployment=deployment, what=subject, ok=False, found=text, remedy=problem.remedy
+        )
+
+
+def _damaged(subject: str, problems: Iterable[Problem]) -> Iterator[Check]:
+    """Yield a failed check for each problem, with its place."""
+    for problem in problems:
+        placed = f"{problem.what} ({problem.where})"
+        yield from _failed(subject, msgspec.structs.replace(problem, what=placed))
 
 
 class _DeploymentChecks:
@@ -303,9 +296,10 @@ class _DeploymentChecks:
         return [*self._reached(), *self._priced(), *self._permitted(), *self._retired()]
 
     def _check(self, subject: str, finding: str, remedy: str = "") -> Check:
-        return Check(
-            deployment=self._written.name, what=subject, ok=not remedy, found=finding, remedy=remedy
-        )
+        return _check(subject, finding, remedy, self._written.name)
+
+    def _failed(self, subject: str, error: InvalidInput) -> Iterator[Check]:
+        return _failed(subject, error.problems[0], deployment=self._written.name)
 
     def _retired(self) -> Iterator[Check]:
         """Names that it serves beyond their published retirement: no fault, as the cloud decides."""
@@ -338,7 +332,7 @@ class _DeploymentChecks:
             auth = resolve_auth(written, self._patient.configuration)
             credential = _within(_CREDENTIAL_TIMEOUT_S, lambda: fetch(auth))
         except InvalidInput as error:
-            yield _failed(written.name, "credential", error.problems[0])
+            yield from self._failed("credential", error)
             return
         yield self._check("credential", _described(credential))
         # The cloud's module judges the settings before any byte is sent.
@@ -356,7 +350,7 @@ class _DeploymentChecks:
                 call, body = harmless(target)
                 answered = answer_to(connection, target, credential, call, body)
         except InvalidInput as error:
-            yield _failed(written.name, "address", error.problems[0])
+            yield from self._failed("address", error)
             return
         except (OSError, http.client.HTTPException) as error:
             yield self._check(
@@ -451,7 +445,7 @@ class _DeploymentChecks:
             try:
                 yield self._permission(product)
             except InvalidInput as error:
-                yield _failed(self._written.name, "agreement", error.problems[0])
+                yield from self._failed("agreement", error)
 
     def _permission(self, product: str) -> Check:
         written, opened = self._written, self._patient.opened
@@ -504,8 +498,9 @@ def with_basis(examination: Examination, basis: Basis) -> Examination:
     differing = shipped_differently(basis)
     remedy = "To take them: clauseway basis prices --of-this-version --why …" if differing else ""
     said = f"{held}; this version ships other books" if differing else held
+    # Books that a home holds stay right: others are an offer, not a fault.
     check = Check(deployment="", what="price book", ok=True, found=said, remedy=remedy)
-    return msgspec.structs.replace(examination, checks=(*examination.checks, check))
+    return _with(examination, check)
 
 
 def with_settled_agreement(examination: Examination, basis: Basis, opened: Opened) -> Examination:
@@ -514,16 +509,14 @@ def with_settled_agreement(examination: Examination, basis: Basis, opened: Opene
     if not basis.holds_agreement:
         return examination
     settled = basis.opened()
-    ok = text_hash(settled) == text_hash(opened)
     said = f"settlements stand on the text that the gateway serves by: {title_of(opened)}"
     remedy = ""
-    if not ok:
+    if text_hash(settled) != text_hash(opened):
         said = (
             f"settlements stand on another text of {title_of(settled)} than the gateway serves by"
         )
         remedy = "Have them stand on it: clauseway basis agreement FOLDER --why …"
-    check = Check(deployment="", what="settled by", ok=ok, found=said, remedy=remedy)
-    return Examination(examination.ok and ok, (*examination.checks, check))
+    return _with(examination, _check("settled by", said, remedy))
 
 
 def with_room(examination: Examination, spools: Path) -> Examination:
@@ -533,18 +526,14 @@ def with_room(examination: Examination, spools: Path) -> Examination:
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     has_files = not lacks_files(room, _FILES_LEAST)
-    ok = free >= _JOURNAL_ROOM_BYTES and has_files
-    remedy = (
-        ""
-        if ok
-        else (
+    remedy = ""
+    if free < _JOURNAL_ROOM_BYTES or not has_files:
+        remedy = (
             "Make room, or a gateway will refuse requests; it goes on by itself once there is room."
         )
-    )
     files = "" if has_files else f", and {room.f_favail:,} files can still be made,"
     said = f"{free >> 20:,} MB are free{files} where usage is recorded ({spools})"
-    check = Check(deployment="", what="journal", ok=ok, found=said, remedy=remedy)
-    return Examination(examination.ok and ok, (*examination.checks, check))
+    return _with(examination, _check("journal", said, remedy))
 
 
 def with_follower(examination: Examination, patient: Patient) -> Examination:
@@ -570,8 +559,7 @@ def with_follower(examination: Examination, patient: Patient) -> Examination:
     except (OSError, BadMessage) as error:
         said = f"the follower {journal.follower} cannot be used: {error}"
         remedy = "Start `clauseway journal follow` there, with the same secret and release."
-    check = Check(deployment="", what="copy", ok=not remedy, found=said, remedy=remedy)
-    return Examination(examination.ok and not remedy, (*examination.checks, check))
+    return _with(examination, _check("copy", said, remedy))
 
 
 def target_of(written: DeploymentWritten, product: str, model: str, auth: Auth) -> Target:
