@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from clauseway.app.reports.amounts import cents, signed
-from clauseway.cli.console import print_indented
+from clauseway.cli.console import plain_table, print_indented
 from clauseway.ledger.assumptions import Assumption, in_one_line
 from clauseway.ledger.beside import Amounts, PartyBeside, SideBySide
 from clauseway.wording.dates import day_in_words
@@ -44,11 +43,8 @@ def print_beside(out: Console, comparison: SideBySide) -> None:
     """Print lines by direction with totals, then the gain or loss of each party."""
     for direction in comparison.directions:
         out.print(f"\n  {direction.payer} pays {direction.payee}", style="bold cyan")
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-        table.add_column("line", overflow="fold")
-        for column in ("base", "real", "if", "difference"):
-            table.add_column(column, justify="right", no_wrap=True)
-        table.add_column("clause", overflow="fold")
+        sums = ("base", "real", "if", "difference")
+        table = plain_table("line", *sums, "clause", figures=sums, gap=3)
         for line in comparison.lines:
             if (line.payer, line.payee) == (direction.payer, direction.payee):
                 # A line may stand on one of the two sides alone.

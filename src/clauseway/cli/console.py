@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import IO, Any, cast
 
 from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
@@ -111,6 +111,18 @@ def console() -> Console:
         width=UNBOUNDED,
         file=cast("IO[str]", _Unpadded()),
     )
+
+
+def plain_table(*columns: str, figures: Collection[str] = (), gap: int = 2) -> Table:
+    """Return a table without lines. Its `figures` stand on the right and are never broken; columns
+    lie `gap` spaces apart."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, gap, 0, 0))
+    for column in columns:
+        is_figure = column in figures
+        table.add_column(
+            column, overflow="fold", justify="right" if is_figure else "left", no_wrap=is_figure
+        )
+    return table
 
 
 def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:

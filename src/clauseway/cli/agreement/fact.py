@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from clauseway.agreement import UncheckedFact
 from clauseway.agreement.reading.recorded import REGISTER
@@ -21,7 +20,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import OpenAgreement, known_point, open_agreement
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, plain_table
 from clauseway.cli.output import print_json
 from clauseway.values import counted, parse_day
 
@@ -374,9 +373,7 @@ def _doubt_of_day(kind: str, recorded: ListedFact, opened: OpenAgreement) -> str
 
 def _print(facts: list[ListedFact]) -> None:
     out = console()
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("name", "effective", "fact", "says", "known at", "source"):
-        table.add_column(column, overflow="fold")
+    table = plain_table("name", "effective", "fact", "says", "known at", "source")
     for fact in facts:
         says = fact.says + (f" Corrected by {fact.hidden_by}." if fact.hidden_by else "")
         says += " It changes nothing." if fact.idle else ""

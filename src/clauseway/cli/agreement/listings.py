@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from clauseway.app.agreements.launch_audit import (
     AuditRow,
@@ -19,7 +18,7 @@ from clauseway.app.agreements.launch_audit import (
 from clauseway.app.opening.library import chosen_by_name, readings_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, plain_table
 from clauseway.decisions import Bound, Order
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -108,7 +107,7 @@ def prices(
     rows = listed_prices(model, listings, as_of, known_at)
 
     def show() -> None:
-        table = _table(
+        table = plain_table(
             "provider", "in", "out", "cached in", "in force by", "known since", "commit", "corrects"
         )
         for row in rows:
@@ -130,7 +129,9 @@ def _print(out: Console, view: AuditView) -> None:
     out.print(f"{view.listings} · known at {view.known_at} · readings {readings}", style="dim")
     # Products on no other cloud, and those outside the clause, are listed by name below.
     elsewhere = [row for row in view.rows if row.cloud and row.order is not Order.OUTSIDE]
-    table = _table("product", "other cloud", f"on {view.first} by", "there by", "order", "bound")
+    table = plain_table(
+        "product", "other cloud", f"on {view.first} by", "there by", "order", "bound"
+    )
     for row in elsewhere:
         days = (_day(row.on_first), _day(row.elsewhere))
         table.add_row(
@@ -200,10 +201,3 @@ def _only(view: AuditView, on_first: bool) -> list[AuditRow]:
 
 def _day(evidence: Sequence[EvidenceRow]) -> str:
     return str(evidence[0].day) if evidence else "–"
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table

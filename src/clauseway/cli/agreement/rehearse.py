@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import day_given, readings_of
@@ -16,7 +15,7 @@ from clauseway.app.reports.rehearsing import MEANINGS, Rehearsal, Routed, open_d
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_assumed, print_gains
-from clauseway.cli.console import console, print_indented
+from clauseway.cli.console import console, plain_table, print_indented
 from clauseway.cli.held import held_prices
 from clauseway.values import counted
 
@@ -163,11 +162,8 @@ def _print_months(out: Console, rehearsal: Rehearsal) -> None:
     if not rehearsal.months:
         out.print("\n  No month of these days is settled; --assume settles them for the rehearsal.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column("month")
-    table.add_column("direction", overflow="fold")
-    for column in ("as it is", "under the draft", "difference"):
-        table.add_column(column, justify="right", no_wrap=True)
+    sums = ("as it is", "under the draft", "difference")
+    table = plain_table("month", "direction", *sums, figures=sums, gap=3)
     for item in rehearsal.months:
         for way in item.beside.directions:
             label = f"{way.payer} pays {way.payee}"

@@ -3,14 +3,13 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from clauseway.app.agreements.term_rows import TermsView, terms_view
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import each_of, own_readings
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, plain_table
 
 
 def command(
@@ -58,9 +57,7 @@ def command(
 def _print(view: TermsView) -> None:
     out = console()
     out.print(f"{view.title}, as of {view.as_of} · known at {view.known_at}", style="bold")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("term", "kind", "says", "until", "clause"):
-        table.add_column(column, overflow="fold")
+    table = plain_table("term", "kind", "says", "until", "clause")
     for row in view.terms:
         table.add_row(
             row.term,

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from clauseway.app.agreements.timelines import (
@@ -18,7 +17,7 @@ from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.picture_files import write_pictures
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, plain_table
 from clauseway.cli.output import outcome_style
 from clauseway.decisions.parts import PARTS, Names
 from clauseway.values import Problem, refuse_any
@@ -98,11 +97,7 @@ def _print(view: RightsOverTime) -> None:
     )
     for row in view.rights:
         out.print(f"\n{row.right}", style="bold")
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("from", no_wrap=True)
-        table.add_column("through", no_wrap=True)
-        for column in ("outcome", "clause", "why"):
-            table.add_column(column, overflow="fold")
+        table = plain_table("from", "through", "outcome", "clause", "why")
         for span in row.spans:
             table.add_row(
                 str(span.begin),

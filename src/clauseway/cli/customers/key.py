@@ -16,8 +16,7 @@ from clauseway.app.customers.keys import (
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
-from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.console import console, plain_table
 from clauseway.values import parse_day
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

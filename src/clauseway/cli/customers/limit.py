@@ -13,7 +13,7 @@ from clauseway.app.customers.allowances import (
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, plain_table
 from clauseway.cli.customers import tenancy
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
@@ -100,7 +100,8 @@ def remove(
 
 
 def _print(limits: list[ListedLimit]) -> None:
-    table = tenancy.plain_table("id", "whose", "requests/min", "tokens/min")
+    limited = ("requests/min", "tokens/min")
+    table = plain_table("id", "whose", *limited, figures=limited)
     for limit in limits:
         figures = (limit.requests_per_minute, limit.tokens_per_minute)
         table.add_row(

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from clauseway.app.customers.allowances import GivenScope, ListedBudget
 from clauseway.app.customers.tenants import (
@@ -18,7 +17,7 @@ from clauseway.app.customers.tenants import (
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
+from clauseway.cli.console import console, plain_table
 from clauseway.values import CENT
 
 _Names = list[str] | None
@@ -101,29 +100,10 @@ _BAR = 12  # characters
 _SHOWN = {"day": 10, "month": 7, "total": 0}
 
 
-def plain_table(*columns: str) -> Table:
-    """Return a table without lines, with its figures on the right."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in columns:
-        is_figure = column in (
-            "amount",
-            "spent",
-            "leased",
-            "left",
-            "requests/min",
-            "tokens/min",
-            "keys",
-        )
-        table.add_column(
-            column, overflow="fold", justify="right" if is_figure else "left", no_wrap=is_figure
-        )
-    return table
-
-
 def print_tenants(listed: list[TenantRow]) -> None:
     """Print organisations and projects with the routing in force."""
     out = console()
-    table = plain_table("organisation", "project", "keys", "routing")
+    table = plain_table("organisation", "project", "keys", "routing", figures=("keys",))
     for tenant in listed:
         table.add_row(
             tenant.organisation, tenant.project, str(tenant.keys), described(tenant.holds)
@@ -151,7 +131,8 @@ def print_tenant(tenant: TenantRow) -> None:
 def print_budgets(budgets: list[ListedBudget]) -> None:
     """Print budgets with a bar each: spent, held by gateways, left."""
     out = console()
-    table = plain_table("id", "whose", "period", "amount", "spent", "leased", "left", "")
+    sums = ("amount", "spent", "leased", "left")
+    table = plain_table("id", "whose", "period", *sums, "", figures=sums)
     for budget in budgets:
         period = budget.begin[: _SHOWN[budget.period]] or budget.period
         figures = (budget.amount, budget.spent, budget.leased, budget.left)

@@ -4,13 +4,12 @@ import re
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from clauseway.app.books.audit_log import list_log, restart_log, verify_books
 from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, in_seconds, print_indented
+from clauseway.cli.console import console, in_seconds, plain_table, print_indented
 from clauseway.values import KnownAt, counted
 
 NOT_SO = 2
@@ -51,9 +50,7 @@ def log(
     rows = list_log(home_at(home), kind or [], period, who, last)
 
     def show() -> None:
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        for name in ("row", "when", "who", "what", "why"):
-            table.add_column(name, overflow="fold")
+        table = plain_table("row", "when", "who", "what", "why")
         for row in rows:
             subject, why = row.subject, row.why
             if row.kind == "entry":

@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from clauseway.app.books.basis import (
     ASSUMPTION,
@@ -32,7 +31,7 @@ from clauseway.app.opening.prices import slips_in
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
-from clauseway.cli.console import console, in_seconds
+from clauseway.cli.console import console, in_seconds, plain_table
 from clauseway.cli.held import by_one_connection
 from clauseway.cli.money.price import print_slips
 from clauseway.ledger.assumptions import in_thousands
@@ -329,9 +328,7 @@ def _print(shown: Sequence[Shown]) -> None:
     if not shown:
         console().print("Nothing was accepted yet. The first settlement records what it uses.")
         return
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for column in ("kind", "name", "what", "since", "by", "because"):
-        table.add_column(column, overflow="fold")
+    table = plain_table("kind", "name", "what", "since", "by", "because")
     for acceptance in shown:
         table.add_row(
             acceptance.kind,

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.library import known_point, readings_of
@@ -17,7 +16,7 @@ from clauseway.app.reports.forecasting import THROUGH, Ahead, look_ahead, svg_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_assumed
-from clauseway.cli.console import console, print_indented
+from clauseway.cli.console import console, plain_table, print_indented
 from clauseway.cli.held import by_one_connection, held_agreements
 from clauseway.ledger.forecast import AmountRange, Outlook
 from clauseway.wording.dates import dated, day_in_words
@@ -113,10 +112,8 @@ def _print_outlook(out: Console, outlook: Outlook) -> None:
         style="dim",
     )
     _print_cap(out, outlook)
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column("year")
-    for column in ("settled", "due, middle", "low", "high", "saved by the cap"):
-        table.add_column(column, justify="right", no_wrap=True)
+    sums = ("settled", "due, middle", "low", "high", "saved by the cap")
+    table = plain_table("year", *sums, figures=sums, gap=3)
     for year in outlook.years:
         due = year.due
         table.add_row(

@@ -23,8 +23,7 @@ from clauseway.app.opening.home import home_at
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.command_line import check_unread
-from clauseway.cli.console import console, in_seconds
-from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.console import console, in_seconds, plain_table
 from clauseway.values import KnownAt
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)

@@ -2,10 +2,9 @@
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from clauseway.cli.console import print_indented
+from clauseway.cli.console import plain_table, print_indented
 from clauseway.web.contexts import StatementContext, StatementSection
 from clauseway.wording.dates import day_in_words, days_in_words
 
@@ -46,11 +45,8 @@ def _print_section(out: Console, section: StatementSection) -> None:
     out.print(
         f"\n  {section.payer} pays {section.payee}, {days}: {section.heading}", style="bold cyan"
     )
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column("line", overflow="fold")
-    for column in ("base", "rate", "amount"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("clause", overflow="fold")
+    sums = ("base", "rate", "amount")
+    table = plain_table("line", *sums, "clause", figures=sums, gap=3)
     table.add_column("name", no_wrap=True, style="dim")
     for line in section.lines:
         clauses = ", ".join(f"{cited.document}:{cited.line}" for cited in line.citations)

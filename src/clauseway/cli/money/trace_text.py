@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from clauseway.app.reports.amounts import exact
-from clauseway.cli.console import print_indented
+from clauseway.cli.console import plain_table, print_indented
 from clauseway.ledger.settlement import described
 from clauseway.wording.decided import from_source
 
 # Records to print: what makes them loads an engine.
 if TYPE_CHECKING:
     from clauseway.app.reports.tracing import LineTrace, PricedUnit, TracedRequest
+
+_FIGURES = ("requests", "quantity", "USD per million", "charged")
 
 
 def print_trace(out: Console, trace: "LineTrace", pack: Path | None = None) -> None:
@@ -109,16 +110,11 @@ def _print_units(out: Console, units: "Sequence[PricedUnit]") -> None:
         )
         for unit in units
     ]
-    _table(out, ("unit", "quantity", "USD per million", "charged", "price from"), rows)
+    _table(out, ("unit", *_FIGURES[1:], "price from"), rows)
 
 
 def _table(out: Console, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    for number, column in enumerate(columns):
-        is_figure = 0 < number < 4
-        table.add_column(
-            column, justify="right" if is_figure else "left", no_wrap=is_figure, overflow="fold"
-        )
+    table = plain_table(*columns, figures=_FIGURES, gap=3)
     for row in rows:
         table.add_row(*row)
     out.print(Padding(table, (0, 0, 0, 4), expand=False))

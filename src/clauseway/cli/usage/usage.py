@@ -23,8 +23,7 @@ from clauseway.app.usage.compacting import (
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console
-from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.console import console, plain_table
 from clauseway.cli.usage.usage_agreements import named_or_held
 from clauseway.storage.lake.quarantine import QuarantinedRow
 from clauseway.values import InvalidInput, Problem, counted, parse_day
