@@ -21,7 +21,7 @@ from clauseway.app.books.settling import books_locked
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.priced_usage import charge_of, in_usd
-from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.ledger import (
     Conflict,
@@ -59,7 +59,7 @@ from clauseway.ledger.voucher_rules import (
     taken_back,
     voucher_day,
 )
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
 from clauseway.storage.control.journal import Leg
@@ -157,10 +157,8 @@ def dispute_days(
         vouchers, table = books.vouchers(), prices()
         opened: list[Dispute] = []
         for identity, sold in claims.items():
-            try:
+            with refusing_unpriced():
                 sale = _day(lake, table, sold)
-            except UnknownPrice as error:
-                raise unpriced(error) from None
             # Credits, and other disputes of the day, have taken their part already.
             left = left_of_day(vouchers, identity, sale, sale.amount)
             if left > 0:
@@ -353,15 +351,13 @@ def journal_of(
 def _taken_back(lake: Lake, books: Books, prices: PriceTable, draft: VoucherDraft) -> Reversed:
     """Return the sale that is taken back, with its event time and the amount taken back of it."""
     sold = draft.sold
-    try:
+    with refusing_unpriced():
         if sold.request:
             sale, charged = _request(lake, prices, sold)
             day_charged = _charged_on(lake, prices, sale)
         else:
             sale = _day(lake, prices, sold)
             charged = day_charged = sale.amount
-    except UnknownPrice as error:
-        raise unpriced(error) from None
     return taken_back(
         books.vouchers(),
         draft.id,

@@ -14,7 +14,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month, unsettled
 from clauseway.app.opening.places import A_FOLDER, file_at, writing
-from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.exchange.focus.bill import focus_csv, focus_rows, focus_table
@@ -37,7 +37,7 @@ from clauseway.ledger import Entry, statement_of
 from clauseway.ledger.charges import UsageCharge, UsageCredit
 from clauseway.ledger.vouchers import Invoice
 from clauseway.metering import SERVED
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
 from clauseway.values import Interval, InvalidInput
 
@@ -114,10 +114,8 @@ def focus_bill(
     # Usage that still lies in journals belongs on the bill.
     seal(home)
     with open_lake(home) as lake:
-        try:
+        with refusing_unpriced():
             charges = usage_charges(lake, prices, days)
-        except UnknownPrice as error:
-            raise unpriced(error) from None
         taken_back = usage_credits(lake, prices, charges, days)
     # The bill has the party's own sales, and the sales of others on its clouds.
     hosts = opened.catalog.operators

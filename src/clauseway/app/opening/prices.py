@@ -3,6 +3,7 @@ working of one price."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -497,12 +498,16 @@ def _report(text: str) -> Mapping[Unit, int]:
     return report
 
 
-def unpriced(error: UnknownPrice) -> InvalidInput:
-    """Return the refusal of usage without a price."""
+@contextmanager
+def refusing_unpriced() -> Iterator[None]:
+    """Raise InvalidInput for usage without a price."""
     problem, remedy = "usage has no price", TODO_PRICE
-    return InvalidInput(
-        *(
-            Problem(what=problem, why=f"no price for {sentence}", where="price book", remedy=remedy)
-            for sentence in error.sentences
-        )
-    )
+    try:
+        yield
+    except UnknownPrice as error:
+        raise InvalidInput(
+            *(
+                Problem(what=problem, why=f"no price for {text}", where="price book", remedy=remedy)
+                for text in error.sentences
+            )
+        ) from None

@@ -15,7 +15,7 @@ import msgspec
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import month
-from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.amounts import in_currency
 from clauseway.app.reports.reconciling import check_cost, usd_rate
@@ -32,7 +32,7 @@ from clauseway.ledger.allocation import (
     costs_by_team,
     team_in,
 )
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.values import (
     USD,
     Interval,
@@ -359,11 +359,8 @@ def _metered(
     """Return the charges for the gateway's usage, by project and cloud."""
     seal(home)
     sums: dict[tuple[str, str], Decimal] = {}
-    with open_lake(home) as lake:
-        try:
-            charges = usage_charges(lake, prices, days)
-        except UnknownPrice as error:
-            raise unpriced(error) from None
+    with open_lake(home) as lake, refusing_unpriced():
+        charges = usage_charges(lake, prices, days)
     for charge in charges:
         project = "/".join(filter(None, (charge.organisation, charge.project)))
         place = (teams.get(project, project), charge.cloud)

@@ -21,7 +21,7 @@ from clauseway.app.books.settled import latest_settlements, now, settlement_of
 from clauseway.app.books.settling import Settler, saw_all_usage
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.priced_usage import charge_of, charges_of, in_usd
-from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.amounts import cents, exact, percent
 from clauseway.app.reports.statements import working_of
@@ -30,7 +30,7 @@ from clauseway.ledger import Dispute, Entry, RevenueLine, Settlement, StatementC
 from clauseway.ledger.accruals import references
 from clauseway.ledger.statement import StatementLine, change_id, line_id
 from clauseway.metering import Used
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.storage.usage.priced import revenue
@@ -158,10 +158,8 @@ def trace_line(
             prices = settled_prices(home, inputs.price_book, min(known_at, now()))
             return _outline(lake, prices, opened, traced, rows)
         table = settled_prices(home, inputs.price_book, known_at)
-        try:
+        with refusing_unpriced():
             return _Tracer(lake, table, opened, traced).trace(request, cent)
-        except UnknownPrice as error:
-            raise unpriced(error) from None
 
 
 class BookedDispute(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,7 +228,7 @@ def requests_of_day(
         inputs = traced.settlement.inputs
         prices = settled_prices(home, inputs.price_book, KnownAt.parse(inputs.known_at))
         days = Interval(day, day_after(day)).intersect(traced.line.days)
-        try:
+        with refusing_unpriced():
             charged = _kept_days(home, lake, prices, traced, days) or _of_line(
                 traced.line, revenue(lake, prices, days, product=traced.line.product)
             )
@@ -244,8 +242,6 @@ def requests_of_day(
                 skipped=skipped,
                 requests=tuple(_request(attempt, prices) for attempt in selected),
             )
-        except UnknownPrice as error:
-            raise unpriced(error) from None
 
 
 def _kept_days(

@@ -21,7 +21,7 @@ from clauseway.app.books.settled import latest_settlements, statement
 from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
-from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
@@ -41,7 +41,6 @@ from clauseway.ledger.floors import calendar_period
 from clauseway.ledger.settlement import StatementChange, described
 from clauseway.ledger.statement import StatementLine, digest_of
 from clauseway.ledger.vouchers import Voucher
-from clauseway.pricing import UnknownPrice
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
 from clauseway.storage.lake.lake import Lake
@@ -404,10 +403,8 @@ def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:
 
 
 def _settled(settler: Settler, days: Interval, assume: Sequence[str]) -> Settlement:
-    try:
+    with refusing_unpriced():
         return settler.settle(days, assume)
-    except UnknownPrice as error:
-        raise unpriced(error) from None
 
 
 def _usage(inputs: Inputs) -> tuple[object, ...]:

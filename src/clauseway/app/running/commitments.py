@@ -19,11 +19,11 @@ from clauseway.app.books.carrying import PriceNames
 from clauseway.app.books.day_charges import DayCharges
 from clauseway.app.opening.configuration import CommitmentWritten, Configuration
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.prices import unpriced
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.running.planning import promised
 from clauseway.app.usage.sealing import open_lake
 from clauseway.ledger import RevenueLine
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.storage.usage.priced import revenue
 from clauseway.values import FOREVER, Interval, InvalidInput, day_after, round_half_even
 
@@ -63,10 +63,8 @@ def burn_downs(
 
     Raise InvalidInput where usage has no price.
     """
-    try:
+    with refusing_unpriced():
         lines = _lines(home, configuration.commitment, prices, day)
-    except UnknownPrice as error:
-        raise unpriced(error) from None
     return [burn_down(written, lines, day) for written in configuration.commitment]
 
 
