@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from clauseway.app.opening.configuration import checked
-from clauseway.app.opening.toml_file import description_of, read_file
+from clauseway.app.opening.toml_file import TomlFile, description_of, named, read_file
 from clauseway.app.running.serving import ServeOptions, present_plan
 from clauseway.catalog import SURFACES_WITH_OBJECTS, Catalog
 from clauseway.gateway.plan import Plan
@@ -140,40 +140,18 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
     shown: list[Setting] = []
 
     def show(record: msgspec.Struct, *at: str | int) -> None:
-        key = "".join(
-            f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in at
-        ).removeprefix(".")
         for field in msgspec.structs.fields(type(record)):
             value, name = getattr(record, field.name), field.encode_name
-            if isinstance(value, msgspec.Struct):
+            if at and isinstance(value, msgspec.Struct):
                 show(value, *at, name)
-                continue
-            source = f"line {line}" if (line := file.line_of(*at, name)) else DEFAULT
-            if source != DEFAULT or at[0] in _SECTIONS:
-                shown.append(
-                    Setting(
-                        key=f"{key}.{name}",
-                        value=_masked(name, value),
-                        source=source,
-                        reason=description_of(field.type),
-                    )
-                )
+            # Above all sections stand some settings; the rest of the file is shown part by part.
+            elif name in _ABOVE if not at else at[0] in _SECTIONS or file.line_of(*at, name):
+                safe = _MASKED if name in _SECRET and value else value
+                shown.append(_setting(file, (*at, name), safe, description_of(field.type)))
 
-    # The settings that stand above all sections.
-    for field in msgspec.structs.fields(type(configuration)):
-        if field.name in _ABOVE:
-            line = file.line_of(field.name)
-            shown.append(
-                Setting(
-                    key=field.name,
-                    value=getattr(configuration, field.name),
-                    source=f"line {line}" if line else DEFAULT,
-                    reason=description_of(field.type),
-                )
-            )
+    show(configuration)
     for name, product in configuration.names.items():
-        source = f"line {file.line_of('names', name)}"
-        shown.append(Setting(key=f"names.{name}", value=product, source=source))
+        shown.append(_setting(file, ("names", name), product))
     # The sections whole; of deployments and commitments the settings that are written.
     for section in _SECTIONS:
         show(getattr(configuration, section), section)
@@ -186,5 +164,11 @@ def show_configuration(path: Path, catalog: Catalog) -> list[Setting]:
     return shown
 
 
-def _masked(name: str, value: object) -> object:
-    return _MASKED if name in _SECRET and value else value
+def _setting(file: TomlFile, at: tuple[str | int, ...], value: object, reason: str = "") -> Setting:
+    line = file.line_of(*at)
+    return Setting(
+        key=named(at),
+        value=value,
+        source=f"line {line}" if line else DEFAULT,
+        reason=reason,
+    )
