@@ -93,38 +93,26 @@ def _settled(lake: Lake, books: Books, period: str, days: Interval) -> Settlemen
     """Return the settlement to close with."""
     settle = f"clauseway settle --period {period} --assume …"
     since = books.open_since()
-    earlier = [
-        begun for begun in books.settled_before(days.begin) if since is None or begun.begin >= since
-    ]
     # Months are closed in order, each as it was settled last.
     if since is not None and days.begin != since:
-        raise _refused(
-            period,
-            f"{since:%Y-%m} is open",
-            f"Close {since:%Y-%m} first: {_IN_ORDER}",
-        )
-    if earlier:
+        first = f"{since:%Y-%m}"
+        raise _refused(period, f"{first} is open", f"Close {first} first: {_IN_ORDER}")
+    if since is None and (earlier := books.settled_before(days.begin)):
         first = f"{earlier[0].begin:%Y-%m}"
-        raise _refused(
-            period,
-            f"{first} is settled and open",
-            f"Close {first} first: {_IN_ORDER}",
-        )
+        raise _refused(period, f"{first} is settled and open", f"Close {first} first: {_IN_ORDER}")
     settlement = books.latest(days)
     if settlement is None:
         raise _refused(period, "it is not settled", f"Settle it: {settle}.")
     # The settlement must stand on everything that is known now.
+    came = ""
     if not saw_all_usage(lake, settlement):
-        raise _refused(period, "usage came after it was settled", f"Settle again: {settle}.")
-    if not saw_earlier_usage(lake, settlement):
-        why = "usage of an earlier month came after it was settled"
-        raise _refused(period, why, f"Settle again: {settle}.")
-    if settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
-        raise _refused(
-            period,
-            "credits or disputes were recorded after it was settled",
-            f"Settle again: {settle}.",
-        )
+        came = "usage came"
+    elif not saw_earlier_usage(lake, settlement):
+        came = "usage of an earlier month came"
+    elif settlement.inputs.vouchers != vouchers_hash(books.vouchers()):
+        came = "credits or disputes were recorded"
+    if came:
+        raise _refused(period, f"{came} after it was settled", f"Settle again: {settle}.")
     if since is None:
         _refuse_losing(lake, period, settlement)
     return settlement
