@@ -14,7 +14,6 @@ import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -132,7 +131,8 @@ def import_usage(
     spans = spans_in((file.path, file.form) for file in files)
     if not home.is_begun:
         _check_before_home(files, names, spans)
-    with _importing(home, on_wait), open_lake(home) as lake:
+    # One import at a time: another's claims are not yet records, and a dead one's are given back.
+    with locks.locked(home, "import", on_wait), open_lake(home) as lake:
         started_ns = time.time_ns()
         number = imports.begin(lake.control, [file.imported for file in files], started_ns)
         staging = Staging(home.root / "importing")
@@ -158,12 +158,6 @@ def _check_before_home(files: Sequence["_File"], names: BillNames, spans: Spans)
             if rows > skipped.total():
                 break
     _check_understood(rows, skipped, [file.path for file in files])
-
-
-def _importing(home: Home, on_wait: OnWait) -> AbstractContextManager[None]:
-    """Let one import run at a time: another's claims are not yet records, and a dead one's are
-    given back."""
-    return locks.locked(home, "import", on_wait)
 
 
 def bounds_of(opened: Opened) -> Bounds:
@@ -315,10 +309,7 @@ class _Run:
     def _examined(self, row: Mapping[str, Any]) -> Used | tuple[Flaw, ...]:
         examined = examine(row, self._bounds)
         if isinstance(examined, Used) and day_of(examined.event_ns) < self._kept_from:
-            why = (
-                f"single records before {self._kept_from} were dropped, so no more of them are "
-                f"taken"
-            )
+            why = f"single records before {self._kept_from} were dropped, so no more of them are taken"
             return (Flaw("event_ns", why),)
         return examined
 
@@ -411,7 +402,7 @@ def _check_understood(rows: int, skipped: Mapping[str, int], paths: Sequence[Pat
 
 
 def _check_fields(names: Iterable[str]) -> None:
-    wrong = [_no_field(name, "--set") for name in names if name not in set(known_fields())]
+    wrong = [_no_field(name) for name in names if name not in set(known_fields())]
     refuse_any(wrong)
 
 
@@ -493,7 +484,7 @@ def replay(
     done: list[int] = []
     still: dict[int, tuple[Flaw, ...]] = {}
     judged: dict[int, tuple[Flaw, ...]] = {}
-    with _importing(home, on_wait), lake_locked(home), open_lake(home) as lake:
+    with locks.locked(home, "import", on_wait), lake_locked(home), open_lake(home) as lake:
         waiting_rows = _still_open(lake, numbers)
         _check_cleared([name for name, value in corrections.items() if not value], waiting_rows)
         for waiting in waiting_rows:
@@ -501,7 +492,7 @@ def replay(
             # A row that names what it is not is corrected by leaving that out.
             examined = examine({name: value for name, value in row.items() if value != ""}, bounds)
             if isinstance(examined, Used):
-                examined = _replay_row(lake, waiting, examined, corrections, now_ns)
+                examined = _replay_row(lake, waiting, examined, now_ns)
             if isinstance(examined, Used):
                 done.append(waiting.number)
             else:
@@ -523,19 +514,15 @@ def _judged_anew(waiting: QuarantinedRow, bounds: Bounds) -> dict[int, tuple[Fla
 
 
 def _replay_row(
-    lake: Lake, waiting: QuarantinedRow, used: Used, corrections: Mapping[str, str], now_ns: int
+    lake: Lake, waiting: QuarantinedRow, used: Used, now_ns: int
 ) -> Used | tuple[Flaw, ...]:
     """Import a row that is believed now, and close its entry in the same transaction."""
     claim = ImportedRow(identity_of(used.request, used.attempt), _content_of(used), 0, waiting.line)
     before = imports.seen(lake.control, [claim.identity]).get(claim.identity)
     if is_imported(used.request) and before is not None:
         if before.content != claim.content:
-            return (
-                Flaw(
-                    "id",
-                    "it was imported before with other figures; give it another id, or drop it",
-                ),
-            )
+            why = "it was imported before with other figures; give it another id, or drop it"
+            return (Flaw("id", why),)
         with lake.control.writing() as connection:
             end(connection, [waiting.number], REPLAYED, now_ns)
         return used
@@ -616,11 +603,11 @@ def _product_named(name: str, products: frozenset[str]) -> str:
     return next((product for product in (plain, dated) if product in products), name)
 
 
-def _no_field(name: str, where: str) -> Problem:
+def _no_field(name: str) -> Problem:
     return Problem(
         what=f"{name!r} is not a field of usage",
         why="no row has it",
-        where=where,
+        where="--set",
         remedy=f"One of {', '.join(known_fields())}.",
     )
 
