@@ -24,6 +24,7 @@ from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Uni
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.control import schema
 from clauseway.storage.lake import imports
+from clauseway.storage.lake.compaction import drop_before
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.rollups import scan
@@ -363,6 +364,22 @@ def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_li
     with pytest.raises(InvalidInput):
         replay(home, OPENED, [1], {})
     assert [(item.number, item.state) for item in listed(home, with_ended=True)] == [(1, "dropped"), (2, "open")]
+
+
+def test_a_row_of_days_that_were_dropped_since_waits_and_stops_no_replay(home: Home, tmp_path: Path) -> None:
+    load(home, put(tmp_path, "early.csv", BILL))
+    load(
+        home,
+        put(tmp_path, "late.csv", BILL.replace("2026-05-02T", "2026-05-04T").replace("2026-05-01T", "2026-05-03T")),
+    )
+    with open_lake(home) as lake:
+        assert drop_before(lake, date(2026, 5, 2), 9)
+    done = replay(home, OPENED, [], {"product": "gpt-5.5", "output_tokens": "4000"})
+    assert done.replayed == (3, 4)
+    assert {number: [flaw.field for flaw in flaws] for number, flaws in done.still.items()} == {
+        1: ["event_ns"],
+        2: ["event_ns"],
+    }
 
 
 def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) -> None:

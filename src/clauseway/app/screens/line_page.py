@@ -35,13 +35,12 @@ def line_page(
     line: str,
     request: str,
     records: str = "",
-    records_max: int = 0,
     named: Named = as_it_is,
 ) -> LineContext | None:
     """Return the page of a line of a month, with one request followed if it is named; None if the
     month has no such line. Raise InvalidInput for a request that the line does not have.
 
-    If its days have more than `records_max` records, read them only if `records` is `all`.
+    If its days have more than `RECORDS_MAX` records, read them only if `records` is `all`.
     """
     if records not in ("", _ALL):
         raise InvalidInput.of(
@@ -55,7 +54,7 @@ def line_page(
             home,
             line,
             request,
-            rows_max=0 if records else records_max or RECORDS_MAX,
+            rows_max=0 if records else RECORDS_MAX,
             period=period,
         )
     except tracing.NotTraced:

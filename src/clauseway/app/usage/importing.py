@@ -284,7 +284,11 @@ class _Run:
             row = self._completed(read.fields)
             body, unkept = _body_of(row)
             unreadable = read.unreadable or unkept
-            examined = (Flaw("row", unreadable),) if unreadable else self._examined(row)
+            examined = (
+                (Flaw("row", unreadable),)
+                if unreadable
+                else _examined(row, self._bounds, self._kept_from)
+            )
             if isinstance(examined, Used):
                 identity = identity_of(examined.request, examined.attempt)
                 believed.append(
@@ -305,13 +309,6 @@ class _Run:
             row["product"] = _product_named(product, self._bounds.products)
             row.setdefault("model", product)
         return row
-
-    def _examined(self, row: Mapping[str, Any]) -> Used | tuple[Flaw, ...]:
-        examined = examine(row, self._bounds)
-        if isinstance(examined, Used) and day_of(examined.event_ns) < self._kept_from:
-            why = f"single records before {self._kept_from} were dropped, so no more of them are taken"
-            return (Flaw("event_ns", why),)
-        return examined
 
     def _stage(self, place: int, believed: Sequence[_Believed]) -> None:
         """Keep what nobody imported before; of the rest say what it is."""
@@ -366,6 +363,15 @@ class _Run:
         origin = self._files[place].imported.name
         self._staging.hold([Flawed(origin=origin, line=line, flaws=flaws, body=body)])
         self._flawed += 1
+
+
+def _examined(row: Mapping[str, Any], bounds: Bounds, first: date) -> Used | tuple[Flaw, ...]:
+    """Return the record of a row, or why it is wrong. Days before the `first` were dropped."""
+    examined = examine(row, bounds)
+    if isinstance(examined, Used) and day_of(examined.event_ns) < first:
+        why = f"single records before {first} were dropped, so no more of them are taken"
+        return (Flaw("event_ns", why),)
+    return examined
 
 
 def _contradiction(line: int, name: str) -> str:
@@ -485,29 +491,32 @@ def replay(
     still: dict[int, tuple[Flaw, ...]] = {}
     judged: dict[int, tuple[Flaw, ...]] = {}
     with locks.locked(home, "import", on_wait), lake_locked(home), open_lake(home) as lake:
-        waiting_rows = _still_open(lake, numbers)
+        waiting_rows, first = _still_open(lake, numbers), kept_from(lake.control) or date.min
         _check_cleared([name for name, value in corrections.items() if not value], waiting_rows)
         for waiting in waiting_rows:
             row = {**msgspec.json.decode(waiting.body), **corrections}
             # A row that names what it is not is corrected by leaving that out.
-            examined = examine({name: value for name, value in row.items() if value != ""}, bounds)
+            row = {name: value for name, value in row.items() if value != ""}
+            examined = _examined(row, bounds, first)
             if isinstance(examined, Used):
                 examined = _replay_row(lake, waiting, examined, now_ns)
             if isinstance(examined, Used):
                 done.append(waiting.number)
             else:
                 still[waiting.number] = examined
-                judged |= _judged_anew(waiting, bounds)
+                judged |= _judged_anew(waiting, bounds, first)
         if judged:
             with lake.control.writing() as connection:
                 judge(connection, judged)
     return Replayed(replayed=tuple(done), still=still)
 
 
-def _judged_anew(waiting: QuarantinedRow, bounds: Bounds) -> dict[int, tuple[Flaw, ...]]:
+def _judged_anew(
+    waiting: QuarantinedRow, bounds: Bounds, first: date
+) -> dict[int, tuple[Flaw, ...]]:
     """Return why a row as it came is wrong now, where the reasons kept are others: products and
     parties may have been added since."""
-    flaws = examine(msgspec.json.decode(waiting.body), bounds)
+    flaws = _examined(msgspec.json.decode(waiting.body), bounds, first)
     if isinstance(flaws, Used) or flaws == waiting.flaws:
         return {}
     return {waiting.number: flaws}
