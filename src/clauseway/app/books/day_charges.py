@@ -15,15 +15,15 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.app.books.carrying import PriceNames, named, usage_names
-from clauseway.app.opening.prices import TODO_PRICE
+from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.ledger import RevenueLine
-from clauseway.pricing import PriceTable, UnknownPrice
+from clauseway.pricing import PriceTable
 from clauseway.storage.books.kept_sums import KeptSum, keep_sums, read_sums
 from clauseway.storage.lake.file_list import keep_listing
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.content import stretches
 from clauseway.storage.usage.priced import revenue
-from clauseway.values import Interval, InvalidInput, day_after, exact_sum
+from clauseway.values import Interval, day_after, exact_sum
 
 # Changes whenever the lines of before would be other lines today.
 _FORMAT = "day charges 2"
@@ -124,29 +124,20 @@ class DayCharges:
     def _make(self, missing: Mapping[date, KeptSum]) -> None:
         for stretch in stretches(list(missing)):
             by_day: dict[date, _Lines] = {day: [] for day in missing if day in stretch}
-            for line in self._priced(stretch):
+            with refusing_unpriced():
+                lines = revenue(
+                    self._lake,
+                    self._prices,
+                    stretch,
+                    known_only=self._known_only,
+                    in_no_base=self._in_no_base,
+                )
+            for line in lines:
                 by_day[line.event_day].append(line)
             self._lines |= by_day
         for day, empty in missing.items():
             body = msgspec.json.encode(self._lines[day]).decode()
             self._made[day] = msgspec.structs.replace(empty, body=body)
-
-    def _priced(self, days: Interval) -> _Lines:
-        try:
-            return revenue(
-                self._lake,
-                self._prices,
-                days,
-                known_only=self._known_only,
-                in_no_base=self._in_no_base,
-            )
-        except UnknownPrice as error:
-            raise InvalidInput.of(
-                what="usage has no price",
-                why=str(error),
-                where="price book",
-                remedy=TODO_PRICE,
-            ) from None
 
     def _place(self, day: date) -> str:
         return f"known charges of {day}" if self._known_only else f"charges of {day}"

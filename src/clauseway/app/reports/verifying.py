@@ -21,7 +21,6 @@ from clauseway.app.books.settled import latest_settlements, statement
 from clauseway.app.books.settling import ClosedMonths, Settler, late_of, vouchers_hash, with_late
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.periods import unsettled
-from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.equivocation import closed_otherwise
 from clauseway.app.reports.handed_statements import (
@@ -56,9 +55,9 @@ _SEALED_MEANWHILE = 20
 _NO_AGREEMENT = "The agreement that was settled under is not here"
 
 
-def verify_settled(home: Home, period: str, party: str) -> StatementVerification:
+def verify_settled(home: Home, period: str) -> StatementVerification:
     """Repeat the statement of a settled month. Raise InvalidInput if it is not settled."""
-    stated = statement(home, period, party)
+    stated = statement(home, period)
     if stated is None:
         raise unsettled(period, "FILE|MONTH")
     return verify_statement(home, stated)
@@ -234,7 +233,7 @@ def repeat(home: Home, lake: Lake, stated: Statement, opened: Opened | None = No
     # The lake may have been merged since: the first view with the same usage counts.
     for view in _views(lake, inputs, known_at, settled_ns):
         settler = settler_of(view)
-        repeated.append((_settled(settler, stated.as_of, assume), settler, view))
+        repeated.append((settler.settle(stated.as_of, assume), settler, view))
         if _usage(repeated[-1][0].inputs) == _usage(inputs):
             break
     is_found = _usage(repeated[-1][0].inputs) == _usage(inputs)
@@ -400,11 +399,6 @@ def _batches_then(lake: Lake, inputs: Inputs) -> tuple[int, int]:
     sealed = lake.control.batches()
     newest = max((batch.sealed_ns for batch in sealed if batch.name in inputs.batches), default=0)
     return newest, sum(batch.usage_rows for batch in sealed if batch.sealed_ns <= newest)
-
-
-def _settled(settler: Settler, days: Interval, assume: Sequence[str]) -> Settlement:
-    with refusing_unpriced():
-        return settler.settle(days, assume)
 
 
 def _usage(inputs: Inputs) -> tuple[object, ...]:

@@ -146,7 +146,7 @@ def check_page(home: Home, opened: Opened, subject: str) -> CheckContext | None:
         return _books(home)
     if settlement_of(home, subject) is None:
         return None
-    done = import_module(_VERIFYING).verify_settled(home, subject, "")
+    done = import_module(_VERIFYING).verify_settled(home, subject)
     words = Wording.of(each_of(opened))
     return statement_check(words, done, f"clauseway statement verify {subject}")
 
