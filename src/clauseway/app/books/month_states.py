@@ -2,7 +2,7 @@
 account: read from the books and the hourly sums, without a look at single records."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -10,13 +10,13 @@ import msgspec
 from clauseway.app.books.settled import SettledMonth
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
-from clauseway.app.opening.periods import month
+from clauseway.app.opening.periods import months_in
 from clauseway.ledger import Account, Invoice
 from clauseway.ledger.invoices import open_invoices
 from clauseway.storage.books.books import Books
 from clauseway.storage.control import journal
 from clauseway.storage.lake.hourly_sums import days_with_usage
-from clauseway.values import Interval, exact_sum
+from clauseway.values import exact_sum
 
 OPEN, SETTLED, CLOSED, INVOICED, PAID = "open", "settled", "closed", "invoiced", "paid"
 
@@ -67,7 +67,7 @@ def month_states(home: Home, settled: Mapping[str, SettledMonth]) -> tuple[Month
         vouchers = books.vouchers()
         used = days_with_usage(control)
     claims = open_invoices(vouchers)
-    periods = sorted({*settled, *(_months(used) if used else ())})
+    periods = sorted({*settled, *(months_in(used) if used else ())})
     return tuple(
         month_state(period, settled.get(period), claims, is_closed=period in closed)
         for period in periods
@@ -125,14 +125,6 @@ def _terms_claimed(invoice: Invoice, period: str) -> set[str]:
         return {line.term for line in invoice.lines for part in line.parts if part.month == period}
     is_last = f"{invoice.through:%Y-%m}" == period
     return {line.term for line in invoice.lines if is_last}
-
-
-def _months(days: Interval) -> Iterable[str]:
-    at = days.begin
-    while at < days.end:
-        period = f"{at:%Y-%m}"
-        yield period
-        at = month(period).end
 
 
 def balances(home: Home) -> tuple[AccountBalance, ...]:

@@ -28,7 +28,7 @@ from clauseway.app.books.day_charges import DayCharges, DaySettled
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import kept_control
 from clauseway.app.opening.locks import locked
-from clauseway.app.opening.periods import month as month
+from clauseway.app.opening.periods import month, months_in
 from clauseway.app.opening.revenue_shares import check_assumed, shares_of
 from clauseway.app.opening.several import Opened, each_of, figures_of, text_hash
 from clauseway.app.usage.damages import refuse_losses
@@ -616,19 +616,10 @@ def _never_closed(settler: Settler, months: ClosedMonths) -> list[SettlementSumm
     """Return the months before the first that was closed for which something may be due."""
     if not months.closed:
         return []
-    first = min(closed_month.period for closed_month in months.closed)
-    return [summary_of(never_closed(period, settler.inputs)) for period in _before(settler, first)]
-
-
-def _before(settler: Settler, first: Interval) -> list[Interval]:
-    """Return the months before the first that was closed, from the first with usage or a minimum:
-    it came when they could not be closed any more."""
-    begin = settler.first_day_due
-    months = []
-    while begin is not None and begin < first.begin:
-        months.append(month(f"{begin:%Y-%m}"))
-        begin = months[-1].end
-    return months
+    first = min(closed_month.period for closed_month in months.closed).begin
+    # Usage or a minimum of a month that could not be closed any more, when it came.
+    before = months_in(Interval(settler.first_day_due or first, first))
+    return [summary_of(never_closed(month(period), settler.inputs)) for period in before]
 
 
 def _as_then(closed: SettlementSummary, assume: Sequence[str]) -> list[str]:

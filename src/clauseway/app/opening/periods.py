@@ -23,6 +23,16 @@ def month(period: str) -> Interval:
     return Interval(begin, end)
 
 
+def months_in(days: Interval) -> list[str]:
+    """Return the months that have some of the days, as `2026-05`, oldest first."""
+    periods: list[str] = []
+    at = days.begin
+    while at < days.end and at != FOREVER:
+        periods.append(f"{at:%Y-%m}")
+        at = month(periods[-1]).end
+    return periods
+
+
 def days_given(begin: str, end: str) -> Interval | None:
     """Return the days of --from and --until, both included; None where neither is given.
 

@@ -28,7 +28,7 @@ from clauseway.app.opening.library import (
     documents_of,
     with_recorded,
 )
-from clauseway.app.opening.periods import month
+from clauseway.app.opening.periods import month, months_in
 from clauseway.app.opening.places import read_text
 from clauseway.app.opening.revenue_shares import check_assumed
 from clauseway.app.opening.several import each_of
@@ -44,7 +44,6 @@ from clauseway.storage.books.books import Books
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.metered import MeteredSum
 from clauseway.values import (
-    FOREVER,
     Interval,
     InvalidInput,
     KnownAt,
@@ -535,7 +534,7 @@ def _months(
     """Yield the settled months among the days played, settled under both agreements; with `assume`,
     every month played."""
     check_assumed(traffic.played, assume, "--assume")
-    vouchers = Books(lake.control).vouchers()
+    played, vouchers = months_in(days), Books(lake.control).vouchers()
     usage = lake.snapshot()  # the same for both sides
     sides = [
         Settler(usage, side, traffic.prices, traffic.readings, vouchers)
@@ -544,9 +543,9 @@ def _months(
     for side in sides:
         # Read usage once for all months.
         begins = [days.begin.replace(day=1), *(share.begin for share in side.shares)]
-        side.read(Interval(min(begins), month(_names(days)[-1]).end))
+        side.read(Interval(min(begins), month(played[-1]).end))
     settled = latest_settlements(home)
-    for name in _names(days) if assume else [name for name in _names(days) if name in settled]:
+    for name in played if assume else [name for name in played if name in settled]:
         period = month(name)
         stated = settled.get(name)
         before = accepted_items(stated.assumptions) if stated else basis_of(home).assume
@@ -558,14 +557,6 @@ def _months(
             if when == name
         }
         yield MonthRehearsed(period=name, beside=beside(as_is, as_drafted), refused=refused)
-
-
-def _names(days: Interval) -> list[str]:
-    names, at = [], days.begin.replace(day=1)
-    while at < days.end and at != FOREVER:
-        names.append(at.strftime("%Y-%m"))
-        at = month(names[-1]).end
-    return names
 
 
 def _summed(months: Iterable[MonthRehearsed]) -> tuple[PartyBeside, ...]:
