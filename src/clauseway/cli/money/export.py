@@ -70,6 +70,17 @@ class _BooksInFiles(_Books, frozen=True, kw_only=True):
         ),
     ] = None
 
+    def folder(self, example: str) -> Path:
+        """Return the folder. Raise InvalidInput where none is named."""
+        if self.out is None:
+            raise InvalidInput.of(
+                what="no folder",
+                why="there are two files",
+                where="--out",
+                remedy=f"Name where they go: --out {example}.",
+            )
+        return self.out
+
 
 def journal_in(export: Export) -> Callable[..., int]:
     """Return the command that writes the journal in the format of its record."""
@@ -145,19 +156,13 @@ def focus_invoices(
     What Microsoft asked for through May:
       clauseway export focus-invoices --period 2026-05 --party microsoft --out invoices
     """
-    if books.out is None:
-        mistake, why, remedy = (
-            "no folder",
-            "there are two files",
-            "Name where they go: --out invoices.",
-        )
-        raise InvalidInput.of(what=mistake, why=why, where="--out", remedy=remedy)
+    folder = books.folder("invoices")
     details, charges = focus_invoices_of(home_at(books.home), books.part)
     datasets = {
         "invoice_detail": (details, INVOICE_COLUMNS),
         "cost_and_usage": (charges, CHARGE_COLUMNS),
     }
-    written = write_focus_files(datasets, form, books.out)
+    written = write_focus_files(datasets, form, folder)
     return report_rows(written, books.as_json)
 
 
@@ -170,14 +175,8 @@ def parquet(books: _BooksInFiles) -> int:
     For a notebook, or a warehouse:
       clauseway export parquet --out books
     """
-    if books.out is None:
-        mistake, why, remedy = (
-            "no folder",
-            "there are two files",
-            "Name where they go: --out books.",
-        )
-        raise InvalidInput.of(what=mistake, why=why, where="--out", remedy=remedy)
-    written = parquet_files(home_at(books.home), books.part, books.out)
+    folder = books.folder("books")
+    written = parquet_files(home_at(books.home), books.part, folder)
     return report_rows(written, books.as_json)
 
 
