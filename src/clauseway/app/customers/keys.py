@@ -214,7 +214,7 @@ def known_hash_key(home: Home) -> str:
 def hash_key_fault(home: Home) -> InvalidInput | None:
     """Return the refusal of a home without the key that its keys were hashed with; None where it is
     there, or where there are no keys yet."""
-    if home.has_hash_key:
+    if home.hash_key_path.exists():
         if _HASH_KEY.fullmatch(home.hash_key_path.read_bytes().strip()):
             return None
         why = (

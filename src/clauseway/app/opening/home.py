@@ -282,10 +282,6 @@ class Home(msgspec.Struct, frozen=True):
     def hash_key_path(self) -> Path:
         return self.root / "hash.key"
 
-    @property
-    def has_hash_key(self) -> bool:
-        return self.hash_key_path.exists()
-
     def hash_key(self) -> str:
         """Return the key that customers' secrets are hashed with, in hex; made at first use and
         kept beside the database."""

@@ -30,7 +30,7 @@ def planned_requests(trace: Path | None = None, limit: int = 0) -> list[PlannedR
     return planned[:limit] if limit else planned
 
 
-def keys_by_buyer(lines: Sequence[str], where: str) -> dict[str, str]:
+def keys_by_buyer(lines: Sequence[str]) -> dict[str, str]:
     """`seller=secret` lines as the secret of each buyer in the plan.
 
     Raise InvalidInput where one is missing.
@@ -43,7 +43,7 @@ def keys_by_buyer(lines: Sequence[str], where: str) -> dict[str, str]:
                 Problem(
                     what=f"no key buys from {seller}",
                     why="a part of the traffic does",
-                    where=where,
+                    where="--keys",
                     remedy=f"Make one (clauseway key create --organisation NAME --seller {seller}) and add the line "
                     f"{seller}=SECRET.",
                 )

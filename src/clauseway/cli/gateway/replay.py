@@ -56,7 +56,7 @@ def command(
       clauseway key create --organisation contoso --seller microsoft
       clauseway gateway replay --keys keys.txt
     """
-    secrets = keys_by_buyer(list(keys or []), "--keys")
+    secrets = keys_by_buyer(list(keys or []))
     planned = planned_requests(trace, limit)
     with ReplayDisplay(console(), len(planned), quiet=as_json) as display:
         report = replay_now(url, secrets, planned, display.show)
