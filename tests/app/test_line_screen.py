@@ -53,10 +53,13 @@ def lines_of(home: Home, period: str) -> list[str]:
 
 
 @pytest.mark.parametrize("period", ["2026-04", "2026-05"])
-def test_an_outline_says_what_the_whole_page_says_but_of_single_records(home: Home, period: str) -> None:
+def test_an_outline_says_what_the_whole_page_says_but_of_single_records(
+    home: Home, period: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "RECORDS_MAX", 1)
     assert lines_of(home, period)
     for line in lines_of(home, period):
-        whole, outline = (line_page(home, period, line, "", records_max=most) for most in (100, 1))
+        whole, outline = (line_page(home, period, line, "", records) for records in ("all", ""))
         assert whole is not None
         assert outline is not None
         assert (whole.is_outline, outline.is_outline) == (False, True)
@@ -68,11 +71,12 @@ def test_an_outline_says_what_the_whole_page_says_but_of_single_records(home: Ho
         assert not outline.prices
 
 
-def test_an_outline_reads_no_record(home: Home) -> None:
+def test_an_outline_reads_no_record(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screen, "RECORDS_MAX", 1)
     for line in lines_of(home, "2026-05"):
-        before = line_page(home, "2026-05", line, "", records_max=1)
+        before = line_page(home, "2026-05", line, "")
         shutil.move(home.lake / "usage", home.root / "away")
-        assert line_page(home, "2026-05", line, "", records_max=1) == before
+        assert line_page(home, "2026-05", line, "") == before
         shutil.move(home.root / "away", home.lake / "usage")
 
 
@@ -87,9 +91,12 @@ def test_a_line_is_looked_for_in_its_own_month(home: Home) -> None:
     assert line_page(home, "2026-04", line, "") is None
 
 
-def test_days_that_settling_did_not_keep_are_left_out_of_an_outline(home: Home) -> None:
+def test_days_that_settling_did_not_keep_are_left_out_of_an_outline(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "RECORDS_MAX", 1)
     settled_book.seal(home, ((12, "05-03", 9, 1, 2, (1_000, 0, 0)),))
-    [outline, *_] = [line_page(home, "2026-05", line, "", records_max=1) for line in lines_of(home, "2026-05")]
+    [outline, *_] = [line_page(home, "2026-05", line, "") for line in lines_of(home, "2026-05")]
     assert outline is not None
     assert outline.days == ()
     assert outline.working
