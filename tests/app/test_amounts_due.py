@@ -6,7 +6,6 @@ The requests and their charges are those of `settled_book.USED`; amounts are wri
 import csv
 import io
 import re
-import shutil
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
@@ -47,14 +46,9 @@ def agreement(folder: Path, terms: str) -> OpenAgreement:
     return open_agreement(folder)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_book.make(tmp_path_factory.mktemp("made") / "home").root
-
-
 @pytest.fixture
-def home(made: Path, tmp_path: Path) -> Home:
-    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+def home(tmp_path: Path) -> Home:
+    return settled_book.make(tmp_path / "home")
 
 
 def settle(home: Home, opened: OpenAgreement, *periods: str, assume: tuple[str, ...] = ()) -> Settlement:

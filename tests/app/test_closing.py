@@ -3,7 +3,6 @@ would write them; the requests and their charges are those of `settled_book.USED
 """
 
 import hashlib
-import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
 from fractions import Fraction
@@ -45,14 +44,9 @@ TODAY = date(2026, 7, 1)
 A5, A1 = "A5.share-openai-microsoft", "A1.share-openai-microsoft"
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_book.make(tmp_path_factory.mktemp("made") / "home").root
-
-
 @pytest.fixture
-def home(made: Path, tmp_path: Path) -> Home:
-    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+def home(tmp_path: Path) -> Home:
+    return settled_book.make(tmp_path / "home")
 
 
 def settle(home: Home, period: str) -> Settlement:

@@ -47,14 +47,9 @@ LATE = (12, "05-06", 1, 1, 1, (40_000, 0, 10_000))
 TODAY = date(2026, 7, 1)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_book.make(tmp_path_factory.mktemp("made") / "home").root
-
-
 @pytest.fixture
-def home(made: Path, tmp_path: Path) -> Home:
-    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+def home(tmp_path: Path) -> Home:
+    return settled_book.make(tmp_path / "home")
 
 
 def bytes_of(home: Home, period: str) -> bytes:

@@ -4,7 +4,6 @@ On 3 May openai sold gpt-5.4 on aws once, request 9: 0.06 × 2.75 + 0.02 × 16.5
 request 8, 0.22 USD. Request 20 has two attempts that were charged: 0.25 USD on azure and 0.275 USD on aws.
 """
 
-import itertools
 import shutil
 from collections.abc import Callable
 from datetime import date
@@ -34,14 +33,9 @@ REQUEST = Sold(request=settled_book.request(9))
 CHARGED = D("0.495")
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return settled_book.make(tmp_path_factory.mktemp("made") / "home").root
-
-
 @pytest.fixture
-def home(made: Path, tmp_path: Path) -> Home:
-    return Home(Path(shutil.copytree(made, tmp_path / "home")))
+def home(tmp_path: Path) -> Home:
+    return settled_book.make(tmp_path / "home")
 
 
 def take(home: Home, told: str, sold: Sold, amount: str = "") -> D:
@@ -120,7 +114,6 @@ def test_the_days_of_a_line_are_disputed_all_or_none(home: Home) -> None:
     assert booked(home) == ["2pa4zs7k-2026-05-03"]
 
 
-COUNTER = itertools.count()
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["credit", "dispute", "uphold", "reject"]),
@@ -133,8 +126,10 @@ STEPS = st.lists(
 
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps=STEPS)
-def test_what_stands_never_exceeds_what_was_charged(made: Path, steps: list[tuple[str, Sold, str]]) -> None:
-    home = Home(Path(shutil.copytree(made, made.parent / f"copy-{next(COUNTER)}")))
+def test_what_stands_never_exceeds_what_was_charged(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, Sold, str]]
+) -> None:
+    home = settled_book.make(tmp_path_factory.mktemp("book"))
     taken: dict[str, D] = {}
     open_disputes: list[str] = []
     for number, (what, sold, amount) in enumerate(steps):
