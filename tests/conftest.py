@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx._transports.default
 import httpx2._transports.default
@@ -25,6 +25,11 @@ from xdist.scheduler import LoadScopeScheduling
 from clauseway.storage.control import passwords
 from clauseway.storage.control.engines import Place
 from memory_folders import memory_folder
+
+if TYPE_CHECKING:
+    from endpoints_rig import Endpoints
+    from gateway_rig import Rig
+    from gateway_stage import Stage
 
 IN_CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 SOAKING = os.environ.get("SOAK", "1") != "1"
@@ -262,6 +267,32 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     from postgresql_server import new_control_database  # noqa: PLC0415  # few tests load the driver
 
     return new_control_database()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> "Iterator[Rig]":
+    """A gateway's process and the scripted clouds behind it, none of them started."""
+    from gateway_rig import Rig  # noqa: PLC0415  # the gateway's tests alone load it
+
+    with Rig(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Stage]":
+    """A running gateway for many scenes."""
+    from gateway_stage import staged  # noqa: PLC0415  # the gateway's tests alone load it
+
+    with staged(tmp_path_factory.mktemp("gateway")) as started:
+        yield started
+
+
+@pytest.fixture
+def clouds(started: "Endpoints") -> "Endpoints":
+    """The simulated clouds that a module has started, as if nobody had asked them anything yet."""
+    started.clear_faults()
+    started.forget_asked()
+    return started
 
 
 def pytest_sessionfinish() -> None:

@@ -5,12 +5,11 @@ up again."""
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from gateway_rig import AUTHORIZED, PATIENCE_S, Behaviour, Connection, Received, compact, request_bytes
-from gateway_stage import PATIENT, RESPONSE_USAGE, Call, Scene, Stage, answering, staged, typed
+from gateway_stage import PATIENT, RESPONSE_USAGE, Call, Scene, Stage, answering, typed
 
 from awaiting import eventually
 from clauseway.gateway.plan import Prices
@@ -111,12 +110,6 @@ class Background:
         for event in self.events[after + 1 :]:
             connection.piece(event)
         connection.end_stream()
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("gateway")) as started:
-        yield started
 
 
 def scene_of(stage: Stage, *behaviours: Behaviour, **changes: Any) -> Scene:

@@ -36,13 +36,6 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
         yield running
 
 
-@pytest.fixture
-def clouds(started: Endpoints) -> Endpoints:
-    started.clear_faults()
-    started.forget_asked()
-    return started
-
-
 def on(cloud: str) -> dict[str, str]:
     return {"x-clauseway-cloud": cloud}
 

@@ -75,12 +75,6 @@ class FollowerProcess:
         return directory
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
-
-
 @contextlib.contextmanager
 def followed(
     rig: Rig, when_away: When = "refuse", *, folder: Path | None = None, clock_s: int = 0, patience_s: float = 1.0

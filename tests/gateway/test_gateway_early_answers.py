@@ -4,7 +4,6 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,12 +84,6 @@ class Early:
     def descriptors(self) -> int:
         assert self.rig.process is not None
         return len(list(Path(f"/proc/{self.rig.process.pid}/fd").iterdir()))
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 each_way = pytest.mark.parametrize("encrypted", [False, True], ids=["plain", "TLS"])

@@ -7,9 +7,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -52,12 +51,6 @@ from clauseway.metering import Unit
 SILENCE_S = 2.0
 
 OWN_SECRET = "sk-test-without-a-budget"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 class LateLeases:

@@ -4,12 +4,11 @@ One row per fault. `alone` is (status, code, in the message) where it is the onl
 it, the second answers, unless content had gone out already.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
 from gateway_rig import PATIENCE_S, Behaviour, drop, stall, status
-from gateway_stage import CALLS, SILENCE_S, Call, Scene, Stage, answering, failing_after, staged
+from gateway_stage import CALLS, SILENCE_S, Call, Scene, Stage, answering, failing_after
 from misbehaviours import (
     HEAD_WITHOUT_END,
     PACKED_TRANSFER,
@@ -31,12 +30,6 @@ from misbehaviours import (
     written,
     zstd_frames,
 )
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("gateway")) as started:
-        yield started
 
 
 class Fault(NamedTuple):

@@ -1,7 +1,7 @@
 """A client's fault is a client's: it reaches that client in the cloud's own words, moves nobody else's traffic and asks
 no second cloud. A deployment's fault stays with one of its models."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import httpx
@@ -33,7 +33,6 @@ from gateway_stage import (
     Call,
     Stage,
     answering,
-    staged,
 )
 
 from clauseway.gateway.plan import Epoch, Key, Route
@@ -49,12 +48,6 @@ TOO_LARGE = (
     b'{"error":{"message":"Request too large for gpt-5.4 in organization %b on tokens per min (TPM): Limit 30000, '
     b'Requested 61111.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}'
 )
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("gateway")) as started:
-        yield started
 
 
 def telling(code: int, body: bytes, *headers: str) -> Behaviour:

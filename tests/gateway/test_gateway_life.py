@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,12 +43,6 @@ from clauseway.metering import Status
 
 CLIENTS = 32
 EARLY_ANSWERS = str(Path(__file__).with_name("early_answers.py"))
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 class Load:

@@ -3,10 +3,9 @@
 import asyncio
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from hashlib import blake2b
 from itertools import count
-from pathlib import Path
 
 import httpx
 import msgspec
@@ -22,12 +21,6 @@ from clauseway.gateway.plan.steps import between_requests, emptied, whole
 from clauseway.gateway.routing.opening import opened, opening
 from clauseway.values import InvalidInput
 from selection_rig import deployment, plan
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 def digest(number: int) -> bytes:

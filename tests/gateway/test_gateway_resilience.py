@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -46,7 +46,6 @@ from gateway_stage import (
     answering,
     events_of,
     failing_after,
-    staged,
     whole_of,
 )
 from hypothesis import HealthCheck, given, settings
@@ -59,12 +58,6 @@ from clauseway.metering import Status, Unit
 
 HEDGED = {"x-clauseway-hedge-ms": "50"}
 NEVER = threading.Event()
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("gateway")) as started:
-        yield started
 
 
 # -- the law

@@ -4,7 +4,6 @@ What speaks of the request is the client's answer, as it came, however often: th
 and no other one is asked. What speaks of the deployment or of our account there sends the request elsewhere.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -31,7 +30,6 @@ from gateway_stage import (
     RESPONSE_PREAMBLE,
     Stage,
     answering,
-    staged,
     typed,
 )
 
@@ -173,12 +171,6 @@ def telling(events: tuple[bytes, ...]) -> Behaviour:
         connection.end_stream()
 
     return behave
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("gateway")) as started:
-        yield started
 
 
 @pytest.mark.parametrize(("call", "events"), OWN.values(), ids=OWN)

@@ -139,13 +139,6 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
         yield Endpoints(rig, ports)
 
 
-@pytest.fixture
-def clouds(started: Endpoints) -> Endpoints:
-    started.clear_faults()
-    started.forget_asked()
-    return started
-
-
 def client(clouds: Endpoints, place: str = "", **options: Any) -> Any:
     headers = {"x-clauseway-cloud": place} if place else {}
     return anthropic.Anthropic(

@@ -6,8 +6,6 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import msgspec
@@ -49,12 +47,6 @@ class Slow:
             await asyncio.sleep(0.01)
         connection.piece(b"".join(events[3:]) + USAGE_EVENT + DONE_EVENT)
         connection.end_stream()
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 BODY = chat_body()

@@ -10,7 +10,6 @@ import socket
 import stat
 import struct
 import termios
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,12 +30,6 @@ from clauseway.metering import Buyer, Unit
 from selection_rig import Bench, deployment, plan
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 def lines(rig: Rig) -> list[dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -34,12 +33,6 @@ def home(tmp_path: Path) -> Home:
     made = Home(tmp_path / "home")
     made.logs.mkdir(parents=True)
     return made
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 def ask(rig: Rig, **members: Any) -> httpx.Response:

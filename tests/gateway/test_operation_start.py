@@ -3,7 +3,6 @@
 import resource
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,12 +17,6 @@ from clauseway.gateway.plan.limits import Limits
 from clauseway.gateway.plan.settings import Settings, Telemetry
 
 IDLE_KB_MAX = 50_000
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 def test_it_starts_and_refuses_without_a_network(rig: Rig) -> None:

@@ -46,12 +46,6 @@ def authority() -> trustme.CA:
     return trustme.CA()
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
-
-
 def write_certificate(folder: Path, authority: trustme.CA, name: str = "localhost") -> TlsSettings:
     """Ours and its key, replaced whole."""
     made = authority.issue_cert(name, "127.0.0.1")

@@ -46,13 +46,6 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
 
 
 @pytest.fixture
-def clouds(started: Endpoints) -> Endpoints:
-    started.clear_faults()
-    started.forget_asked()
-    return started
-
-
-@pytest.fixture
 def rested_clouds(clouds: Endpoints) -> Endpoints:
     """The clouds when none asks to be left alone any more, as a test before may have had them do."""
     eventually(lambda: all(answers(clouds, cloud) for cloud in BOTH))

@@ -3,9 +3,7 @@
 import calendar
 import json
 import time
-from collections.abc import Iterator
 from email.utils import formatdate, parsedate_to_datetime
-from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -42,12 +40,6 @@ def signed_s(request: Received) -> float:
     date = request.header("date")
     assert date is not None
     return parsedate_to_datetime(date).timestamp()
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as started:
-        yield started
 
 
 def start(rig: Rig, cloud: SkewedCloud, *, dialect: str = "bedrock", auth: Auth = _SIGV4) -> None:

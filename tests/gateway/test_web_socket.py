@@ -27,13 +27,6 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
         yield running
 
 
-@pytest.fixture
-def clouds(started: Endpoints) -> Endpoints:
-    started.clear_faults()
-    started.forget_asked()
-    return started
-
-
 def socket(clouds: Endpoints, secret: str = SECRET, path: str = "/v1/responses") -> ClientConnection:
     headers = {"authorization": f"Bearer {secret}"}
     url = f"ws://127.0.0.1:{clouds.rig.port}{path}"

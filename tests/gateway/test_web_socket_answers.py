@@ -2,18 +2,11 @@
 its type when a turn is over."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from gateway_rig import SECRET, Behaviour, Connection, Received
-from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE, Stage, answering, staged
+from gateway_stage import RESPONSE, RESPONSE_DELTAS, RESPONSE_END, RESPONSE_PREAMBLE, Stage, answering
 from web_socket_rig import WHOLE, kinds, message, opened, until_end
-
-
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with staged(tmp_path_factory.mktemp("gateway")) as started:
-        yield started
 
 
 def streaming(*events: bytes, content_type: str = "text/event-stream") -> Behaviour:
