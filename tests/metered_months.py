@@ -20,9 +20,9 @@ import msgspec
 from clauseway.app.books.basis import change_prices
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.sealing import open_lake
-from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
-from clauseway.storage.lake.sealed_batches import UsageBatch
+from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit, UsageRecord
 from clauseway.values import start_of_day_ns
+from usage_records import usage_batch, usage_record
 
 BOOK = """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
 gpt-5.4,,,,input_tokens,2026-03-05,,2026-03-05,2.00,ours
@@ -71,23 +71,14 @@ SOLD = (
 
 def record(number: int, sold: Sold) -> UsageRecord:
     event_ns = start_of_day_ns(date.fromisoformat(sold.day)) + sold.hour * HOUR_NS
-    return UsageRecord(
-        request=RequestId(7, number),
-        attempt=1,
-        event_ns=event_ns,
+    return usage_record(
+        number,
+        event_ns,
+        sold.units,
         recorded_ns=event_ns + sold.late * 24 * HOUR_NS,
         buyer=sold.buyer,
         deployment=sold.deployment,
-        ruling=1,
-        endpoint=1,
         status=sold.status,
-        http_status=200,
-        streamed=False,
-        duration_us=1200,
-        first_content_us=300,
-        charge_picodollars=0,
-        units=tuple(sold.units.items()),
-        upstream_id=f"up-{number}",
     )
 
 
@@ -103,17 +94,7 @@ def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, firs
 
 def metered(home: Home, usage: Sequence[UsageRecord], first: int = 1) -> None:
     """Seal attempts into a home's lake."""
-    batch = UsageBatch(
-        spool="hand",
-        segment=1,
-        first_frame=first,
-        end_frame=first + len(usage),
-        usage=usage,
-        intents=(),
-        buyers=_BUYERS,
-        deployments=_DEPLOYMENTS,
-        rulings=_RULINGS,
-    )
+    batch = usage_batch(usage, _BUYERS, _DEPLOYMENTS, _RULINGS, first=first, spool="hand")
     with open_lake(home) as lake:
         lake.seal(batch, 1)
 

@@ -16,10 +16,10 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.prices import shipped_books
 from clauseway.app.usage.sealing import open_lake
-from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
+from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Unit
 from clauseway.pricing import PriceTable
-from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import KnownAt, start_of_day_ns
+from usage_records import usage_batch, usage_record
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
 _MADE: list[Path] = []
@@ -67,37 +67,19 @@ def seal(
 ) -> None:
     """Seal rows of the table as one batch of a gateway's spool; with `request`, all as attempts of that one."""
     records = [
-        UsageRecord(
+        usage_record(
+            number,
+            start_of_day_ns(date.fromisoformat(f"2026-{day}")) + second * 1_000_000_000,
+            {IN: units[0], CACHED: units[1], OUT: units[2]},
             request=RequestId(7, request or number),
             attempt=number - request + 1 if request else 1,
-            event_ns=start_of_day_ns(date.fromisoformat(f"2026-{day}")) + second * 1_000_000_000,
-            recorded_ns=number,
             buyer=buyer,
             deployment=deployment,
-            ruling=1,
-            endpoint=1,
-            status=Status.COMPLETE,
-            http_status=200,
-            streamed=False,
-            duration_us=1200,
-            first_content_us=300,
-            charge_picodollars=0,
-            units=tuple({IN: units[0], CACHED: units[1], OUT: units[2]}.items()),
-            upstream_id=f"up-{number}",
         )
         for number, day, second, buyer, deployment, units in rows
     ]
-    batch = UsageBatch(
-        spool="gateway-1",
-        segment=1,
-        first_frame=rows[0][0],
-        end_frame=rows[-1][0] + 1,
-        usage=records,
-        intents=(),
-        buyers=buyers,
-        deployments=deployments,
-        rulings=RULINGS,
-    )
+    first, end = rows[0][0], rows[-1][0] + 1
+    batch = usage_batch(records, buyers, deployments, RULINGS, first=first, end=end, spool="gateway-1")
     with open_lake(home) as lake:
         at_first = start_of_day_ns(date(2026, 6, 1))
         assert lake.seal(batch, at_first if rows is USED else time.time_ns())

@@ -20,7 +20,7 @@ from clauseway.app.usage.lake_checks import check_lake, refuse_unknown, unknown_
 from clauseway.app.usage.losses import accept_file_loss, accepted_losses
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.usage.cloudevents import write_cloudevents
-from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord, imported_id
+from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit, imported_id
 from clauseway.storage.books.losses import NOTHING, SUMMED
 from clauseway.storage.control import schema
 from clauseway.storage.lake import imports
@@ -28,8 +28,8 @@ from clauseway.storage.lake.compaction import drop_before
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.lake.rollups import scan
-from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import Interval, InvalidInput, KnownAt, start_of_day_ns
+from usage_records import usage_batch, usage_record
 
 OPENED = open_agreement()
 YEAR = Interval(date(2026, 1, 1), date(2027, 1, 1))
@@ -383,39 +383,16 @@ def test_a_row_of_days_that_were_dropped_since_waits_and_stops_no_replay(home: H
 
 
 def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) -> None:
-    wrong = UsageRecord(
-        RequestId(7, 1),
-        2,
-        start_of_day_ns(date(2026, 5, 1)),
-        3,
-        1,
-        1,
-        1,
-        1,
-        Status.COMPLETE,
-        200,
-        True,
-        9,
-        3,
-        55,
-        ((Unit.INPUT_TOKENS, 10), (Unit.CACHED_INPUT_TOKENS, 11)),
-        "up-1",
+    units = {Unit.INPUT_TOKENS: 10, Unit.CACHED_INPUT_TOKENS: 11}
+    wrong = usage_record(1, start_of_day_ns(date(2026, 5, 1)), units, attempt=2, streamed=True, charge_picodollars=55)
+    batch = usage_batch(
+        [wrong],
+        {1: Buyer("acme", "search", "key_1", "openai", "any")},
+        {1: Deployment("aws-1", "aws", "", "us-east-2", "gpt-5.4", "openai.gpt-5.4")},
+        {1: Ruling("d1", "permitted", ("A5.any-cloud", "A5.licence"), "r1")},
     )
     with open_lake(home) as lake:
-        lake.seal(
-            UsageBatch(
-                spool="s",
-                segment=1,
-                first_frame=0,
-                end_frame=1,
-                usage=[wrong],
-                intents=[],
-                buyers={1: Buyer("acme", "search", "key_1", "openai", "any")},
-                deployments={1: Deployment("aws-1", "aws", "", "us-east-2", "gpt-5.4", "openai.gpt-5.4")},
-                rulings={1: Ruling("d1", "permitted", ("A5.any-cloud", "A5.licence"), "r1")},
-            ),
-            4,
-        )
+        lake.seal(batch, 4)
     assert figures(home) == {"acme": (0, None, None)}
     [one] = listed(home)
     assert dict(replay(home, OPENED, [one.number], {"cached_input_tokens": "12"}).still)[one.number]

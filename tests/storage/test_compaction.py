@@ -40,6 +40,7 @@ from clauseway.storage.usage.metered import metered_sums
 from clauseway.storage.usage.sums import hour_sums
 from clauseway.values import DAY_NS, HOUR_NS, Interval, start_of_day_ns
 from soak import examples
+from usage_records import usage_batch, usage_record
 
 BUYERS = {
     1: Buyer("Contoso", "search", "key_1", "openai", "any"),
@@ -58,39 +59,14 @@ def used(
     number: int, day: int, tokens: int, *, who: int = 1, status: Status = Status.COMPLETE, recorded_ns: int = 0
 ) -> UsageRecord:
     event_ns = start_of_day_ns(FIRST) + day * 24 * 3600 * 10**9 + number * 10**12
-    return UsageRecord(
-        RequestId(7, number),
-        1,
-        event_ns,
-        recorded_ns or number,
-        who,
-        who,
-        1,
-        1,
-        status,
-        200,
-        False,
-        9,
-        3,
-        0,
-        ((Unit.INPUT_TOKENS, tokens), (Unit.CACHED_INPUT_TOKENS, tokens // 2)),
-        f"up-{number}",
-    )
+    units = {Unit.INPUT_TOKENS: tokens, Unit.CACHED_INPUT_TOKENS: tokens // 2}
+    named = {"recorded_ns": recorded_ns or number, "buyer": who, "deployment": who}
+    return usage_record(number, event_ns, units, **named, status=status)
 
 
 def batch(frame: int, *usage: UsageRecord, spool: str = "s") -> UsageBatch:
     intents = [Intent(record.request, 1, record.event_ns, 0, 1, 1, 1, 1, 10, 20, 30) for record in usage]
-    return UsageBatch(
-        spool=spool,
-        segment=1,
-        first_frame=frame,
-        end_frame=frame + 1,
-        usage=usage,
-        intents=intents,
-        buyers=BUYERS,
-        deployments=DEPLOYMENTS,
-        rulings=RULINGS,
-    )
+    return usage_batch(usage, BUYERS, DEPLOYMENTS, RULINGS, first=frame, end=frame + 1, spool=spool, intents=intents)
 
 
 @pytest.fixture

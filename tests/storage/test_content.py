@@ -17,11 +17,11 @@ from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Uni
 from clauseway.storage import Control
 from clauseway.storage.lake.compaction import compact
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage import content
 from clauseway.storage.usage.block_hashes import NUMBERS, UNITS, WORDS
 from clauseway.storage.usage.content import attempts_of, content_digest, day_contents
 from clauseway.values import Interval, start_of_day_ns
+from usage_records import usage_batch, usage_record
 
 MAY = Interval(date(2026, 5, 1), date(2026, 6, 1))
 CACHED = Unit.CACHED_INPUT_TOKENS
@@ -39,24 +39,8 @@ RULINGS = {1: Ruling("d1", "permitted", ("A5.any-cloud",), "r1")}
 
 def record(number: int, day: int = 2) -> UsageRecord:
     event_ns = start_of_day_ns(date(2026, 5, day)) + 12 * HOUR_NS
-    return UsageRecord(
-        request=RequestId(7, number),
-        attempt=1,
-        event_ns=event_ns,
-        recorded_ns=event_ns + 1,
-        buyer=1,
-        deployment=1,
-        ruling=1,
-        endpoint=1,
-        status=Status.COMPLETE,
-        http_status=200,
-        streamed=False,
-        duration_us=1200,
-        first_content_us=300,
-        charge_picodollars=0,
-        units=((Unit.INPUT_TOKENS, 100 + number), (Unit.OUTPUT_TOKENS, 7)),
-        upstream_id=f"up-{number}",
-    )
+    units = {Unit.INPUT_TOKENS: 100 + number, Unit.OUTPUT_TOKENS: 7}
+    return usage_record(number, event_ns, units, recorded_ns=event_ns + 1)
 
 
 def changed(usage_record: UsageRecord, **fields: object) -> UsageRecord:
@@ -74,17 +58,7 @@ def lake_of(*batches: Sequence[UsageRecord], spool: str = "s") -> Iterator[Lake]
         lake = Lake(Path(folder) / "lake", control)
         first = 0
         for number, records in enumerate(batches):
-            batch = UsageBatch(
-                spool=spool,
-                segment=1,
-                first_frame=first,
-                end_frame=first + len(records),
-                usage=records,
-                intents=(),
-                buyers=BUYERS,
-                deployments=DEPLOYMENTS,
-                rulings=RULINGS,
-            )
+            batch = usage_batch(records, BUYERS, DEPLOYMENTS, RULINGS, first=first, spool=spool)
             lake.seal(batch, 1000 + number)
             first += len(records)
         yield lake
@@ -191,18 +165,7 @@ def test_a_day_is_read_once_for_the_files_that_it_has(monkeypatch: pytest.Monkey
             patched.setattr(content, "_read", None)
             assert day_contents(lake, MAY) == first
             assert day_contents(lake, Interval(date(2026, 5, 2), date(2026, 5, 3))) == first[1:2]
-        batch = UsageBatch(
-            spool="t",
-            segment=1,
-            first_frame=0,
-            end_frame=1,
-            usage=[record(40, 2)],
-            intents=(),
-            buyers=BUYERS,
-            deployments=DEPLOYMENTS,
-            rulings=RULINGS,
-        )
-        lake.seal(batch, 3000)
+        lake.seal(usage_batch([record(40, 2)], BUYERS, DEPLOYMENTS, RULINGS, spool="t"), 3000)
         assert [content.attempts for content in day_contents(lake, MAY)] == [4, 5, 4]
 
 

@@ -27,6 +27,7 @@ from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage.priced import revenue, sales_in_order
 from clauseway.values import DAY_NS, Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
 from small_disks import small_disk
+from usage_records import usage_batch, usage_record
 
 BOOK = parse_book(
     """product,cloud,seller,region,unit,begin,end,known_at,usd_per_million,source
@@ -67,40 +68,14 @@ def used(
     attempt: int = 1,
     at_ns: int = 0,
 ) -> UsageRecord:
-    return UsageRecord(
-        request=RequestId(7, number),
-        attempt=attempt,
-        event_ns=start_of_day_ns(date.fromisoformat(f"2026-{day}")) + at_ns,
-        recorded_ns=number,
-        buyer=buyer,
-        deployment=deployment,
-        ruling=1,
-        endpoint=1,
-        status=status,
-        http_status=200,
-        streamed=False,
-        duration_us=1200,
-        first_content_us=300,
-        charge_picodollars=0,
-        units=tuple(units.items()),
-        upstream_id=f"up-{number}",
-    )
+    event_ns = start_of_day_ns(date.fromisoformat(f"2026-{day}")) + at_ns
+    return usage_record(number, event_ns, units, attempt=attempt, buyer=buyer, deployment=deployment, status=status)
 
 
 def batch(
     first: int, end: int, usage: Sequence[UsageRecord], intents: Sequence[Intent] = (), spool: str = "s"
 ) -> UsageBatch:
-    return UsageBatch(
-        spool=spool,
-        segment=1,
-        first_frame=first,
-        end_frame=end,
-        usage=usage,
-        intents=intents,
-        buyers=BUYERS,
-        deployments=DEPLOYMENTS,
-        rulings=RULINGS,
-    )
+    return usage_batch(usage, BUYERS, DEPLOYMENTS, RULINGS, first=first, end=end, spool=spool, intents=intents)
 
 
 @pytest.fixture

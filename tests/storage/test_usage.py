@@ -24,9 +24,9 @@ from clauseway.storage.control import schema
 from clauseway.storage.control.engines import Place
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.storage.lake.lake import Lake
-from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.storage.usage.priced import revenue, sales_in_order
 from clauseway.values import Interval, InvalidInput, KnownAt, day_of, exact_sum, start_of_day_ns
+from usage_records import usage_batch, usage_record
 
 IN, CACHED, OUT = Unit.INPUT_TOKENS, Unit.CACHED_INPUT_TOKENS, Unit.OUTPUT_TOKENS
 WRITE, WRITE_1H = Unit.CACHE_WRITE_TOKENS, Unit.CACHE_WRITE_1H_TOKENS
@@ -90,41 +90,13 @@ def used(
     status: Status = Status.COMPLETE,
     tier: str = "",
 ) -> UsageRecord:
-    return UsageRecord(
-        request=RequestId(7, number),
-        attempt=1,
-        recorded_ns=number,
-        buyer=buyer,
-        deployment=at,
-        ruling=1,
-        event_ns=start_of_day_ns(date(2026, 5, day)) + hour * HOUR_NS + ns,
-        endpoint=ENDPOINTS[endpoint],
-        status=status,
-        http_status=200,
-        streamed=False,
-        duration_us=1,
-        first_content_us=1,
-        charge_picodollars=0,
-        units=tuple(units.items()),
-        tier=tier,
-    )
+    event_ns = start_of_day_ns(date(2026, 5, day)) + hour * HOUR_NS + ns
+    named = {"buyer": buyer, "deployment": at, "endpoint": ENDPOINTS[endpoint]}
+    return usage_record(number, event_ns, units, **named, status=status, tier=tier)
 
 
 def sealed(lake: Lake, usage: Sequence[UsageRecord], first: int = 0, spool: str = "s") -> None:
-    assert lake.seal(
-        UsageBatch(
-            spool=spool,
-            segment=1,
-            first_frame=first,
-            end_frame=first + len(usage),
-            usage=usage,
-            intents=(),
-            buyers=BUYERS,
-            deployments=DEPLOYMENTS,
-            rulings=RULINGS,
-        ),
-        1,
-    )
+    assert lake.seal(usage_batch(usage, BUYERS, DEPLOYMENTS, RULINGS, first=first, spool=spool), 1)
 
 
 @pytest.fixture
