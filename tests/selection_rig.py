@@ -48,18 +48,21 @@ def deployment(name: str, cloud: str = "azure", **changes: Any) -> Target:
     )
 
 
+def key(secret: str = SECRET, seller: str = "openai", key_id: str = "k") -> Key:
+    return Key(
+        digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(),
+        organisation="acme",
+        project="p",
+        key_id=key_id,
+        seller=seller,
+        segment="any",
+    )
+
+
 def plan(targets: Iterable[Target], policy: Policy | None = None, **changes: Any) -> Plan:
     """Every deployment permitted, in this order, to one key under the policy."""
     targets = tuple(targets)
     route = Route(candidates=tuple((index, 0) for index in range(len(targets))))
-    key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
-        organisation="acme",
-        project="p",
-        key_id="k",
-        seller="openai",
-        segment="any",
-    )
     return Plan(
         **{
             "agreement": "test",
@@ -68,7 +71,7 @@ def plan(targets: Iterable[Target], policy: Policy | None = None, **changes: Any
             "targets": targets,
             "rulings": (Ruling("d-1", "permitted", ("A5.any",), "receipt"),),
             "epochs": (Epoch(begin_ns=0, routes={f"openai|{PRODUCT}|any": route}),),
-            "keys": (key,),
+            "keys": (key(),),
             "policies": (policy or Policy(),),
             **changes,
         }

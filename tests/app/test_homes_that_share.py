@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from journals import gateway
 
+from allowance_plans import opened
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.app.opening import locks
@@ -26,7 +27,7 @@ from clauseway.app.usage.sealing import seal
 from clauseway.gateway.budgets import allowances as of_gateways
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, LeaseSocket
-from clauseway.gateway.plan import Key, Plan, RateLimit
+from clauseway.gateway.plan import RateLimit
 from clauseway.spool import identify
 from clauseway.storage import Control
 from clauseway.storage.books import losses as losses_module
@@ -231,14 +232,8 @@ def test_gateways_of_two_homes_never_overshoot_a_limit(machines: Machines, monke
 
     async def asks(home: Home, boot: int) -> int:
         allowances = Allowances(LeaseSocket(home.lease_socket, boot), shares_limits=True)
-        key = Key(
-            digest="00", organisation="acme", project="p", key_id="k", seller="openai", segment="any", limits=(0,)
-        )
-        limits = (RateLimit(id="lim_1", whose="organisation acme", requests_per_minute=30),)
-        allowances.reload(
-            Plan(agreement="", hash_key="", models={}, targets=(), rulings=(), epochs=(), keys=(key,), limits=limits)
-        )
-        allowance, passed = allowances.of(key), 0
+        limit = RateLimit(id="lim_1", whose="organisation acme", requests_per_minute=30)
+        allowance, passed = opened(allowances, [limit]), 0
         for _ in range(40):
             while (short := allowance.admit(time.monotonic())) and short.may_grow:
                 await allowances.grow(short)

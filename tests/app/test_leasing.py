@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from allowance_plans import opened
 from clauseway.app.customers import leasing
 from clauseway.app.customers.holders import dead_leases
 from clauseway.app.customers.leasing import answer, lease_server
@@ -31,7 +32,7 @@ from clauseway.app.usage.usage_journals import register_spool
 from clauseway.gateway.budgets import allowances as of_gateways
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
 from clauseway.gateway.budgets.leases import Ask, LeaseCall, LeaseSocket
-from clauseway.gateway.plan import Budget, Key, Plan
+from clauseway.gateway.plan import Budget
 from clauseway.gateway.wire.errors import shortage_response
 from clauseway.metering import Status
 from clauseway.spool import SpoolWriter
@@ -78,28 +79,12 @@ def standing(home: Home) -> BudgetStanding:
         control.close()
 
 
-def opened(allowances: Allowances) -> KeyAllowance:
-    key = Key(
-        digest="00", organisation="acme", project="search", key_id="key_1", seller="openai", segment="any", budgets=(0,)
-    )
-    allowances.reload(
-        Plan(
-            agreement="",
-            hash_key="",
-            models={},
-            targets=(),
-            rulings=(),
-            epochs=(),
-            keys=(key,),
-            budgets=(Budget(id=BUDGET, whose="organisation acme"),),
-        )
-    )
-    return allowances.of(key)
+OURS = Budget(id=BUDGET, whose="organisation acme")
 
 
 async def spends(allowances: Allowances, chance: random.Random, requests: int) -> int:
     """Requests one after the other until they are through or the budget is; what they were charged."""
-    allowance, charged = opened(allowances), 0
+    allowance, charged = opened(allowances, budgets=[OURS]), 0
     for _ in range(requests):
         cost = chance.randint(1, 2_000)
         while (short := allowance.reserve("azure", "gpt-5.5", cost, 0, time.monotonic())) and short.may_grow:
@@ -125,7 +110,7 @@ def test_a_budget_that_is_for_all_time_never_begins_anew(tmp_path: Path, period:
 
     async def ask() -> None:
         allowances = Allowances(LeaseSocket(its.lease_socket, 1))
-        allowance, needed = opened(allowances), AMOUNT - 10
+        allowance, needed = opened(allowances, budgets=[OURS]), AMOUNT - 10
         while (short := allowance.reserve("azure", "gpt-5.5", needed, 0, time.monotonic())) and short.may_grow:
             assert await allowances.grow(short)
         allowance.end_reservation("azure", "gpt-5.5", needed, needed, 0, 0)
@@ -164,8 +149,8 @@ def test_two_gateways_spend_one_budget_and_no_more(home: Home) -> None:
         assert now.spent + now.leased <= AMOUNT
         for allowances in gateways:
             await allowances.close()
-        for opened in sockets:
-            opened.close()
+        for lease_socket in sockets:
+            lease_socket.close()
         return charged
 
     with lease_server(home):
@@ -182,14 +167,14 @@ def test_what_one_needs_the_other_gives_back(home: Home, monkeypatch: pytest.Mon
     async def both() -> None:
         one, other = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))
         assert await spends(one, random.Random(1), 1) > 0
-        allowance, needed = opened(other), AMOUNT - 2_000
+        allowance, needed = opened(other, budgets=[OURS]), AMOUNT - 2_000
         short = allowance.reserve("azure", "gpt-5.5", needed, 0, 0.0)
         assert short is not None
         assert not await other.grow(short)
         await one.report(time.monotonic())
         await one.report(time.monotonic() + 6)
         third = Allowances(LeaseSocket(home.lease_socket, 3))
-        allowance = opened(third)
+        allowance = opened(third, budgets=[OURS])
         short = allowance.reserve("azure", "gpt-5.5", needed, 0, 0.0)
         assert short is not None
         assert await third.grow(short)
@@ -208,9 +193,9 @@ def test_who_is_refused_for_what_another_process_holds_is_told_to_come_again(
 
     async def both() -> None:
         one, other, third = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2, 3))
-        allowance = opened(one)
+        allowance = opened(one, budgets=[OURS])
         assert await refusal(one, allowance, 60_000) == b""
-        refused = await refusal(other, opened(other), 60_000)
+        refused = await refusal(other, opened(other, budgets=[OURS]), 60_000)
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"Open requests hold up to 0.00000006 USD more" in refused
         assert b"\r\nretry-after: 7\r\n" in refused
@@ -218,7 +203,7 @@ def test_who_is_refused_for_what_another_process_holds_is_told_to_come_again(
         allowance.end_reservation("azure", "gpt-5.5", 60_000, 100, 0, 0)
         await one.quiet(one.slices())
         await one.report(time.monotonic())
-        assert await refusal(third, opened(third), 60_000) == b""
+        assert await refusal(third, opened(third, budgets=[OURS]), 60_000) == b""
 
     with lease_server(home):
         asyncio.run(both())
@@ -440,7 +425,7 @@ def test_who_is_refused_for_what_a_dead_process_held_is_told_to_come_again(kille
 
     def refused(boot: int, picodollars: int) -> bytes:
         allowances = Allowances(LeaseSocket(killed.lease_socket, boot))
-        return asyncio.run(refusal(allowances, opened(allowances), picodollars))
+        return asyncio.run(refusal(allowances, opened(allowances, budgets=[OURS]), picodollars))
 
     held_by_the_dead, beyond_that = refused(8, 50_000), refused(9, AMOUNT + 1)
     assert held_by_the_dead.startswith(b"HTTP/1.1 503 ")
@@ -691,14 +676,14 @@ def test_attempts_are_found_that_were_sealed_after_a_clock_went_back(killed: Hom
 def test_nobody_at_the_socket_grants_nothing(home: Home) -> None:
     async def tries() -> None:
         allowances = Allowances(LeaseSocket(home.lease_socket, 1))
-        allowance = opened(allowances)
+        allowance = opened(allowances, budgets=[OURS])
         short = allowance.reserve("azure", "gpt-5.5", 1, 0, time.monotonic())
         assert short is not None
         assert not await allowances.grow(short)
         with lease_server(home):
             await asyncio.sleep(0)
             other = Allowances(LeaseSocket(home.lease_socket, 2))
-            allowance = opened(other)
+            allowance = opened(other, budgets=[OURS])
             short = allowance.reserve("azure", "gpt-5.5", 1, 0, time.monotonic())
             assert short is not None
             assert await other.grow(short)

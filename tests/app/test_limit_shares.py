@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allowance_plans import opened
 from clauseway.app.customers.limit_shares import LimitShares
 from clauseway.gateway.budgets import allowances as allowances_module
-from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance
+from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, GrantedLease
-from clauseway.gateway.plan import Key, Plan, RateLimit
+from clauseway.gateway.plan import RateLimit
 from clauseway.storage.customers.limit_shares import MemoryShares
 from clauseway.storage.customers.tenants import Limit
 
@@ -44,34 +45,13 @@ class Worker:
         self.held, self.name = held, name
         self.fails = ""  # the next call: before it is heard, or after
         self.allowances = Allowances(self, shares_limits=True)
-        key = Key(
-            digest="00",
-            organisation="acme",
-            project="search",
-            key_id="key_1",
-            seller="openai",
-            segment="any",
-            limits=(0,),
+        limit = RateLimit(
+            id=LIMIT,
+            whose="organisation acme",
+            requests_per_minute=held.limit.requests_per_minute,
+            tokens_per_minute=held.limit.tokens_per_minute,
         )
-        plan = Plan(
-            agreement="",
-            hash_key="",
-            models={},
-            targets=(),
-            rulings=(),
-            epochs=(),
-            keys=(key,),
-            limits=(
-                RateLimit(
-                    id=LIMIT,
-                    whose="organisation acme",
-                    requests_per_minute=held.limit.requests_per_minute,
-                    tokens_per_minute=held.limit.tokens_per_minute,
-                ),
-            ),
-        )
-        self.allowances.reload(plan)
-        self.allowance: KeyAllowance = self.allowances.of(key)
+        self.allowance = opened(self.allowances, [limit])
 
     async def lease(self, asks: Sequence[Ask]) -> Sequence[GrantedLease]:
         fails, self.fails = self.fails, ""

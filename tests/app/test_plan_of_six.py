@@ -13,12 +13,11 @@ from clauseway.app.opening.configuration import Configuration, read_configuratio
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from clauseway.app.running.configuring import retired_here
 from clauseway.app.running.planning import compile_plan
-from clauseway.gateway.plan import Key, Plan, Policy
-from clauseway.gateway.routing.key_digests import digest
+from clauseway.gateway.plan import Plan, Policy
 from clauseway.metering import Unit
 from clauseway.pricing import PriceTable, UnknownPrice, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
-from selection_rig import HASH_KEY, SECRET, Bench
+from selection_rig import HASH_KEY, Bench, key
 
 # Products that the text does not know are recorded; class and decisions are then those of any stateless API.
 PRODUCTS = """\
@@ -128,18 +127,17 @@ def configuration(tmp_path: Path, text: str) -> Configuration:
 
 
 def compiled(tmp_path: Path, text: str = SIX, policy: Policy | None = None, book: str = BOOK, **named: Any) -> Plan:
-    key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
-        organisation="acme",
-        project="p",
-        key_id="k",
-        seller="openai",
-        segment="any",
-    )
     prices = PriceTable(parse_book(book, "book"), KNOWN_AT)
     where = tmp_path / "clauseway.toml"
     made = compile_plan(
-        opened(), configuration(tmp_path, text), [key], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=where, **named
+        opened(),
+        configuration(tmp_path, text),
+        [key()],
+        HASH_KEY,
+        known_at=KNOWN_AT,
+        prices=prices,
+        where=where,
+        **named,
     )
     return Plan(**{name: getattr(made, name) for name in made.__struct_fields__} | {"policies": (policy or Policy(),)})
 

@@ -14,12 +14,11 @@ from clauseway.app.running.planning import compile_plan
 from clauseway.app.screens.clause_places import citations_of
 from clauseway.app.screens.engineer_page import grouped_refusals
 from clauseway.app.screens.gateway_glances import RefusalGlance
-from clauseway.gateway.plan import Key, Plan, Route
-from clauseway.gateway.routing.key_digests import digest
+from clauseway.gateway.plan import Plan, Route
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 from clauseway.wording.names import Wording
 from deployments import deployment
-from selection_rig import HASH_KEY, SECRET, Bench
+from selection_rig import HASH_KEY, SECRET, Bench, key
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
 NO_DEPLOYMENT = "On AWS Amazon may sell gpt-5.5, but no deployment of it there is sold by Amazon."
@@ -51,17 +50,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Plan:
 
 def with_keys(configuration: Configuration, path: Path, secrets: Mapping[str, str]) -> Plan:
     """The plan with a key for each seller."""
-    keys = [
-        Key(
-            digest=digest(bytes.fromhex(HASH_KEY), secret.encode()).hex(),
-            organisation="acme",
-            project="p",
-            key_id=seller,
-            seller=seller,
-            segment="any",
-        )
-        for seller, secret in secrets.items()
-    ]
+    keys = [key(secret, seller, key_id=seller) for seller, secret in secrets.items()]
     prices = open_prices(KNOWN_AT)
     return compile_plan(open_agreement(), configuration, keys, HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
 

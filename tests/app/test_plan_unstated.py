@@ -10,13 +10,12 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.several import Opened, open_agreements
 from clauseway.app.running.configuring import show_configuration
 from clauseway.app.running.planning import compile_plan
-from clauseway.gateway.plan import Key, Plan, Refusal, Route
-from clauseway.gateway.routing.key_digests import digest
+from clauseway.gateway.plan import Plan, Refusal, Route
 from clauseway.metering import Ruling
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import InvalidInput, KnownAt, start_of_day_ns
 from deployments import deployment
-from selection_rig import HASH_KEY, SECRET, Bench
+from selection_rig import HASH_KEY, Bench, key
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
 SERVE = 'unstated = "serve"\n'
@@ -88,17 +87,9 @@ def written(folder: Path, text: str) -> Path:
 def compiled(folder: Path, text: str, opened: Opened | None = None) -> Plan:
     opened = opened or open_agreement()
     path = written(folder, text)
-    key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
-        organisation="acme",
-        project="p",
-        key_id="k",
-        seller="openai",
-        segment="any",
-    )
     configuration = read_configuration(path, opened.catalog)
     prices = PriceTable(parse_book(BOOK, "book"), KNOWN_AT)
-    return compile_plan(opened, configuration, [key], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
+    return compile_plan(opened, configuration, [key()], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
 
 
 def route(made: Plan, product: str, day: str) -> Route:

@@ -12,12 +12,10 @@ import pytest
 from clauseway.app.opening.configuration import read_configuration
 from clauseway.app.opening.library import open_agreement
 from clauseway.app.running.planning import compile_plan
-from clauseway.gateway.plan import Key
-from clauseway.gateway.routing.key_digests import digest
 from clauseway.gateway.wire.bodies.requests import decode_chat, decode_responses
 from clauseway.pricing import PriceTable, parse_book
 from clauseway.values import KnownAt, start_of_day_ns
-from selection_rig import CHAT, HASH_KEY, RESPONSES, SECRET, Bench
+from selection_rig import CHAT, HASH_KEY, RESPONSES, Bench, key
 
 KNOWN_AT = KnownAt.recorded_on(date(2026, 11, 20), sequence=0)
 PRODUCTS = ("gpt-5.5", "gpt-5.4", "gpt-oss-120b")
@@ -54,21 +52,15 @@ def bench() -> Bench:
         for product in PRODUCTS
         for unit in ("input_tokens", "output_tokens")
     )
-    key = Key(
-        digest=digest(bytes.fromhex(HASH_KEY), SECRET.encode()).hex(),
-        organisation="acme",
-        project="p",
-        key_id="k",
-        seller="openai",
-        segment="any",
-    )
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clauseway.toml"
         path.write_text(text)
         opened = open_agreement()
         configuration = read_configuration(path, opened.catalog, secrets=False)
         prices = PriceTable(parse_book(book, "book"), KNOWN_AT)
-        return Bench(compile_plan(opened, configuration, [key], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path))
+        return Bench(
+            compile_plan(opened, configuration, [key()], HASH_KEY, known_at=KNOWN_AT, prices=prices, where=path)
+        )
 
 
 def remaining(members: dict[str, Any], model: str, day: str) -> list[str]:

@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from allowance_plans import allowance_plan, opened
 from clauseway.gateway.budgets.allowances import Allowances, KeyAllowance, Shortage
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LocalLeaseServer
 from clauseway.gateway.budgets.slices import DENIED_S, BudgetSlice, shortest
-from clauseway.gateway.plan import Budget, Key, Plan, RateLimit
+from clauseway.gateway.plan import Budget, RateLimit
 
 T = TypeVar("T")
 USD = 10**12
@@ -28,37 +29,6 @@ SOON_S = 20.0  # well below the patience that is given to a lease server here
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Asks here are answered at once: on a machine that stands still for seconds, too, none is given up."""
     monkeypatch.setattr(sys.modules[Allowances.__module__], "_PATIENCE_S", PATIENCE_S)
-
-
-def plan(limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> Plan:
-    """One key, for which all of them hold."""
-    key = Key(
-        digest="00",
-        organisation="acme",
-        project="search",
-        key_id="key_1",
-        seller="openai",
-        segment="any",
-        limits=tuple(range(len(limits))),
-        budgets=tuple(range(len(budgets))),
-    )
-    return Plan(
-        agreement="",
-        hash_key="",
-        models={},
-        targets=(),
-        rulings=(),
-        epochs=(),
-        keys=(key,),
-        limits=tuple(limits),
-        budgets=tuple(budgets),
-    )
-
-
-def opened(allowances: Allowances, limits: Sequence[RateLimit] = (), budgets: Sequence[Budget] = ()) -> KeyAllowance:
-    made = plan(limits, budgets)
-    allowances.reload(made)
-    return allowances.of(made.keys[0])
 
 
 def alone(limits: Sequence[RateLimit]) -> KeyAllowance:
@@ -813,7 +783,7 @@ def test_a_budget_that_is_gone_gives_its_slice_back() -> None:
         allowances = Allowances(OneOf(lease_server, 0))
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved(allowances, allowance, 6) is None
-        allowances.reload(plan())
+        allowances.reload(allowance_plan())
         await allowances.report(0.0)
         allowance.end_reservation("azure", "gpt-5.5", 6, 2, 0, 0)
         await allowances.report(0.0)
@@ -834,7 +804,7 @@ def test_a_budget_that_a_later_plan_does_not_have_refuses_nobody() -> None:
         allowances = Allowances(LocalLeaseServer({"b": 10, "whole": 20}))
         allowance = opened(allowances, budgets=[budget(), budget(id="whole")])
         assert await reserved(allowances, allowance, 6) is None
-        allowances.reload(plan(budgets=[budget(id="whole")]))
+        allowances.reload(allowance_plan(budgets=[budget(id="whole")]))
         for _ in range(2):
             await allowances.report(0.0)
             assert await reserved(allowances, allowance, 6) is None
@@ -856,7 +826,7 @@ def test_of_a_budget_that_the_plan_does_not_have_no_more_is_asked_for(clock: lis
         allowances = Allowances(lease_server)
         allowance = opened(allowances, budgets=[budget()])
         assert await reserved_at(allowances, allowance, 4, 0.0) is None
-        allowances.reload(plan())
+        allowances.reload(allowance_plan())
         lease_server.heard.clear()
         assert await reserved_at(allowances, allowance, 60, 0.0) is None
         assert not lease_server.heard
@@ -867,8 +837,8 @@ def test_of_a_budget_that_the_plan_does_not_have_no_more_is_asked_for(clock: lis
 def test_a_budget_that_is_back_holds_before_the_former_plans_are_forgotten() -> None:
     allowances = Allowances(LocalLeaseServer({"b": 10}))
     opened(allowances, budgets=[budget()])
-    allowances.reload(plan())
-    made = plan(budgets=[budget()])
+    allowances.reload(allowance_plan())
+    made = allowance_plan(budgets=[budget()])
     allowances.turn_to(made)
     assert allowances.of(made.keys[0]).reserve("azure", "gpt-5.5", 11, 0, 0.0) is not None
 
