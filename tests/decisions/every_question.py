@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from itertools import permutations
 from itertools import product as every
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 from partnership_by_hand import CLASS_OF, Case, Launch, Supposed
@@ -159,6 +159,11 @@ def shapes() -> Iterator[Case]:
         permutations(PARTIES, 2), ("", "gpt-5.5", "app", "ip.models", "gpt-oss-120b", "open-weight")
     ):
         yield Case("share-revenue", party, what, to=to)
+
+
+def on(day_text: str, *asked: Any, known_at: str = str(date.max), **parts: Any) -> Case:
+    """Return a case of action, party, product and cloud on a day, and as known on one."""
+    return Case(*asked, **parts, as_of=day(day_text), known_at=day(known_at))
 
 
 def ask(opened: OpenAgreement, case: Case) -> Question:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 import msgspec
 import pytest
-from every_question import Asked, ask, cases, partnership
+from every_question import Asked, ask, cases, on, partnership
 from generated_agreements import agreements
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,29 +59,6 @@ def test_no_day_between_is_nearer(asked: Asked, data: int) -> None:
         return
     between = first + timedelta(days=data % ((last - first).days + 1))
     assert opened.answer(msgspec.structs.replace(question, as_of=between)).outcome == outcome, between
-
-
-def on(
-    day: str,
-    action: str,
-    party: str,
-    product: str = "",
-    cloud: str = "",
-    *,
-    to: str = "",
-    segment: str = "any",
-    known_at: str = str(date.max),
-) -> Case:
-    return Case(
-        action,
-        party,
-        product,
-        cloud,
-        to=to,
-        segment=segment,
-        as_of=date.fromisoformat(day),
-        known_at=date.fromisoformat(known_at),
-    )
 
 
 def said(change: WouldChange) -> str:

@@ -2,10 +2,8 @@
 nothing. And what a reader is told of each term.
 """
 
-from datetime import date
-
 import pytest
-from every_question import Asked, ask, cases, partnership
+from every_question import Asked, ask, cases, on, partnership
 from generated_agreements import agreements
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,29 +24,6 @@ def traced(asked: Asked) -> tuple[Decision, tuple[Traced, ...]]:
     question = ask(opened, asked.case)
     decision = opened.answer(question)
     return decision, trace(opened.agreement, opened.catalog, opened.facts, question, decision)
-
-
-def on(
-    day: str,
-    action: str,
-    party: str,
-    product: str = "",
-    cloud: str = "",
-    *,
-    to: str = "",
-    segment: str = "any",
-    known_at: str = str(date.max),
-) -> Case:
-    return Case(
-        action,
-        party,
-        product,
-        cloud,
-        to=to,
-        segment=segment,
-        as_of=date.fromisoformat(day),
-        known_at=date.fromisoformat(known_at),
-    )
 
 
 @settings(max_examples=examples(60))

@@ -6,28 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+from accruals import CLAUSE, accrual
 from beancount import loader
 from beancount.core import data, realization
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clauseway.exchange.journals.beancount import account_name, beancount_text
-from clauseway.ledger import Account, Entry, Posting, balances
-from clauseway.values import Citation
-
-CLAUSE = Citation(term="A5.share", amendment="A5", document="A5.md", line=7, source='S2 "capped"', text="…")
-
-
-def accrual(number: int, day: date, payer: str, payee: str, amount: str, narration: str = "gpt-5.5 on aws") -> Entry:
-    value = Decimal(amount)
-    legs = [
-        (Account(payer, "expense", "revenue-share", payee), value),
-        (Account(payer, "payable", "revenue-share", payee), -value),
-        (Account(payee, "receivable", "revenue-share", payer), value),
-        (Account(payee, "income", "revenue-share", payer), -value),
-    ]
-    postings = tuple(Posting(account, amount, "USD", (CLAUSE,)) for account, amount in legs)
-    return Entry(id=f"accrual|{number}", reference="r", day=day, narration=narration, postings=postings)
+from clauseway.ledger import Entry, balances
 
 
 def beancount_balances(entries: Sequence[Entry]) -> dict[str, Decimal]:
@@ -82,7 +68,7 @@ def test_an_entry_says_what_it_is_of_and_each_posting_by_which_clauses() -> None
         (date(2026, 4, 26), "accrual|2", r"a \"b\" \n"),
         (date(2026, 5, 31), "accrual|1", r"a \"b\" \n"),
     ]
-    cited = r'A5 A5.share (A5.md:7; S2 "capped") · A5 A5.cap (A5.md:9; S3 \ 4)'
+    cited = r'A5 A5.share (A5.md:7; S2, "capped"; S3) · A5 A5.cap (A5.md:9; S3 \ 4)'
     assert [(posting.meta or {}).get("clause") for entry in entries for posting in entry.postings] == [cited, None] * 2
 
 

@@ -10,14 +10,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from accruals import CLAUSE, accrual
 
 import hledger_judge
 from clauseway.exchange.journals.accounting import entries_of
 from clauseway.exchange.journals.hledger import account_name, hledger_text
-from clauseway.ledger import Account, Entry, Posting, balances
-from clauseway.values import Citation, Interval
-
-CLAUSE = Citation(term="A5.share", amendment="A5", document="A5.md", line=7, source='S2, "capped"; S3', text="…")
+from clauseway.ledger import Entry, balances
+from clauseway.values import Interval
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +25,6 @@ def hledger() -> list[str]:
     if found is None:
         pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
     return found
-
-
-def accrual(number: int, day: date, payer: str, payee: str, amount: str, narration: str = "gpt-5.5 on aws") -> Entry:
-    value = Decimal(amount)
-    legs = [
-        (Account(payer, "expense", "revenue-share", payee), value),
-        (Account(payer, "payable", "revenue-share", payee), -value),
-        (Account(payee, "receivable", "revenue-share", payer), value),
-        (Account(payee, "income", "revenue-share", payer), -value),
-    ]
-    postings = tuple(Posting(account, amount, "USD", (CLAUSE,)) for account, amount in legs)
-    return Entry(id=f"accrual|{number}", reference="r", day=day, narration=narration, postings=postings)
 
 
 def in_currency(entry: Entry, currency: str) -> Entry:

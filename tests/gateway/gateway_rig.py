@@ -418,6 +418,12 @@ REFUSAL = Refusal(
 AUTHORIZED = {"authorization": f"Bearer {SECRET}"}
 
 
+def resident_mb(rig: Rig) -> int:
+    assert rig.process is not None
+    (line,) = [line for line in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in line]
+    return int(line.split()[1]) >> 10
+
+
 def key(secret: str, seller: str) -> Key:
     hashed = digest(bytes.fromhex(HASH_KEY), secret.encode()).hex()
     return Key(

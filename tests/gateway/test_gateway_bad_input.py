@@ -12,7 +12,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_rig import MODEL, OTHER_SECRET, SECRET, Cloud, Rig, chat_body, compact, read_all, request_bytes, well
+from gateway_rig import (
+    MODEL,
+    OTHER_SECRET,
+    SECRET,
+    Cloud,
+    Rig,
+    chat_body,
+    compact,
+    read_all,
+    request_bytes,
+    resident_mb,
+    well,
+)
 
 from awaiting import eventually
 
@@ -236,12 +248,6 @@ def test_a_body_that_is_too_large(rig: Rig, azure: Cloud) -> None:
     answer = rig.exchange(sent("content-length: 60000000", body=b"{"))
     check(answer, 413, "body_too_large")
     assert b"A body may have at most 52,428,800 bytes." in answer
-
-
-def resident_mb(rig: Rig) -> int:
-    assert rig.process is not None
-    (line,) = [line for line in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in line]
-    return int(line.split()[1]) >> 10
 
 
 def test_half_a_body_does_not_stay_when_its_client_has_gone(rig: Rig, azure: Cloud) -> None:

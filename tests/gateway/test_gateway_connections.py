@@ -25,6 +25,7 @@ from gateway_rig import (
     drop,
     read_all,
     request_bytes,
+    resident_mb,
     stall,
     status,
     well,
@@ -259,12 +260,6 @@ def answered(connection: socket.socket) -> tuple[int, str]:
     """(status, code) of the one answer until the connection is closed."""
     head, _, body = read_all(connection).partition(b"\r\n\r\n")
     return int(head.split(b" ")[1]), json.loads(body)["error"]["code"]
-
-
-def resident_mb(rig: Rig) -> int:
-    assert rig.process is not None
-    (line,) = [line for line in Path(f"/proc/{rig.process.pid}/status").read_text().splitlines() if "VmRSS" in line]
-    return int(line.split()[1]) >> 10
 
 
 @pytest.mark.parametrize("framing", [LENGTH, CHUNKED], ids=["length", "chunks"])

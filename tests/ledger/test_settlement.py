@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from share_tables import summed
 
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import RevenueShare, ShareBase
@@ -516,20 +517,6 @@ RECORDS = st.builds(
 )
 
 
-def aggregated(records: Sequence[SaleRecord]) -> list[RevenueLine]:
-    return [
-        RevenueLine(
-            event_day=day_of(record.event_ns),
-            seller=record.seller,
-            cloud=record.cloud,
-            product=record.product,
-            amount=record.amount,
-            requests=1,
-        )
-        for record in records
-    ]
-
-
 def walked(records: Sequence[SaleRecord], period: Interval) -> tuple[Fraction, dict[str, Fraction]]:
     """The A5 share walked through sale by sale in fractions: due in the period, and what each line moved it, unrounded.
 
@@ -558,7 +545,7 @@ def walked(records: Sequence[SaleRecord], period: Interval) -> tuple[Fraction, d
 @given(st.lists(RECORDS, max_size=30, unique_by=lambda record: record.request_id), st.booleans())
 def test_it_agrees_with_a_walk_through_the_sales_in_fractions(records: list[SaleRecord], whole: bool) -> None:
     period = WHOLE if whole else MAY
-    revenue = aggregated(records)
+    revenue = summed(records)
     plain = settled(revenue, period, *SMALL)
     ordered = {day: [r for r in records if day_of(r.event_ns) == day] for day in plain.needs_order}
     (share,) = (s for s in settled(revenue, period, *SMALL, ordered=ordered).shares if s.cap)

@@ -80,3 +80,13 @@ def running_clouds() -> Iterator[Clouds]:
 def clouds(running_clouds: Clouds) -> Iterator[Clouds]:
     yield running_clouds
     running_clouds.clear_faults()
+
+
+def replaced(name: str, old: str, new: str) -> Callable[[dict[str, str]], None]:
+    """A change of a signed header, which must not pass."""
+
+    def change(headers: dict[str, str]) -> None:
+        assert old in headers[name]
+        headers[name] = headers[name].replace(old, new)
+
+    return change

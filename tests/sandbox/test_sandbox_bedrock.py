@@ -14,7 +14,7 @@ from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from openai import AsyncBedrockOpenAI, BedrockOpenAI, OpenAI
 from openai.providers import bedrock
-from sandbox_rig import clouds, running_clouds
+from sandbox_rig import clouds, replaced, running_clouds
 
 from clauseway.sandbox.signatures.credentials import (
     AWS_ACCESS_KEY_ID,
@@ -197,23 +197,15 @@ def _dropped_signed(headers: dict[str, str]) -> None:
     del headers["Content-Type"]
 
 
-def _replace(name: str, old: str, new: str) -> Callable[[dict[str, str]], None]:
-    def change(headers: dict[str, str]) -> None:
-        assert old in headers[name]
-        headers[name] = headers[name].replace(old, new)
-
-    return change
-
-
 TAMPERED: list[Any] = [
     # what is changed after signing, AWS's error, how the message begins
     (_tampered_hash, "InvalidSignatureException", MISMATCH),
     (_unsigned_payload, "InvalidSignatureException", MISMATCH),
-    (_replace("Content-Type", "json", "xml"), "InvalidSignatureException", MISMATCH),
-    (_replace("Host", "127.0.0.1", "localhost"), "InvalidSignatureException", MISMATCH),
-    (_replace("Authorization", "Signature=", "Signature=0"), "InvalidSignatureException", MISMATCH),
+    (replaced("Content-Type", "json", "xml"), "InvalidSignatureException", MISMATCH),
+    (replaced("Host", "127.0.0.1", "localhost"), "InvalidSignatureException", MISMATCH),
+    (replaced("Authorization", "Signature=", "Signature=0"), "InvalidSignatureException", MISMATCH),
     (
-        _replace("Authorization", "host;", ""),
+        replaced("Authorization", "host;", ""),
         "InvalidSignatureException",
         "There were headers present in the request which were not signed: host",
     ),
@@ -224,21 +216,21 @@ TAMPERED: list[Any] = [
     ),
     (_dropped_signed, "InvalidSignatureException", "Signed headers are missing from the request: content-type"),
     (
-        _replace("Authorization", "Signature=", "Sig="),
+        replaced("Authorization", "Signature=", "Sig="),
         "IncompleteSignatureException",
         "Authorization header requires 'Signature' parameter.",
     ),
     (
-        _replace("Authorization", "/aws4_request", ""),
+        replaced("Authorization", "/aws4_request", ""),
         "IncompleteSignatureException",
         "Credential must have exactly 5 slash-delimited elements",
     ),
     (
-        _replace("Authorization", "AWS4-HMAC-SHA256", "AWS5-HMAC"),
+        replaced("Authorization", "AWS4-HMAC-SHA256", "AWS5-HMAC"),
         "IncompleteSignatureException",
         "Unsupported AWS 'algorithm': 'AWS5-HMAC'.",
     ),
-    (_replace("X-Amz-Date", "Z", ""), "IncompleteSignatureException", "Date must be in ISO-8601 'basic format'."),
+    (replaced("X-Amz-Date", "Z", ""), "IncompleteSignatureException", "Date must be in ISO-8601 'basic format'."),
 ]
 
 

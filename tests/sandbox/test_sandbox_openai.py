@@ -11,21 +11,13 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from ruamel.yaml import YAML
 from sandbox_rig import PATIENCE_S, clouds, running_clouds
+from sandbox_shapes import paths_of
 
 from clauseway.sandbox.signatures.credentials import OPENAI_API_KEY
 
 RECORDINGS = Path(__file__).parent / "recordings"
 HELLO: Any = [{"role": "user", "content": "which cloud may serve this"}]
 KEY = {"authorization": f"Bearer {OPENAI_API_KEY}"}
-
-
-def paths_of(value: object, prefix: str = "") -> set[str]:
-    if isinstance(value, dict):
-        below = [paths_of(item, f"{prefix}{key}.") for key, item in value.items()]
-        return {f"{prefix}{key}" for key in value} | set().union(*below)
-    if isinstance(value, list):
-        return set().union(*[paths_of(item, prefix) for item in value])
-    return set()
 
 
 def recorded(name: str) -> dict[str, Any]:

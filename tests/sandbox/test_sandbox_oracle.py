@@ -16,7 +16,7 @@ import pytest
 import requests
 from oci.auth.signers import SecurityTokenSigner
 from openai import OpenAI
-from sandbox_rig import clouds, running_clouds
+from sandbox_rig import clouds, replaced, running_clouds
 
 from clauseway.sandbox.signatures.credentials import (
     AZURE_ENTRA_TOKEN,
@@ -147,14 +147,6 @@ def test_signatures_that_are_refused(clouds: Any, how: Callable[[], dict[str, An
     _expect(httpx.post(url, content=BODY, headers=signed(url, **how())), message)
 
 
-def _replaced(name: str, old: str, new: str) -> Callable[[dict[str, str]], None]:
-    def change(headers: dict[str, str]) -> None:
-        assert old in headers[name]
-        headers[name] = headers[name].replace(old, new)
-
-    return change
-
-
 def _other_digest(headers: dict[str, str]) -> None:
     headers["x-content-sha256"] = base64.b64encode(hashlib.sha256(b"another body").digest()).decode()
 
@@ -165,16 +157,16 @@ def _other_date(headers: dict[str, str]) -> None:
 
 TAMPERED: Any = [
     # what is changed after signing, how the message begins
-    (_replaced("content-type", "json", "xml"), UNVERIFIED),
-    (_replaced("host", "127.0.0.1", "localhost"), UNVERIFIED),
+    (replaced("content-type", "json", "xml"), UNVERIFIED),
+    (replaced("host", "127.0.0.1", "localhost"), UNVERIFIED),
     (_other_date, UNVERIFIED),
     (_other_digest, "The content hash in the x-content-sha256 header does not match"),
-    (_replaced("authorization", "x-content-sha256", "opc-compartment-id"), UNAUTHENTICATED),
-    (_replaced("authorization", "(request-target) ", ""), UNAUTHENTICATED),
-    (_replaced("authorization", "rsa-sha256", "hmac-sha256"), UNAUTHENTICATED),
-    (_replaced("authorization", 'version="1"', 'version="2"'), UNAUTHENTICATED),
-    (_replaced("authorization", 'signature="', 'signature="!'), UNVERIFIED),
-    (_replaced("authorization", "Signature ", "Basic "), UNAUTHENTICATED),
+    (replaced("authorization", "x-content-sha256", "opc-compartment-id"), UNAUTHENTICATED),
+    (replaced("authorization", "(request-target) ", ""), UNAUTHENTICATED),
+    (replaced("authorization", "rsa-sha256", "hmac-sha256"), UNAUTHENTICATED),
+    (replaced("authorization", 'version="1"', 'version="2"'), UNAUTHENTICATED),
+    (replaced("authorization", 'signature="', 'signature="!'), UNVERIFIED),
+    (replaced("authorization", "Signature ", "Basic "), UNAUTHENTICATED),
 ]
 
 
