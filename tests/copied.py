@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from clauseway.metering import Buyer, Deployment, Ruling
+from clauseway.metering import Buyer, Deployment, Ruling, Status
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields, positions, read_frames
 from clauseway.spool.copier import Copier, FollowerSettings, JournalFacts
 from clauseway.spool.copies import REFUSE
@@ -20,6 +20,7 @@ from clauseway.spool.reader import extent
 from clauseway.spool.segments import _LOCK_NAME, list_segments
 from ports import free_ports
 
+Codes = tuple[int, int, int]  # buyer, deployment, ruling
 SECRET = b"0123456789abcdef0123456789abcdef"
 LABELS = (
     Buyer("acme", "research", "key_1", "openai", "direct"),
@@ -28,6 +29,26 @@ LABELS = (
 )
 PATIENCE_S = 100.0
 ACKNOWLEDGED = slice(60, 64)
+
+
+def codes_of(writer: SpoolWriter, labels: tuple[Buyer, Deployment, Ruling] = LABELS) -> Codes:
+    """The codes by which a writer's records name these labels."""
+    buyer, deployment, ruling = labels
+    return writer.label(buyer), writer.label(deployment), writer.label(ruling)
+
+
+def packed_usage(
+    boot: int,
+    number: int,
+    codes: Codes,
+    *,
+    event_ns: int = 1000,
+    status: Status = Status.COMPLETE,
+    upstream_id: bytes = b"up",
+) -> bytes:
+    """The record of a request's end, packed."""
+    named = (boot, number, 1, event_ns, 3000, *codes, 1)
+    return pack_usage_fields(*named, int(status), 200, False, 5, 5, 0, ((2, 7),), upstream_id)
 
 
 class FollowerHere:
@@ -138,7 +159,7 @@ class Waiting:
         self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
 
     def write_ended(self, error: OSError | None) -> None:
-        if not self.heard.done():
+        if not self.heard.cancelled():
             self.heard.set_result(error)
 
 
@@ -167,36 +188,15 @@ class CopiedJournal:
         facts = JournalFacts(directory, self.writer.identity, directory.name, boot)
         self.copier = Copier(self.writer, facts, settings, loop, self.told.append)
         self.writer.copy_to(self.copier)
-        self.codes = tuple(self.writer.label(label) for label in LABELS)
+        self.codes = codes_of(self.writer)
 
     def append(self, number: int) -> None:
-        buyer, deployment, ruling = self.codes
-        packed = pack_usage_fields(
-            self.boot,
-            number,
-            1,
-            1000,
-            3000,
-            buyer,
-            deployment,
-            ruling,
-            1,
-            1,
-            200,
-            False,
-            5,
-            5,
-            0,
-            ((2, 7),),
-            b"up",
-        )
-        self.writer.append(packed, buyer, deployment, ruling)
+        self.writer.append(packed_usage(self.boot, number, self.codes), *self.codes)
 
     def begin(self, number: int) -> None:
         """The intent of a request; it is written with the next frame."""
-        buyer, deployment, ruling = self.codes
-        packed = pack_intent(self.boot, number, 1, 1000, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
-        self.writer.append(packed, buyer, deployment, ruling)
+        packed = pack_intent(self.boot, number, 1, 1000, 2000, *self.codes, 1, 10, 20, 30)
+        self.writer.append(packed, *self.codes)
 
     async def commit(self) -> OSError | None:
         waiting = Waiting()

@@ -12,6 +12,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.usage_journals import register_spool
 from clauseway.spool import SpoolWriter, pack_intent
 from clauseway.values import start_of_day_ns
+from copied import codes_of
 
 # Small, so that segments are closed, sealed and let go of all the time.
 SEGMENT_BYTES = 8_000
@@ -21,12 +22,12 @@ async def write(home: Home) -> None:
     directory = home.spools / "gateway"
     register_spool(home, directory)
     writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=7, segment_bytes=SEGMENT_BYTES)
-    codes = buyer, deployment, ruling = tuple(writer.label(label) for label in LABELS)
+    codes = codes_of(writer, LABELS)
     event_ns, number = start_of_day_ns(today()), 0
     while True:
         number += 1
         at_ns = event_ns + number
-        named = (7, number, 1, at_ns, at_ns, buyer, deployment, ruling, 1)
+        named = (7, number, 1, at_ns, at_ns, *codes, 1)
         await commit(writer, pack_intent(*named, 1_000, 1_000, RESERVED), codes)
         await commit(writer, ended(7, number, at_ns, codes), codes)
         os.write(1, f"{number}\n".encode())

@@ -15,6 +15,7 @@ from clauseway.app.usage.usage_journals import register_spool
 from clauseway.metering import Buyer, Deployment, Ruling, Status, Unit
 from clauseway.spool import SpoolWriter, pack_intent, pack_usage_fields
 from clauseway.values import start_of_day_ns
+from copied import Codes, Waiting, codes_of
 from metered_months import BOOK, MILLION
 
 LABELS = (
@@ -58,10 +59,10 @@ def gateway(
     async def life() -> None:
         writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=boot)
         register_spool(home, directory)
-        codes = buyer, deployment, ruling = tuple(writer.label(label) for label in LABELS)
+        codes = codes_of(writer, LABELS)
         for number in requests:
             at_ns = event_ns + number
-            named = (boot, number, 1, at_ns, at_ns, buyer, deployment, ruling, 1)
+            named = (boot, number, 1, at_ns, at_ns, *codes, 1)
             await commit(writer, pack_intent(*named, *reserved, RESERVED), codes)
             await commit(writer, ended(boot, number, at_ns, codes), codes)
         before = {path: path.read_bytes() for path in directory.glob("*.seg")}
@@ -76,41 +77,14 @@ def gateway(
     return directory
 
 
-def ended(boot: int, number: int, at_ns: int, codes: tuple[int, ...]) -> bytes:
-    buyer, deployment, ruling = codes
-    return pack_usage_fields(
-        boot,
-        number,
-        1,
-        at_ns,
-        at_ns,
-        buyer,
-        deployment,
-        ruling,
-        1,
-        Status.COMPLETE,
-        200,
-        False,
-        5,
-        5,
-        12 * 10**12,
-        UNITS,
-        b"up",
-    )
+def ended(boot: int, number: int, at_ns: int, codes: Codes) -> bytes:
+    named = (boot, number, 1, at_ns, at_ns, *codes, 1)
+    return pack_usage_fields(*named, Status.COMPLETE, 200, False, 5, 5, 12 * 10**12, UNITS, b"up")
 
 
-class _Waiting:
-    def __init__(self) -> None:
-        self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
-
-    def write_ended(self, error: OSError | None) -> None:
-        self.heard.set_result(error)
-
-
-async def commit(writer: SpoolWriter, record: bytes, codes: tuple[int, ...]) -> None:
-    buyer, deployment, ruling = codes
-    writer.append(record, buyer, deployment, ruling)
-    waiting = _Waiting()
+async def commit(writer: SpoolWriter, record: bytes, codes: Codes) -> None:
+    writer.append(record, *codes)
+    waiting = Waiting()
     writer.notify_when_durable(waiting)
     assert await waiting.heard is None
 

@@ -34,15 +34,13 @@ from clauseway.app.reports.handed_statements import (
     read_statement,
 )
 from clauseway.app.reports.signing import sign
-from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens.auditor_page import auditor_page, check_page, statement_check
-from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger.assumptions import ESTIMATED, Assumption
 from clauseway.storage.control.actor import acting
 from clauseway.values import KnownAt
-from clauseway.web.pages import create_app
 from clauseway.wording.names import Wording
 from database_connections import connections_made, queries_asked
+from home_pages import pages_client
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +50,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def client(home: Home) -> Iterator[TestClient]:
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(source, hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         yield pages
 
 
@@ -83,8 +80,7 @@ def test_of_many_facts_the_screen_has_the_latest_known(home: Home) -> None:
 @pytest.mark.parametrize(("page", "read_again"), [("/", 0), ("/auditor", 0), ("/finance", 1)])
 def test_a_month_that_was_read_is_not_read_again(home: Home, page: str, read_again: int) -> None:
     """A settlement may have ten thousand lines. Finance shows that of the latest month."""
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(source, hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         before = pages.get(page)
         with queries_asked("settlements") as asked:
             after = pages.get(page)
@@ -110,8 +106,7 @@ def test_a_damaged_lake_is_no_fault_of_the_address(tmp_path: Path) -> None:
     own = settled_book.make(tmp_path)
     for file in own.lake.glob("usage/*/*.parquet"):
         file.write_bytes(file.read_bytes()[:-1] + b"?")
-    source = HomePages(own, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(source, hosts=["*"])) as pages:
+    with pages_client(own) as pages:
         answer = pages.get("/auditor/check/2026-05")
     assert answer.status_code == 500
     assert "lake check" in answer.text
@@ -265,7 +260,7 @@ def test_a_signature_by_a_key_that_was_withdrawn_says_by_whom_and_why(
     monkeypatch.setenv("CLAUSEWAY_KEYS", str(tmp_path / "keys"))
     home = settled_book.make(tmp_path / "home")
     april = tmp_path / "april.json"
-    with TestClient(create_app(HomePages(home, open_agreements([]), system_clock, ""), hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         april.write_bytes(pages.get("/download/statement/2026-04/json").content)
         create_key(home, "openai")
         sign(home, april, read_statement(april), "openai", None)
@@ -381,8 +376,7 @@ def test_a_withdrawn_key_says_who_withdrew_it_and_when(tmp_path: Path, monkeypat
     create_key(home, "openai")
     [public] = trusted_keys(home)["openai"]
     withdraw_key(home, "openai", public, "it leaked")
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    page = TestClient(create_app(source, hosts=["*"])).get("/auditor").text
+    page = pages_client(home).get("/auditor").text
     assert re.search(rf"OpenAI <code>\S+</code> withdrawn by {acting()} on \d+ \w+ \d{{4}}: it leaked", page)
 
 

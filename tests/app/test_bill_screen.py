@@ -12,10 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import open_agreements
-from clauseway.app.running.pages_process import HomePages
-from clauseway.gateway.plan.clock import system_clock
-from clauseway.web.pages import create_app
+from home_pages import pages_client
 from in_process import run
 from metered_months import assumed, metered_home
 
@@ -38,8 +35,7 @@ def bill(home: Home) -> str:
 
 @pytest.fixture(scope="module")
 def client(home: Home) -> Iterator[TestClient]:
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(source, hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         yield pages
 
 
@@ -97,6 +93,5 @@ def test_a_row_that_cannot_be_read_is_told_with_its_field(client: TestClient, bi
 
 def test_a_home_without_usage_has_no_bill_to_agree_with(tmp_path: Path, bill: str) -> None:
     home = Home(tmp_path / "empty").make()
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    page = words(sent(TestClient(create_app(source, hosts=["*"])), bill))
+    page = words(sent(pages_client(home), bill))
     assert "does not agree" in page

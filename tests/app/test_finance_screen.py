@@ -19,13 +19,10 @@ from clauseway.app.books.closing import close_month
 from clauseway.app.books.month_states import MonthOwed, MonthState
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.statements import statement_context
-from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import finance_page
 from clauseway.app.screens.finance_page import NEXT, page_of_statement, round_in_words
-from clauseway.gateway.plan.clock import system_clock
-from clauseway.web.pages import create_app
+from home_pages import pages_client
 from in_process import run
 
 
@@ -36,8 +33,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def client(home: Home) -> Iterator[TestClient]:
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(source, hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         yield pages
 
 
@@ -123,37 +119,33 @@ def test_a_line_is_titled_as_people_write_its_names(client: TestClient) -> None:
     )
 
 
-def pages_over(home: Home) -> TestClient:
-    return TestClient(create_app(HomePages(home, open_agreements([]), system_clock, ""), hosts=["*"]))
-
-
 def commands(page: str) -> list[str]:
     return re.findall(r"<code>(clauseway [^<]*)</code>", page)
 
 
 @pytest.mark.parametrize("address", ["/finance", "/auditor"])
 def test_a_page_of_an_empty_home_names_a_command_that_fills_one(tmp_path: Path, address: str) -> None:
-    command = commands(pages_over(Home(tmp_path / "home").make()).get(address).text)[0]
+    command = commands(pages_client(Home(tmp_path / "home").make()).get(address).text)[0]
     done = run(*shlex.split(command)[1:], cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert 'href="/statement/2026-05"' in pages_over(Home(tmp_path / "demo")).get(address).text
+    assert 'href="/statement/2026-05"' in pages_client(Home(tmp_path / "demo")).get(address).text
 
 
 @pytest.mark.parametrize("address", ["/finance", "/auditor"])
 def test_a_month_with_usage_alone_names_the_command_that_settles_it(tmp_path: Path, address: str) -> None:
     home = settled_book.sealed(tmp_path / "home")
-    command = commands(pages_over(home).get(address).text)[0]
+    command = commands(pages_client(home).get(address).text)[0]
     assert command.startswith("clauseway settle --period 2026-04 --assume cap --assume share-")
     done = run(*shlex.split(command)[1:], home=home.root)
     assert done.returncode == 0, done.stderr
-    assert 'href="/statement/2026-04"' in pages_over(home).get(address).text
+    assert 'href="/statement/2026-04"' in pages_client(home).get(address).text
 
 
 def test_what_was_accepted_before_is_not_asked_for_again(tmp_path: Path) -> None:
     home = settled_book.sealed(tmp_path / "home")
     accepted = run("basis", "assume", "cap", "--why", "as reported", home=home.root)
     assert accepted.returncode == 0, accepted.stderr
-    command = commands(pages_over(home).get("/finance").text)[0]
+    command = commands(pages_client(home).get("/finance").text)[0]
     assert (
         command == "clauseway settle --period 2026-04 --assume share-microsoft-openai --assume share-openai-microsoft"
     )

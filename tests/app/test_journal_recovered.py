@@ -24,7 +24,7 @@ from clauseway.storage.books.losses import Losses
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.file_list import USAGE, files_of
 from clauseway.values import InvalidInput
-from copied import LABELS, CopiedJournal, FollowerHere, following
+from copied import LABELS, CopiedJournal, FollowerHere, codes_of, following
 from postgresql_server import new_control_database
 
 WHY = "the disk is gone"
@@ -178,12 +178,12 @@ def test_what_was_sealed_beyond_the_end_of_a_copy_is_ended_too(tmp_path: Path, f
 
     async def life_without_a_copy() -> None:
         writer = SpoolWriter(directory, asyncio.get_running_loop(), boot=8)
-        codes = buyer, deployment, ruling = tuple(writer.label(label) for label in LABELS)
+        codes = codes_of(writer, LABELS)
         at_ns = 2000
         await commit(writer, ended(7, 10, at_ns, codes), codes)  # it was open in the copy
-        await commit(writer, pack_intent(8, 1, 1, at_ns, at_ns, buyer, deployment, ruling, 1, 10, 20, 30), codes)
+        await commit(writer, pack_intent(8, 1, 1, at_ns, at_ns, *codes, 1, 10, 20, 30), codes)
         await commit(writer, ended(8, 1, at_ns, codes), codes)
-        await commit(writer, pack_intent(8, 2, 1, at_ns, at_ns, buyer, deployment, ruling, 1, 10, 20, 30), codes)
+        await commit(writer, pack_intent(8, 2, 1, at_ns, at_ns, *codes, 1, 10, 20, 30), codes)
         await writer.close()
 
     asyncio.run(life_without_a_copy())

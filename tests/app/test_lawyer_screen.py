@@ -17,6 +17,7 @@ from clauseway.app.running.pages_process import HomePages
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.web.lawyer import QUESTION_QUERY
 from clauseway.web.pages import create_app
+from home_pages import pages_client
 from served_pages import serving
 
 OPENED = open_agreements([])
@@ -27,7 +28,7 @@ ASKED = {"action": "serve", "party": "openai", "product": "gpt-5.5", "cloud": "a
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     """The pages of an empty home."""
     home = Home(tmp_path_factory.mktemp("home"))
-    with TestClient(create_app(HomePages(home, OPENED, system_clock, "http://127.0.0.1/v1"), hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         yield pages
 
 
@@ -142,7 +143,7 @@ def test_every_place_that_is_cited_opens_its_clause(client: TestClient) -> None:
 @pytest.mark.parametrize("address", ["/lawyer", "/auditor", "/auditor/launches"])
 def test_of_several_agreements_every_link_opens_its_text(tmp_path: Path, address: str) -> None:
     several = open_agreements(["openai-microsoft", "anthropic-clouds"])
-    pages = TestClient(create_app(HomePages(Home(tmp_path).make(), several, system_clock, ""), hosts=["*"]))
+    pages = pages_client(Home(tmp_path).make(), several)
     links = {html.unescape(link) for link in re.findall(r'href="(/text[^"]*)"', pages.get(address).text)}
     assert links
     assert {link: pages.get(link).status_code for link in links} == dict.fromkeys(links, 200)

@@ -16,20 +16,17 @@ from clauseway.app.books.settled import latest_settlements, now
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports import tracing
 from clauseway.app.reports.amounts import exact
 from clauseway.app.reports.tracing import trace_line
-from clauseway.app.running.pages_process import HomePages
 from clauseway.app.screens import line_page as screen
 from clauseway.app.screens.line_page import day_requests_page, line_page
-from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger import RevenueLine, statement_of
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.priced import revenue
 from clauseway.web.contexts import DayRequestsContext
-from clauseway.web.pages import create_app
 from database_connections import queries_asked
+from home_pages import pages_client
 
 
 @pytest.fixture(scope="module")
@@ -105,8 +102,7 @@ def test_days_that_settling_did_not_keep_are_left_out_of_an_outline(
 @pytest.fixture
 def client(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     monkeypatch.setattr(screen, "RECORDS_MAX", 1)
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(source, hosts=["*"])) as pages:
+    with pages_client(home) as pages:
         yield pages
 
 

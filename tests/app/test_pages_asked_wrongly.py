@@ -22,6 +22,7 @@ from clauseway.app.running.readers import HomeReaders
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.transport.listening import listen
 from clauseway.web.pages import create_app
+from home_pages import pages_client
 
 PATIENCE_S = 60.0
 # Text that an address may hold once it is quoted: surrogates have no encoding, and clients resolve dots.
@@ -129,8 +130,7 @@ def test_a_gateway_that_died_is_told_in_words(tmp_path: Path) -> None:
     home = Home(tmp_path / "home").make()
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(home.gateway_socket))
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    answer = TestClient(create_app(source, hosts=["*"])).get("/")
+    answer = pages_client(home).get("/")
     assert (answer.status_code, "Errno" in answer.text) == (200, False)
     assert "The gateway does not answer: none is running." in answer.text
     assert "<code>clauseway serve</code>" in answer.text

@@ -8,16 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 from bench.price_tables import open_prices
-from starlette.testclient import TestClient
 
 import settled_book
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, open_agreements
-from clauseway.app.running.pages_process import HomePages
-from clauseway.gateway.plan.clock import system_clock
 from clauseway.web.page_list import PAGES
-from clauseway.web.pages import create_app
+from home_pages import pages_client
 
 SHARES = tuple(f"share-anthropic-{host}" for host in ("amazon", "google", "microsoft"))
 # Pages whose addresses differ in their query alone, of which so many are opened.
@@ -45,10 +42,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return settled_book.make(tmp_path_factory.mktemp("alone") / "home")
 
 
-def pages_of(home: Home, opened: Opened) -> TestClient:
-    return TestClient(create_app(HomePages(home, opened, system_clock, ""), hosts=["*"]))
-
-
 def links_of(page: str) -> list[str]:
     return [unescape(address) for address in re.findall(r'href="([^"]*)"', page)]
 
@@ -59,7 +52,7 @@ def opened_pages(home: Home, both: Opened) -> dict[str, tuple[int, str, set[str]
     told: dict[str, tuple[int, str, set[str]]] = {}
     alike: Counter[str] = Counter()
     ahead = [(address, "typed") for address in BEGINNINGS]
-    pages = pages_of(home, both)
+    pages = pages_client(home, both)
     while ahead:
         link, origin = ahead.pop(0)
         address = link.partition("#")[0]
@@ -93,7 +86,7 @@ SERVED = (
 def test_a_clause_of_a_settled_month_opens_its_text(
     home: Home, alone: Home, settled: str, served: list[str], document: str
 ) -> None:
-    pages = pages_of(home if settled == "beside another" else alone, open_agreements(served))
+    pages = pages_client(home if settled == "beside another" else alone, open_agreements(served))
     for address in ("/finance", "/statement/2026-05"):
         cited = [link for link in links_of(pages.get(address).text) if link.startswith("/text?")]
         assert f"/text?document={document}&line=149#named" in cited, address
@@ -107,6 +100,6 @@ def test_a_clause_of_a_settled_month_opens_its_text(
 
 
 def test_a_clause_of_an_agreement_that_is_not_served_has_no_link(alone: Home) -> None:
-    statement = pages_of(alone, open_agreements(["anthropic-clouds"])).get("/statement/2026-05").text
+    statement = pages_client(alone, open_agreements(["anthropic-clouds"])).get("/statement/2026-05").text
     assert "A5.share-openai-microsoft" in statement
     assert [link for link in links_of(statement) if link.startswith("/text?")] == []

@@ -23,6 +23,7 @@ from clauseway.gateway.plan.clock import system_clock
 from clauseway.ledger import statement_of
 from clauseway.web import page_list
 from clauseway.web.pages import create_app
+from home_pages import pages_client
 
 SECRET, OTHER = "a long enough sentence", "another long sentence"
 
@@ -34,8 +35,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def pages(home: Home) -> TestClient:
-    source = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    return TestClient(create_app(source, hosts=["*"], readers=HomeReaders(home)), follow_redirects=False)
+    return pages_client(home, readers=HomeReaders(home), follow_redirects=False)
 
 
 def test_every_screen_but_the_first_can_be_given() -> None:
@@ -104,9 +104,7 @@ def settled(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.mark.parametrize("screen", people.SCREENS)
 def test_no_page_leads_its_reader_to_what_they_may_not_open(settled: Home, screen: str) -> None:
     give_password(settled, screen, SECRET, [screen])
-    source = HomePages(settled, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    app = create_app(source, hosts=["*"], readers=HomeReaders(settled))
-    pages = TestClient(app, follow_redirects=False)
+    pages = pages_client(settled, readers=HomeReaders(settled), follow_redirects=False)
     tried(pages, screen, SECRET)
     answers: dict[str, int] = {}
     ahead = ["/"]
@@ -140,8 +138,7 @@ OPENS = {
 
 @pytest.mark.parametrize("screen", people.SCREENS)
 def test_texts_are_for_every_reader_and_statements_for_who_books_or_audits(settled: Home, screen: str) -> None:
-    source = HomePages(settled, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    pages = TestClient(create_app(source, hosts=["*"], readers=HomeReaders(settled)), follow_redirects=False)
+    pages = pages_client(settled, readers=HomeReaders(settled), follow_redirects=False)
     give_password(settled, screen, SECRET, [screen])
     [line, *_] = statement_of(latest_settlements(settled)["2026-05"]).lines
     assert pages.get(OPENED[0]).status_code == 303

@@ -17,14 +17,11 @@ from starlette.testclient import TestClient
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import documents_of, open_agreement
-from clauseway.app.opening.several import open_agreements
 from clauseway.app.reports.rehearsing import Rehearsal, open_draft, rehearse
-from clauseway.app.running.pages_process import HomePages
-from clauseway.gateway.plan.clock import system_clock
 from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
-from clauseway.web.pages import create_app
+from home_pages import pages_client
 from metered_months import ACCEPTED, Sold, metered_home
 
 FRONT = """---
@@ -286,8 +283,7 @@ def test_what_cannot_be_played_is_refused(home: Home, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def screen(home: Home) -> Iterator[TestClient]:
-    pages = HomePages(home, open_agreements([]), system_clock, "http://127.0.0.1/v1")
-    with TestClient(create_app(pages, hosts=["*"])) as client:
+    with pages_client(home) as client:
         yield client
 
 

@@ -163,7 +163,7 @@ def shapes() -> Iterator[Case]:
 
 def on(day_text: str, *asked: Any, known_at: str = str(date.max), **parts: Any) -> Case:
     """Return a case of action, party, product and cloud on a day, and as known on one."""
-    return Case(*asked, **parts, as_of=day(day_text), known_at=day(known_at))
+    return Case(*asked, **{**parts, "as_of": day(day_text), "known_at": day(known_at)})
 
 
 def ask(opened: OpenAgreement, case: Case) -> Question:

@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 from gateway_stage import typed
-from test_allowances import budget, opened
+from test_allowances import budget
 from test_resource_index import row
 
+from allowance_plans import opened
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import Ask, GrantedLease, LocalLeaseServer
 from clauseway.gateway.clouds.reports import responses_report_in

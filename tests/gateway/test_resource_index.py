@@ -16,8 +16,9 @@ import pytest
 from gateway_stage import typed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_allowances import Scripted, budget, limit, opened, reserved
+from test_allowances import Scripted, budget, limit, reserved
 
+from allowance_plans import opened
 from awaiting import eventually
 from clauseway.gateway.budgets.allowances import Allowances
 from clauseway.gateway.budgets.leases import LocalLeaseServer

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_spool_journal import BUYER, DEPLOYMENT, RULING, Waiting, numbers_in
+from test_spool_journal import numbers_in
 
-from clauseway.spool import SpoolWriter, pack_usage_fields, positions
+from clauseway.spool import SpoolWriter, positions
+from copied import Waiting, codes_of, packed_usage
 from small_disks import SmallDisk, small_disk
 
 SEGMENT_BYTES = 64 << 10
@@ -37,7 +38,7 @@ class Journal:
             room_every_s=ROOM_EVERY_S,
         )
         self.writer.hold_s = hold_s
-        self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
+        self.codes = codes_of(self.writer)
         self.written = 0
         self.acknowledged: list[int] = []
 
@@ -45,27 +46,7 @@ class Journal:
         """Append a record, and wait for it."""
         number, waiting = self.written, Waiting()
         self.written += 1
-        buyer, deployment, ruling = self.codes
-        packed = pack_usage_fields(
-            1,
-            number,
-            1,
-            1000,
-            3000,
-            buyer,
-            deployment,
-            ruling,
-            1,
-            1,
-            200,
-            False,
-            5,
-            5,
-            0,
-            ((2, 7),),
-            b"u" * 60,
-        )
-        self.writer.append(packed, buyer, deployment, ruling)
+        self.writer.append(packed_usage(1, number, self.codes, upstream_id=b"u" * 60), *self.codes)
         self.writer.notify_when_durable(waiting)
         return number, waiting
 

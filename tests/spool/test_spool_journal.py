@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status
+from clauseway.metering import RequestId, Status
 from clauseway.spool import (
     FrameBatch,
     SpoolBusy,
@@ -28,7 +28,6 @@ from clauseway.spool import (
     is_written,
     open_attempts,
     pack_intent,
-    pack_usage_fields,
     positions,
     read_frames,
     reader,
@@ -36,21 +35,10 @@ from clauseway.spool import (
 )
 from clauseway.spool.reader import _File, _position
 from clauseway.spool.segments import fill_with_zeros, list_segments, lock, next_number
+from copied import LABELS, Waiting, codes_of, packed_usage
 
-BUYER = Buyer("acme", "research", "key_1", "openai", "direct")
-DEPLOYMENT = Deployment("gpt-east", "azure", "openai", "eastus", "api.stateless", "gpt-5.4")
-RULING = Ruling("permitted-1", "permitted", ("A5.any-cloud",), "receipt")
+BUYER, DEPLOYMENT, RULING = LABELS
 FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES = 28, 64
-
-
-class Waiting:
-    """Somebody who waits for a record."""
-
-    def __init__(self) -> None:
-        self.heard: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
-
-    def write_ended(self, error: OSError | None) -> None:
-        self.heard.set_result(error)
 
 
 class Journal:
@@ -62,36 +50,15 @@ class Journal:
         self.writer = SpoolWriter(
             directory, asyncio.get_running_loop(), boot=boot, segment_bytes=segment_bytes, quick_us=self.quick_us
         )
-        self.codes = tuple(self.writer.label(label) for label in (BUYER, DEPLOYMENT, RULING))
+        self.codes = codes_of(self.writer)
         self.boot = boot
 
     def begin(self, number: int, event_ns: int = 1000) -> None:
-        buyer, deployment, ruling = self.codes
-        packed = pack_intent(self.boot, number, 1, event_ns, 2000, buyer, deployment, ruling, 1, 10, 20, 30)
-        self.writer.append(packed, buyer, deployment, ruling)
+        packed = pack_intent(self.boot, number, 1, event_ns, 2000, *self.codes, 1, 10, 20, 30)
+        self.writer.append(packed, *self.codes)
 
     def end(self, number: int, event_ns: int = 1000, status: Status = Status.COMPLETE) -> None:
-        buyer, deployment, ruling = self.codes
-        packed = pack_usage_fields(
-            self.boot,
-            number,
-            1,
-            event_ns,
-            3000,
-            buyer,
-            deployment,
-            ruling,
-            1,
-            int(status),
-            200,
-            False,
-            5,
-            5,
-            0,
-            ((2, 7),),
-            b"up",
-        )
-        self.writer.append(packed, buyer, deployment, ruling)
+        self.writer.append(packed_usage(self.boot, number, self.codes, event_ns=event_ns, status=status), *self.codes)
 
     async def commit(self) -> OSError | None:
         waiting = Waiting()
