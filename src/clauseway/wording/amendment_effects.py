@@ -5,16 +5,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 import msgspec
 
 from clauseway.agreement import Agreement, Amendment, Change, Clause, TermState, in_force
-from clauseway.agreement.force.fold import (
-    changed_by,
-    ends_set_again,
-    ends_with_right,
-    overtaken_by,
-)
-from clauseway.agreement.language.facts import FactRegister
+from clauseway.agreement.force.fold import ChangeEffects
 from clauseway.agreement.language.terms import EXCLUSIVE_SUFFIX, AnyTerm
 from clauseway.decisions.searches.compare import Side
-from clauseway.values import FOREVER, Citation, KnownAt
+from clauseway.values import FOREVER, Citation
 from clauseway.wording.brief_page import BriefSentence
 from clauseway.wording.names import Wording, listed, sentence
 from clauseway.wording.terms import TermWording, sentences, under_readings, until
@@ -67,7 +61,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
 
     def _change(self, change: Change, replaced_by: set[str]) -> Iterator[BriefSentence]:
         under = under_readings(change.under)
-        again = ends_set_again(*self._about(change))
+        again = self._effects(change).ends_set_again(change)
         ended, sets = self.ended(change), self._changed(change, change.sets_end)
         moved = [state for state in sets if state.term.id not in again]
         for kind in dict.fromkeys(state.term.kind for state in ended):
@@ -104,7 +98,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
     def _to_come(self, change: Change) -> Iterator[BriefSentence]:
         """Yield the terms, of amendments that take effect later, that a change ends or moves."""
         whole = self._as_if_standing(self.words.agreements[0])
-        changed = changed_by(whole, *self._about(change)[1:])
+        changed = self._effects(change, whole).changed_by(change)
         terms = [
             term
             for amendment in whole.amendments
@@ -128,7 +122,8 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
 
     def _overtaken(self, change: Change) -> Iterator[BriefSentence]:
         """Yield the terms of which a change concluded later holds instead."""
-        overtaken, terms = overtaken_by(*self._about(change)), self._written
+        overtaken = self._effects(change).overtaken_by(change)
+        terms = self._written
         for by in dict.fromkeys(later.id for later in overtaken.values()):
             nouns = self.terms.nouns(
                 [terms[name] for name in overtaken if overtaken[name].id == by]
@@ -140,8 +135,8 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
 
     def _left(self, change: Change) -> Iterator[BriefSentence]:
         """Yield the terms that a change names and leaves as they are, by the reason for it."""
-        about = self._about(change)
-        concerned = {*changed_by(*about), *overtaken_by(*about)}
+        effects = self._effects(change)
+        concerned = {*effects.changed_by(change), *effects.overtaken_by(change)}
         by_words: dict[str, list[AnyTerm]] = {}
         for name in dict.fromkeys((*change.ends, *change.sets_end)):
             if name in self._written and name not in concerned:
@@ -160,7 +155,7 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
                 # It may have an effect under the term's reading, by which the page is not told.
                 return f"concerns {{}} {_only_under(term.under)}"
             return f"{nothing}, which stands {_only_under(term.under)}"
-        if term.id in ends_with_right(*self._about(change)):
+        if term.id in self._effects(change).ends_with_right(change):
             return f"{nothing}, which ends with {term.id.removesuffix(EXCLUSIVE_SUFFIX)}"
         if any(state.term.id == term.id and state.ended for state in self._states_before()):
             return f"{nothing}, which had ended"
@@ -172,16 +167,16 @@ class AmendmentSentences(msgspec.Struct, frozen=True):
 
     def _changed(self, change: Change, names: Collection[str]) -> list[TermState]:
         """Return those of the named terms that a change has an effect on, as they were before."""
-        changed = changed_by(*self._about(change)).intersection(names)
+        changed = self._effects(change).changed_by(change).intersection(names)
         return [state for state in self._states_before() if state.term.id in changed]
 
-    def _about(
-        self, change: Change
-    ) -> tuple[Agreement, FactRegister, dict[str, str], Change, KnownAt]:
-        """Return what the effect of a change is asked of: where it holds, as known at the point."""
+    def _effects(self, change: Change, text: Agreement | None = None) -> ChangeEffects:
+        """Return the effects of changes where this one holds, as known at the point; by default
+        in the text up to this amendment."""
         side = self.after
         readings = {**side.readings, **change.under}
-        return self._standing, side.facts.known(side.known_at), readings, change, side.known_at
+        facts = side.facts.known(side.known_at)
+        return ChangeEffects(text or self._standing, facts, readings, side.known_at)
 
     @property
     def _standing(self) -> Agreement:

@@ -159,105 +159,76 @@ def rescissions(
     return rescinded
 
 
-def changed_by(
-    agreement: Agreement,
-    facts: FactRegister,
-    readings: Mapping[str, str],
-    change: Change,
-    known_at: KnownAt | None = None,
-) -> frozenset[str]:
-    """Return the terms that have not ended when a change takes effect, by default with everything
-    known.
+class ChangeEffects:
+    """The effects of an agreement's changes under some readings, as known at a point: each change
+    counts, whenever it takes effect.
 
-    Left out are a term whose end had been set by then by a change concluded later, and an
-    exclusivity that the change only moves past the end of its right.
+    `facts` must hold only the facts known at that point.
     """
-    effects = _effects(agreement, facts, readings, change, known_at)
-    return frozenset(name for name, outlives_right in effects if not outlives_right)
 
+    def __init__(
+        self,
+        agreement: Agreement,
+        facts: FactRegister,
+        readings: Mapping[str, str],
+        known_at: KnownAt,
+    ) -> None:
+        amendments = standing(agreement, known_at, readings)
+        changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
+        self._fold = _Fold(date.max, changes, Calendar(agreement.events, facts), rights)
+        # An event may never happen, so an end by an event leaves a change its effect.
+        no_events = Calendar(agreement.events, FactRegister())
+        self._written = msgspec.structs.replace(self._fold, calendar=no_events)
+        self._terms = [
+            term
+            for amendment in amendments
+            for term in amendment.terms
+            if _reads(term.under, readings)
+        ]
 
-def ends_with_right(
-    agreement: Agreement,
-    facts: FactRegister,
-    readings: Mapping[str, str],
-    change: Change,
-    known_at: KnownAt | None = None,
-) -> frozenset[str]:
-    """Return the exclusivities that a change only moves past the end of the right that wrote them,
-    by default with everything known."""
-    effects = _effects(agreement, facts, readings, change, known_at)
-    return frozenset(name for name, outlives_right in effects if outlives_right)
+    def changed_by(self, change: Change) -> frozenset[str]:
+        """Return the terms that have not ended when a change takes effect.
 
+        Left out are a term whose end had been set by then by a change concluded later, and an
+        exclusivity that the change only moves past the end of its right.
+        """
+        return self._affected(change, outlives_right=False)
 
-def _effects(
-    agreement: Agreement,
-    facts: FactRegister,
-    readings: Mapping[str, str],
-    change: Change,
-    known_at: KnownAt | None,
-) -> Iterator[tuple[str, bool]]:
-    """Yield the terms that have not ended when a change takes effect; with True, an exclusivity
-    that it only moves past the end of its right."""
-    fold, terms = _every_day(agreement, facts, readings, known_at)
-    # An event may never happen, so an end by an event leaves a change its effect.
-    written = msgspec.structs.replace(fold, calendar=Calendar(agreement.events, FactRegister()))
-    for term in terms:
-        if fold.has_effect(change, term):
-            yield term.id, written.outlives_right(change, term)
+    def ends_with_right(self, change: Change) -> frozenset[str]:
+        """Return the exclusivities that a change only moves past the end of the right that wrote
+        them."""
+        return self._affected(change, outlives_right=True)
 
+    def _affected(self, change: Change, *, outlives_right: bool) -> frozenset[str]:
+        return frozenset(
+            term.id
+            for term in self._terms
+            if self._fold.has_effect(change, term)
+            and self._written.outlives_right(change, term) == outlives_right
+        )
 
-def overtaken_by(
-    agreement: Agreement,
-    facts: FactRegister,
-    readings: Mapping[str, str],
-    change: Change,
-    known_at: KnownAt | None = None,
-) -> dict[str, Change]:
-    """Return the terms whose end a change never sets, each with the change that holds instead.
+    def overtaken_by(self, change: Change) -> dict[str, Change]:
+        """Return the terms whose end a change never sets, each with the change that holds instead.
 
-    The change that holds was concluded later, and took effect no later.
-    """
-    fold, terms = _every_day(agreement, facts, readings, known_at)
-    return {term.id: by for term in terms if (by := fold.overtaken(change, term)) is not None}
+        The change that holds was concluded later, and took effect no later.
+        """
+        return {
+            term.id: by
+            for term in self._terms
+            if (by := self._fold.overtaken(change, term)) is not None
+        }
 
+    def ends_set_again(self, change: Change) -> dict[str, Citation]:
+        """Return the terms whose end a change sets to the end that they have already.
 
-def ends_set_again(
-    agreement: Agreement,
-    facts: FactRegister,
-    readings: Mapping[str, str],
-    change: Change,
-    known_at: KnownAt | None = None,
-) -> dict[str, Citation]:
-    """Return the terms whose end a change sets to the end that they have already.
-
-    Each comes with the citation of the text that set that end.
-    """
-    fold, terms = _every_day(agreement, facts, readings, known_at)
-    return {
-        term.id: set_by
-        for term in terms
-        if term.id in change.sets_end
-        if (set_by := fold.had_end_of(change, term)) is not None
-    }
-
-
-def _every_day(
-    agreement: Agreement,
-    facts: FactRegister,
-    readings: Mapping[str, str],
-    known_at: KnownAt | None = None,
-) -> "tuple[_Fold, list[AnyTerm]]":
-    """Return the fold with all changes in effect, and the terms of the standing amendments.
-
-    `known_at` is by default the point at which everything is known.
-    """
-    amendments = standing(agreement, known_at or KnownAt.everything(), readings)
-    calendar = Calendar(agreement.events, facts)
-    changes, rights = _changes(amendments, readings), _exclusive_rights(amendments)
-    terms = [
-        term for amendment in amendments for term in amendment.terms if _reads(term.under, readings)
-    ]
-    return _Fold(date.max, changes, calendar, rights), terms
+        Each comes with the citation of the text that set that end.
+        """
+        return {
+            term.id: set_by
+            for term in self._terms
+            if term.id in change.sets_end
+            if (set_by := self._fold.had_end_of(change, term)) is not None
+        }
 
 
 def idle_events(agreement: Agreement, facts: FactRegister) -> tuple[EventHappened, ...]:
@@ -355,11 +326,7 @@ def _days_of(timed: Term | Change) -> set[date]:
     days = {timed.begins} if isinstance(timed, Term) else set()
     if isinstance(timed, Precedence) and timed.since > timed.begins:
         days.add(timed.since)
-    if timed.through is not None:
-        days.add(through(timed.through))
-    if is_day(timed.until):
-        days.add(date.fromisoformat(timed.until))
-    return days
+    return days.union(_written_days(timed))
 
 
 def _changes(
@@ -583,12 +550,8 @@ class _Fold(msgspec.Struct, frozen=True):
     def _written_end(self, timed: Term | Change, since: date) -> _End:
         """Return the end set by a text that holds since a day; it is never before that day."""
         # Of several ends that a text writes, the earliest counts.
-        day, event = FOREVER, None
-        if timed.through is not None:
-            day = through(timed.through)
-        if is_day(timed.until):
-            day = min(day, date.fromisoformat(timed.until))
-        elif timed.until:
+        day, event = min(_written_days(timed), default=FOREVER), None
+        if timed.until and not is_day(timed.until):
             day_of_event, happened = self.calendar.first(timed.until, since)
             if day_of_event < day:
                 day, event = day_of_event, happened
@@ -606,12 +569,14 @@ def is_day(until: str) -> bool:
 
 def _said_end(timed: Term | Change) -> tuple[str, date]:
     """Return the event that a text names as an end, if any, and the day before which it ends."""
-    days = [FOREVER]
-    if timed.through is not None:
-        days.append(through(timed.through))
-    if is_day(timed.until):
-        days.append(date.fromisoformat(timed.until))
-    return "" if is_day(timed.until) else timed.until, min(days)
+    event = "" if is_day(timed.until) else timed.until
+    return event, min(_written_days(timed), default=FOREVER)
+
+
+def _written_days(timed: Term | Change) -> list[date]:
+    """Return the days before which a text ends, as far as it names days."""
+    days = [] if timed.through is None else [through(timed.through)]
+    return [*days, date.fromisoformat(timed.until)] if is_day(timed.until) else days
 
 
 def _reads(under: Mapping[str, str], readings: Mapping[str, str]) -> bool:

@@ -1,18 +1,10 @@
 """Texts that do nothing: terms never in force, idle changes, empty scopes, unused definitions."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from clauseway.agreement.force.fold import (
-    changed_by,
-    ends_set_again,
-    ends_with_right,
-    idle_events,
-    in_force,
-    overtaken_by,
-    rescissions,
-)
+from clauseway.agreement.force.fold import ChangeEffects, idle_events, in_force, rescissions
 from clauseway.agreement.language.actions import CLOUDS, PARTIES, SELL, SELLERS, SERVE, takes
 from clauseway.agreement.language.agreement import Amendment, Change
 from clauseway.agreement.language.facts import (
@@ -185,20 +177,24 @@ def _rescinded(lives: Lives, amendment: Amendment, change: Change, term: str) ->
 
 def _ends_with_right(lives: Lives, change: Change, exclusivity: str) -> bool:
     """Return whether, under some readings, a change only moves an exclusivity past its right."""
-    known_facts = lives.facts.known(KnownAt.everything())
     return any(
-        exclusivity in ends_with_right(lives.agreement, known_facts, readings, change)
+        exclusivity in _effects(lives, readings).ends_with_right(change)
         for readings in lives.readings_of(lives.agreement.amendments)
     )
 
 
+def _effects(lives: Lives, readings: Mapping[str, str]) -> ChangeEffects:
+    """Return the effects of all changes under some readings, with everything known."""
+    everything = KnownAt.everything()
+    return ChangeEffects(lives.agreement, lives.facts.known(everything), readings, everything)
+
+
 def sets_end_again(lives: Lives) -> Iterator[Remark]:
     """Remark on a change that, under every reading, sets the end that a term has already."""
-    known_facts = lives.facts.known(KnownAt.everything())
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
             again = [
-                ends_set_again(lives.agreement, known_facts, readings, change)
+                _effects(lives, readings).ends_set_again(change)
                 for readings in lives.readings_of(lives.agreement.amendments)
                 if change.under.items() <= readings.items()
             ]
@@ -225,13 +221,12 @@ def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
     Each comes with the id of the change, concluded later, that set the term's end instead; empty if
     the term had ended. Left out is a term that had ended and may begin yet.
     """
-    known_facts = lives.facts.known(KnownAt.everything())
     terms = dict.fromkeys((*change.ends, *change.sets_end), "")
     for readings in lives.readings_of(lives.agreement.amendments):
         if not terms:
             break
-        about = (lives.agreement, known_facts, readings, change)
-        affected, overtaken = changed_by(*about), overtaken_by(*about)
+        effects = _effects(lives, readings)
+        affected, overtaken = effects.changed_by(change), effects.overtaken_by(change)
         terms = {
             name: overtaken[name].id if name in overtaken else by
             for name, by in terms.items()
