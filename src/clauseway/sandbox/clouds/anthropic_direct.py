@@ -68,24 +68,31 @@ class AnthropicDirect:
         """Return the answer of Anthropic."""
         if credentials.ANTHROPIC_API_KEY not in (received.header(b"x-api-key"), received.bearer):
             return error_answer(received, 401, "invalid x-api-key")
-        if (refused := refused_version(received)) is not None:
-            return refused
-        return messages_answer(self._account, received, self.endpoint(received.path))
+        return versioned_answer(self._account, received, self.endpoint(received.path))
 
     def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Anthropic's words."""
         return outage_answer(received, outage)
 
 
-def refused_version(received: Received) -> HttpAnswer | None:
-    """Return the refusal of a request that names no version of the format, or one that there is
-    not; None if it names one."""
+def versioned_answer(account: CloudAccount, received: Received, path: str) -> HttpAnswer:
+    """Return the answer of Anthropic's models to a request whose header names a version of the
+    format; refuse it if it names none that there is."""
     # A header that is sent twice counts as one with both values (RFC 9110, 5.2).
     version = ", ".join(received.header_values(b"anthropic-version"))
     if version in _VERSIONS:
-        return None
+        return messages_answer(account, received, path)
     message = f'"{version}" is not a valid version' if version else "header is required"
     return error_answer(received, 400, f"anthropic-version: {message}")
+
+
+def version_mistake(body: Mapping[str, msgspec.Raw], of_cloud: str) -> str:
+    """Return the problem with the version of the format that a body names on a cloud, which may be
+    the cloud's own; empty if there is none."""
+    if "anthropic_version" not in body:
+        return "anthropic_version: Field required"
+    version = str(msgspec.json.decode(body["anthropic_version"]))
+    return "" if version in (of_cloud, VERSION) else f"Invalid API version: {version}"
 
 
 def messages_answer(

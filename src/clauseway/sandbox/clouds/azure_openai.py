@@ -33,8 +33,7 @@ from urllib.parse import parse_qs
 from clauseway.sandbox.clouds.anthropic_direct import (
     CLAUDE_MODELS,
     claude_account,
-    messages_answer,
-    refused_version,
+    versioned_answer,
 )
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import ALL, NoEndpoint
@@ -212,9 +211,7 @@ class AzureOpenAI:
             return denied
         # Anthropic's format has errors of its own, so it is answered before Azure's paths are read.
         if received.path.startswith(f"{MESSAGES_ROOT}/"):
-            if (refused := refused_version(received)) is not None:
-                return refused
-            return messages_answer(self._claude, received, self.endpoint(received.path))
+            return versioned_answer(self._claude, received, self.endpoint(received.path))
         deployment, path = _place(received.path)
         version = parse_qs(received.query).get("api-version", [""])[0]
         if not path or not _version_fits(received.path, path, version):

@@ -18,10 +18,10 @@ import msgspec
 
 from clauseway.sandbox.clouds.anthropic_direct import (
     CLAUDE_MODELS,
-    VERSION,
     claude_account,
     messages_answer,
-    refused_version,
+    version_mistake,
+    versioned_answer,
 )
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
@@ -41,8 +41,8 @@ ROOT: Final = "/openai/v1"
 # Anthropic's models in their own format: at mantle, and by InvokeModel at the runtime.
 MESSAGES_ROOT: Final = "/anthropic/v1"
 _INVOKED: Final = re.compile(r"/model/([^/]+)/(invoke|invoke-with-response-stream)")
-# Versions of Anthropic's format that the body of InvokeModel may name.
-_MESSAGES_VERSIONS: Final = frozenset({"bedrock-2023-05-31", VERSION})
+# The version of Anthropic's format that the body of InvokeModel names.
+_MESSAGES_VERSION: Final = "bedrock-2023-05-31"
 OPEN_WEIGHT_ROOT: Final = "/v1"
 OPEN_WEIGHT_MODELS: Final = ("openai.gpt-oss-120b", "openai.gpt-oss-20b")
 _SERVED: Final = frozenset({"/chat/completions", "/responses", "/models"})
@@ -112,9 +112,7 @@ class Bedrock:
         if denied is not None:
             return _aws_error(received, 403, denied.code, denied.message)
         if received.path.startswith(f"{MESSAGES_ROOT}/") and not self._is_runtime:
-            if (refused := refused_version(received)) is not None:
-                return refused
-            return messages_answer(self._claude, received, self.endpoint(received.path))
+            return versioned_answer(self._claude, received, self.endpoint(received.path))
         invoked = _INVOKED.fullmatch(received.path)
         if invoked and self._is_runtime:
             return self._invoke(received, *invoked.groups())
@@ -143,20 +141,15 @@ class Bedrock:
             return _aws_error(received, 400, "ValidationException", "Malformed input request")
         # The path names the model and, in its last part, streaming or not; the body must not.
         wrong = next((name for name in ("model", "stream") if name in request), "")
-        if wrong or "anthropic_version" not in request:
-            message = (
-                f"{wrong}: Extra inputs are not permitted"
-                if wrong
-                else "anthropic_version: Field required"
-            )
-            return _aws_error(received, 400, "ValidationException", message)
-        version = str(msgspec.json.decode(request["anthropic_version"]))
-        if version not in _MESSAGES_VERSIONS:
-            message = f"Invalid API version: {version}"
-            return _aws_error(received, 400, "ValidationException", message)
-        if model not in self._claude.models:
-            message = "The provided model identifier is invalid."
-            return _aws_error(received, 400, "ValidationException", message)
+        mistake = (
+            f"{wrong}: Extra inputs are not permitted"
+            if wrong
+            else version_mistake(request, _MESSAGES_VERSION)
+        )
+        if not mistake and model not in self._claude.models:
+            mistake = "The provided model identifier is invalid."
+        if mistake:
+            return _aws_error(received, 400, "ValidationException", mistake)
         streamed = how == "invoke-with-response-stream"
         # Behind the front end the call is one of Anthropic's own API, where the body asks for a
         # stream.

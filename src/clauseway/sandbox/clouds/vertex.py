@@ -16,10 +16,10 @@ import msgspec
 
 from clauseway.sandbox.clouds.anthropic_direct import (
     CLAUDE_MODELS,
-    VERSION,
     claude_account,
     error_answer,
     messages_answer,
+    version_mistake,
 )
 from clauseway.sandbox.clouds.fake_cloud import answer_of, ask
 from clauseway.sandbox.clouds.model_server import NoEndpoint
@@ -48,8 +48,8 @@ _PREDICTED: Final = re.compile(
     r"([^/:]+):(rawPredict|streamRawPredict)"
 )
 _COUNT_TOKENS: Final = "count-tokens"
-# Versions of Anthropic's format that a body may name.
-_MESSAGES_VERSIONS: Final = frozenset({"vertex-2023-10-16", VERSION})
+# The version of Anthropic's format that a body names.
+_MESSAGES_VERSION: Final = "vertex-2023-10-16"
 # Google's canonical codes (`google.rpc.Code`) of HTTP's statuses.
 _STATUSES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
@@ -134,10 +134,7 @@ class VertexAI:
             return _json(received, refused.status, refused.body)
         except UnknownModel as unknown:
             at = f"projects/{project}/locations/{location}/publishers/openai/models/{unknown.model}"
-            message = (
-                f"Publisher Model `{at}` was not found or your project does not have access to it."
-            )
-            return _error(received, 404, message)
+            return _unpublished(received, at)
         except NoEndpoint:
             return _error(received, 404, "Method not found.")
         return answer_of(reply, _headers(received), encode)
@@ -149,21 +146,15 @@ class VertexAI:
         denied = _authenticate(received) or _authorize(received, project, location)
         if denied is not None:
             return denied
-        at = f"projects/{project}/locations/{location}/publishers/anthropic/models/{model}"
         if model != _COUNT_TOKENS and model not in self._claude.models:
-            message = (
-                f"Publisher Model `{at}` was not found or your project does not have access to it."
-            )
-            return _error(received, 404, message)
+            at = f"projects/{project}/locations/{location}/publishers/anthropic/models/{model}"
+            return _unpublished(received, at)
         try:
             request = msgspec.json.decode(received.body, type=dict[str, msgspec.Raw])
         except msgspec.DecodeError:
             return _error(received, 400, "Invalid JSON payload received.")
-        if "anthropic_version" not in request:
-            return error_answer(received, 400, "anthropic_version: Field required")
-        version = str(msgspec.json.decode(request["anthropic_version"]))
-        if version not in _MESSAGES_VERSIONS:
-            return error_answer(received, 400, f"Invalid API version: {version}")
+        if mistake := version_mistake(request, _MESSAGES_VERSION):
+            return error_answer(received, 400, mistake)
         # Counting names no model in the path: the body does.
         if model == _COUNT_TOKENS:
             return messages_answer(self._claude, received, "/messages/count_tokens")
@@ -245,6 +236,11 @@ def _mistake(claims: Mapping[str, Any], now_s: float) -> str:
         if scope and isinstance(scope, str)
         else "Invalid OAuth scope or ID token audience provided."
     )
+
+
+def _unpublished(received: Received, model: str) -> HttpAnswer:
+    message = f"Publisher Model `{model}` was not found or your project does not have access to it."
+    return _error(received, 404, message)
 
 
 def _error(received: Received, status: int, message: str, reason: str = "") -> HttpAnswer:
