@@ -63,24 +63,14 @@ def read(connection: Connection, references: Sequence[str] = ()) -> list[Entry]:
     return _built(connection, query, legs)
 
 
-def legs_of(
-    connection: Connection,
-    *,
-    party: str = "",
-    name: str = "",
-    begin: date | None = None,
-    end: date | None = None,
-) -> Iterator[Leg]:
-    """Yield the postings of a party's accounts in the order of posting, on days `begin` ≤ day <
-    `end`."""
+def legs_of(connection: Connection, *, party: str = "", name: str = "") -> Iterator[Leg]:
+    """Yield the postings of a party's accounts in the order of posting."""
     entries, postings = schema.entries.c, schema.postings.c
     query = select(
         schema.postings, entries.id, entries.reference, entries.day, entries.narration
     ).join(schema.entries, postings.entry == entries.sequence)
     for column, wanted in ((postings.party, party), (postings.name, name)):
         query = query.where(column == wanted) if wanted else query
-    query = query.where(entries.day >= begin) if begin is not None else query
-    query = query.where(entries.day < end) if end is not None else query
     for row in connection.execute(query.order_by(postings.entry, postings.leg)):
         yield Leg(
             entry=row.id,
