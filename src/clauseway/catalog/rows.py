@@ -85,14 +85,10 @@ class RowReader:
 def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
     """Read the lines of a file with these columns. Raise InvalidInput if it has others; `name` is
     the file."""
-    # Remarks and empty lines are left out; the header must be the first line left.
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and line[0] != "#"
-    ]
+    # The header must be the first line left.
+    lines = filled_lines(text)
     remedy = f"Write {','.join(columns)}."
-    if not lines or _fields(lines[0][1]) != list(columns):
+    if not lines or fields_of(lines[0][1]) != list(columns):
         number, first_line = lines[0] if lines else (1, "")
         message = "the first line does not name the columns"
         raise InvalidInput.of(
@@ -100,7 +96,7 @@ def read_rows(text: str, name: str, columns: Sequence[str]) -> list[RowReader]:
         )
     rows, problems = [], []
     for number, line in lines[1:]:
-        fields = _fields(line)
+        fields = fields_of(line)
         if len(fields) == len(columns):
             rows.append(RowReader(dict(zip(columns, fields, strict=True)), name, number))
         else:
@@ -125,7 +121,16 @@ def check_rows(rows: Sequence[RowReader], key: Sequence[str]) -> None:
     refuse_any(problem for row in rows for problem in row.problems)
 
 
-def _fields(line: str) -> list[str]:
+def filled_lines(text: str) -> list[tuple[int, str]]:
+    """Return the lines of a file by their numbers, without remarks and empty lines."""
+    return [
+        (number, line)
+        for number, line in enumerate(text.splitlines(), 1)
+        if line.strip() and line[0] != "#"
+    ]
+
+
+def fields_of(line: str) -> list[str]:
     """Return the fields of a line; none where it cannot be one (a field of more than 128 KB)."""
     try:
         return [field.strip() for field in next(csv.reader([line]))]

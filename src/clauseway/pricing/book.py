@@ -18,7 +18,6 @@ Further columns, wherever the header names them:
     currency            of the price, then called `per_million`; USD where it is left empty
 """
 
-import csv
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -26,7 +25,7 @@ from decimal import Decimal
 
 import msgspec
 
-from clauseway.catalog.rows import RowReader
+from clauseway.catalog.rows import RowReader, fields_of, filled_lines
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
 from clauseway.pricing.ambiguity import ambiguities
@@ -263,13 +262,9 @@ def parse_book(text: str, name: str) -> PriceBook:
 
 def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
     """Return the lines of the book, and the problems of lines with a wrong shape."""
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), 1)
-        if line.strip() and line[0] != "#"
-    ]
+    lines = filled_lines(text)
     remedy = f"Write {','.join(COLUMNS)}; further columns are {', '.join(FURTHER_COLUMNS)}."
-    header = _fields(lines[0][1]) if lines else []
+    header = fields_of(lines[0][1]) if lines else []
     if not _is_header(header):
         number, text_ = lines[0] if lines else (1, "")
         message = "the first line is not the header of a price book"
@@ -284,7 +279,7 @@ def _lines(text: str, name: str) -> tuple[list[_Line], list[Problem]]:
         ]
     good, problems = [], []
     for number, line in lines[1:]:
-        fields = _fields(line)
+        fields = fields_of(line)
         if len(fields) == len(header):
             good.append(_Line(dict(zip(header, fields, strict=True)), name, number))
         else:
@@ -303,11 +298,3 @@ def _is_header(names: Sequence[str]) -> bool:
     plain = [_PRICE if name == _NEUTRAL_PRICE else name for name in names]
     allowed = {*COLUMNS, *FURTHER_COLUMNS}
     return set(COLUMNS) <= set(plain) <= allowed and len(set(plain)) == len(plain)
-
-
-def _fields(line: str) -> list[str]:
-    """Return the fields of a line; none where it cannot be one (a field of more than 128 KB)."""
-    try:
-        return [field.strip() for field in next(csv.reader([line]))]
-    except csv.Error:
-        return []
