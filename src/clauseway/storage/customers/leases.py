@@ -256,14 +256,7 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
         least=wanted.least,
         target=0 if wanted.is_over else wanted.target,
     )
-    after = msgspec.structs.replace(
-        before,
-        serial=wanted.serial,
-        leased=leased,
-        spent=wanted.spent,
-        is_open=not wanted.is_over,
-        heard_ns=now_ns,
-    )
+    after = _answered(before, wanted, leased, now_ns)
     _write(connection, after, is_new=lease is None)
     left = free + (before.gone if lease else 0) - after.gone
     is_short = leased < wanted.least and is_current
@@ -280,6 +273,18 @@ def _lease(connection: Connection, wanted: LeaseRequest, now_ns: int) -> LeaseSt
         # Clocks of machines differ, and may be set back.
         is_revoked=left < 0 or (not wanted.least and abs(now_ns - budget.short_ns) < _REVOKE_NS),
         elsewhere=tuple(others) if is_short else (),
+    )
+
+
+def _answered(lease: Lease, wanted: LeaseRequest, leased: int, now_ns: int) -> Lease:
+    """Return a lease after a request that was answered with an amount."""
+    return msgspec.structs.replace(
+        lease,
+        serial=wanted.serial,
+        leased=leased,
+        spent=wanted.spent,
+        is_open=not wanted.is_over,
+        heard_ns=now_ns,
     )
 
 
@@ -341,15 +346,7 @@ def _without_budget(
     leased = 0
     if lease is not None:
         leased = min(lease.leased, max(wanted.target, wanted.spent))
-        ended = msgspec.structs.replace(
-            lease,
-            serial=wanted.serial,
-            leased=leased,
-            spent=wanted.spent,
-            is_open=not wanted.is_over,
-            heard_ns=now_ns,
-        )
-        _write(connection, ended, is_new=False)
+        _write(connection, _answered(lease, wanted, leased, now_ns), is_new=False)
     return LeaseState(leased=leased, left=0, amount=0, end_ns=NO_END_NS, is_revoked=True)
 
 
