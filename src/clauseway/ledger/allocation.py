@@ -19,7 +19,6 @@ from clauseway.values import USD, allocate, exact_sum, last_digit
 # Why a cost is of no team.
 NO_TAG, TWO_VALUES = "no tag", "two values of one tag"
 UNREAD_TAGS, NOT_METERED = "tags that cannot be read", "the gateway's, without metered usage"
-REASONS = (NO_TAG, TWO_VALUES, UNREAD_TAGS, NOT_METERED)
 # Finer than any price: the parts of a split differ from their weights by less than this.
 _FINEST = Decimal(1).scaleb(-12)
 

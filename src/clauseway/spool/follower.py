@@ -82,7 +82,8 @@ class Follower:
 
     def __init__(self, folder: Path, secret: bytes, report: Report) -> None:
         make_folder(folder)
-        self._folder, self._secret, self._report = folder, secret, report
+        self.secret, self.report = secret, report
+        self._folder = folder
         self._lock = threading.Lock()
         self._connections: dict[str, _Connection] = {}
         # In the order in which they came.
@@ -98,7 +99,7 @@ class Follower:
             except OSError as error:
                 if self._is_stopping or error.errno in (errno.EBADF, errno.EINVAL):
                     return
-                self._report(f"No connection can be taken: {error}")
+                self.report(f"No connection can be taken: {error}")
                 continue
             connection = _Connection(self, connected, f"{address[0]}:{address[1]}")
             with self._lock:
@@ -133,13 +134,6 @@ class Follower:
             for spool, known in list(self._connections.items()):
                 if known is connection:
                     del self._connections[spool]
-
-    @property
-    def secret(self) -> bytes:
-        return self._secret
-
-    def report(self, text: str) -> None:
-        self._report(text)
 
 
 class _Segment:

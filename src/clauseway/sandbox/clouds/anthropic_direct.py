@@ -72,7 +72,9 @@ class AnthropicDirect:
 
     def outage(self, received: Received, outage: Outage) -> HttpAnswer:
         """Return an outage in Anthropic's words."""
-        return outage_answer(received, outage)
+        if outage.family in _OUTAGES:
+            return _error(received, *_OUTAGES[outage.family])
+        return error_answer(received, outage.status, "The API is not available for now.")
 
 
 def versioned_answer(account: CloudAccount, received: Received, path: str) -> HttpAnswer:
@@ -110,14 +112,6 @@ def messages_answer(
             return error_answer(received, 405, "Method Not Allowed")
         return error_answer(received, 404, "Not Found")
     return answer_of(reply, _headers(received), encode)
-
-
-def outage_answer(received: Received, outage: Outage) -> HttpAnswer:
-    """Return an outage in Anthropic's words."""
-    if outage.family in _OUTAGES:
-        status, kind, message = _OUTAGES[outage.family]
-        return _error(received, status, kind, message)
-    return error_answer(received, outage.status, "The API is not available for now.")
 
 
 def error_answer(received: Received, status: int, message: str) -> HttpAnswer:
