@@ -286,7 +286,8 @@ def test_a_batch_is_polled_to_its_files(clouds: Any, client: OpenAI) -> None:
 
 
 def test_a_batch_that_is_wrong_fails_line_by_line(client: OpenAI) -> None:
-    lines = b"{\n" + line("a", {}, "/v1/embeddings") + b'{"custom_id":"b"}\n'
+    lines = b"{\n" + line("a", {}, "/v1/embeddings") + b'{"custom_id":"b"}\n[]\n' + b"[" * 100_000 + b"\n"
+    lines += b'{"custom_id":"c","method":"POST","url":"/v1/chat/completions","body":5}\n'
     batch_input = client.files.create(file=("batch.jsonl", lines), purpose="batch")
     batch = client.batches.create(
         input_file_id=batch_input.id, endpoint="/v1/chat/completions", completion_window="24h"
@@ -298,6 +299,9 @@ def test_a_batch_that_is_wrong_fails_line_by_line(client: OpenAI) -> None:
         (1, "invalid_json_line"),
         (2, "mismatched_endpoint"),
         (3, "missing_required_parameter"),
+        (4, "invalid_json_line"),
+        (5, "invalid_json_line"),
+        (6, "invalid_type"),
     ]
     with pytest.raises(openai.ConflictError):
         client.batches.cancel(batch.id)

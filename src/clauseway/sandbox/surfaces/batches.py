@@ -14,7 +14,14 @@ import msgspec
 
 from clauseway.sandbox.surfaces.account import CloudAccount, KeptBatch, UnknownModel, keep
 from clauseway.sandbox.surfaces.files import find, store
-from clauseway.sandbox.surfaces.parameters import choice, list_page, read_object, required
+from clauseway.sandbox.surfaces.parameters import (
+    choice,
+    expect,
+    list_page,
+    missing,
+    read_object,
+    required,
+)
 from clauseway.sandbox.wire import FormatRefusal, ModelCall, Reply
 
 # The model server says which endpoints a batch may use.
@@ -105,25 +112,16 @@ def _find(account: CloudAccount, batch_id: str) -> KeptBatch:
 def _validated(account: CloudAccount, batch: KeptBatch, now_s: int) -> dict[str, Any]:
     lines = _lines(account, batch)
     errors = [
-        error for number, line in enumerate(lines, 1) if (error := _mistake(line, number, batch))
+        _error(refusal, number)
+        for number, line in enumerate(lines, 1)
+        if (refusal := _mistake(line, batch.body["endpoint"])) is not None
     ]
+    if not lines:
+        errors = [_error(FormatRefusal(400, "The input file is empty.", code="empty_file"), None)]
     # One bad line fails the whole batch, before any line is answered.
-    if errors or not lines:
-        if not lines:
-            errors = [
-                {
-                    "code": "empty_file",
-                    "message": "The input file is empty.",
-                    "param": None,
-                    "line": None,
-                }
-            ]
-        return {
-            **batch.body,
-            "status": "failed",
-            "failed_at": now_s,
-            "errors": {"object": "list", "data": errors},
-        }
+    if errors:
+        listed = {"object": "list", "data": errors}
+        return {**batch.body, "status": "failed", "failed_at": now_s, "errors": listed}
     counts = {"total": len(lines), "completed": 0, "failed": 0}
     return {
         **batch.body,
@@ -138,30 +136,34 @@ def _lines(account: CloudAccount, batch: KeptBatch) -> list[bytes]:
     return [line for line in content.splitlines() if line.strip()]
 
 
-def _mistake(line: bytes, number: int, batch: KeptBatch) -> dict[str, object] | None:
+def _error(refusal: FormatRefusal, line: int | None) -> dict[str, object]:
+    return {
+        "code": refusal.code,
+        "message": refusal.message,
+        "param": refusal.param or None,
+        "line": line,
+    }
+
+
+def _mistake(line: bytes, endpoint: str) -> FormatRefusal | None:
+    """Return the problem with a line; None if it can be answered."""
     try:
         request = json.loads(line)
-        wrong = next(
-            (name for name in ("custom_id", "method", "url", "body") if name not in request), None
-        )
-    except (ValueError, TypeError):
-        return {
-            "code": "invalid_json_line",
-            "message": "This line is not parseable as JSON.",
-            "param": None,
-            "line": number,
-        }
-    if wrong is not None:
-        message = f"Missing required parameter: '{wrong}'."
-        return {
-            "code": "missing_required_parameter",
-            "message": message,
-            "param": wrong,
-            "line": number,
-        }
-    if request["url"] != batch.body["endpoint"]:
+    except (ValueError, RecursionError):
+        request = None
+    if not isinstance(request, dict):
+        message = "This line is not parseable as JSON."
+        return FormatRefusal(400, message, code="invalid_json_line")
+    for name in ("custom_id", "method", "url", "body"):
+        if name not in request:
+            return missing(name)
+    if request["url"] != endpoint:
         message = "The URL provided for this request does not match the batch endpoint."
-        return {"code": "mismatched_endpoint", "message": message, "param": "url", "line": number}
+        return FormatRefusal(400, message, param="url", code="mismatched_endpoint")
+    try:
+        expect(request["body"], dict, "body", "an object")
+    except FormatRefusal as refusal:
+        return refusal
     return None
 
 
@@ -174,34 +176,13 @@ def _run(
     for number, line in enumerate(_lines(account, batch)):
         request = json.loads(line)
         serial = hashlib.md5(f"{batch.serial} {number}".encode(), usedforsecurity=False).hexdigest()
-        asked = ModelCall(
-            method="POST",
-            path=request["url"].removeprefix("/v1"),
-            query="",
-            content_type="application/json",
-            body=msgspec.json.encode({**request["body"], "stream": None}),
-            now_s=call.now_s,
-            serial=serial,
-        )
         # Each line succeeds or fails alone.
-        status, result = 200, None
-        try:
-            reply = answer(account, asked)
-            result = reply.value
-            tokens_in += reply.tokens[0]
-            tokens_out += reply.tokens[1]
-        except FormatRefusal as error:
-            status, result = error.status, error.body
-        except UnknownModel as error:
-            status = 404
-            result = FormatRefusal(
-                404, f"The model `{error.model}` does not exist.", code="model_not_found"
-            ).body
-        response = {"status_code": status, "request_id": f"req_{serial}", "body": result}
+        status, result, tokens = _answer_line(account, request, serial, call.now_s, answer)
+        tokens_in, tokens_out = tokens_in + tokens[0], tokens_out + tokens[1]
         entry = {
             "id": f"batch_req_{serial}",
             "custom_id": request["custom_id"],
-            "response": response,
+            "response": {"status_code": status, "request_id": f"req_{serial}", "body": result},
             "error": None,
         }
         (answered if status == 200 else refused).append(entry)
@@ -227,6 +208,33 @@ def _run(
         },
         "usage": usage,
     }
+
+
+def _answer_line(
+    account: CloudAccount,
+    request: dict[str, Any],
+    serial: str,
+    now_s: float,
+    answer: BatchAnswerer,
+) -> tuple[int, object, tuple[int, int]]:
+    """Return the status, the body and the tokens of a line's answer."""
+    call = ModelCall(
+        method="POST",
+        path=request["url"].removeprefix("/v1"),
+        query="",
+        content_type="application/json",
+        body=msgspec.json.encode({**request["body"], "stream": None}),
+        now_s=now_s,
+        serial=serial,
+    )
+    try:
+        reply = answer(account, call)
+    except FormatRefusal as refusal:
+        return refusal.status, refusal.body, (0, 0)
+    except UnknownModel as unknown:
+        message = f"The model `{unknown.model}` does not exist."
+        return 404, FormatRefusal(404, message, code="model_not_found").body, (0, 0)
+    return 200, reply.value, reply.tokens
 
 
 def _written(

@@ -35,11 +35,8 @@ def store(
         "filename": filename,
         "bytes": len(content),
         "created_at": int(call.now_s),
-        "expires_at": None,
         "status": "processed",
-        "status_details": None,
     }
-    body = {name: value for name, value in body.items() if value is not None}
     keep(account.files, str(body["id"]), KeptFile(body, content))
     return body
 
