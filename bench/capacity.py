@@ -22,6 +22,8 @@ _DAY_S = 86_400
 # The sample at the end: requests of a day, and how many times the mean the busiest second has.
 _A_DAY, _PEAK = 100_000_000, 4
 _STREAMS = 1_000
+# Commands that run beside the gateways, by what each holds at most.
+_HELD = ("settlement/100M/memory", "money/import/memory", "money/pack/memory")
 
 
 class Row(NamedTuple):
@@ -104,6 +106,11 @@ def rows(results: Sequence[Result]) -> list[Row]:
             "importing a million rows",
             f"{importing:.0f} s of processor",
             f"1,000,000 / {ours['money/import']:,.0f} (`money/import`)",
+        ),
+        Row(
+            "memory to settle, import or pack, beside the gateways",
+            f"{max(ours[name] for name in _HELD):.0f} MB",
+            f"the most of {', '.join(f'`{name}`' for name in _HELD)}",
         ),
         Row(
             f"**{_A_DAY:,} requests a day**: the busiest second",

@@ -21,7 +21,7 @@ HEAD = """\
 What was tried to break Clauseway, how often, and what came of it. `make evidence` writes this page from the records in
 [bench/evidence](../bench/evidence), which the runs themselves wrote; a test holds the page to the records. What each
 protection is against stands in [the threat model](threat-model.md), what to do when something breaks in
-[operation](operation.md)."""
+[when something is lost](runbook.md)."""
 
 NOT_SHOWN = """\
 ## What this does not show

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from operation_pages import section
+
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/operation.md").read_text()
 HEADINGS = ("On a server", "As a service", "Restarting machines in turn", "A newer program at an older home")
 INSTALLS = ("python3 -m venv", "/opt/clauseway/bin/pip")
 # Written into memory, over what the machine has.
@@ -99,9 +100,7 @@ def laid_over() -> str:
 
 def steps(heading: str) -> list[str]:
     """A section's commands, and its files in the places that their first lines name."""
-    begin = PAGE.index(f"\n## {heading}\n")
-    text = PAGE[begin + 1 :].split("\n## ")[0]
-    matches = re.findall(r"(?ms)^ {4}(?: {4})?(\S[^\n]*)$|^```\w+\n# (/\S+)\n(.*?)^```$", text)
+    matches = re.findall(r"(?ms)^ {4}(?: {4})?(\S[^\n]*)$|^```\w+\n# (/\S+)\n(.*?)^```$", section(heading))
     return [
         line if line else f"mkdir -p {shlex.quote(str(Path(place).parent))}; cat >{place} <<'END'\n{body}END"
         for line, place, body in matches

@@ -1,4 +1,4 @@
-"""docs/operation.md, walked as an operator walks it: each section's commands in their order, on a home of their own.
+"""The pages of an operator, walked as operators walk them: each section's commands in order, on a home of their own.
 
 Names of machines, folders, journals, requests and months become those of the test's home; nothing else of a line is
 changed. A line that no test runs has its reason in NOT_RUN.
@@ -39,10 +39,10 @@ from in_process import answer, run
 from kill_load import Customer, Got, KillLoad
 from kill_stage import Cloud, Part, eventually
 from needed import NEEDS_CURL
+from operation_pages import PAGES, section
 from ports import free_ports
 from postgresql_server import new_database, server_address
 
-PAGE = (Path(__file__).parents[2] / "docs/operation.md").read_text()
 PROGRAM = Path(sys.executable).parent / "clauseway"
 ACCEPTED = ("--assume", "share-openai-microsoft", "--assume", "share-microsoft-openai", "--assume", "cap")
 # A section's heading to the test that runs its lines: the first four, test_installation_walked.py.
@@ -66,12 +66,6 @@ NOT_RUN = {
     "python3 -m venv": "the same",
     "systemd-run": "needs systemd; `doctor` has tests of its own",
 }
-
-
-def section(heading: str) -> str:
-    begin = re.search(rf"(?m)^#+ {re.escape(heading)}\n", PAGE)
-    assert begin, heading
-    return re.split(r"(?m)^##+ ", PAGE[begin.end() :])[0]
 
 
 def lines(text: str) -> list[str]:
@@ -128,7 +122,7 @@ def by_shell(line: str, folder: Path) -> str:
 
 
 def test_each_line_of_the_page_is_run_or_has_its_reason() -> None:
-    there = lines(PAGE)
+    there = lines(PAGES)
     assert len(there) > 40
     ours = {line for heading in RUN for line in lines(section(heading))}
     assert [line for line in there if line not in ours and not line.startswith(tuple(NOT_RUN))] == []
@@ -137,7 +131,7 @@ def test_each_line_of_the_page_is_run_or_has_its_reason() -> None:
 
 def test_each_command_within_a_sentence_is_there_with_its_flags() -> None:
     """So is each in a table and in a list."""
-    named = {" ".join(words.split()) for words in re.findall(r"`(clauseway [^`]+)`", PAGE)}
+    named = {" ".join(words.split()) for words in re.findall(r"`(clauseway [^`]+)`", PAGES)}
     assert len(named) > 15
     for words in named:
         line = shlex.split(words)[1:]

@@ -1,4 +1,4 @@
-"""docs/operation.md in an emergency, with real processes under load: a key that leaked, and a disk that is lost with
+"""docs/runbook.md in an emergency, with real processes under load: a key that leaked, and a disk that is lost with
 everything on it. The commands are the page's, in its order."""
 
 import json
@@ -13,13 +13,14 @@ from typing import Any
 
 import httpx
 import pytest
-from test_operation_walked import ACCEPTED, DEPLOYMENT, SERVED, Serving, Walk, following_as, section
+from test_operation_walked import ACCEPTED, DEPLOYMENT, SERVED, Serving, Walk, following_as
 
 from clauseway.app.opening.home import Home
 from clauseway.spool import identify
 from in_process import answer, run
 from kill_load import Customer, KillLoad
 from kill_stage import Cloud, eventually
+from operation_pages import section
 from ports import free_ports
 
 LOST = "Backup and restore"

@@ -175,7 +175,7 @@ def test_the_table_of_roles_has_a_command_for_each_kind() -> None:
 
 
 def test_the_roles_of_people_are_those_of_the_table() -> None:
-    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
+    page = (Path(__file__).parents[2] / "docs/roles.md").read_text()
     table = page.partition("| role | what it may write |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(ROLES)
 

@@ -27,6 +27,7 @@ from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.choices import SkippedDeployment
 from clauseway.metering import Buyer, Unit
+from operation_pages import section
 from selection_rig import Bench, deployment, plan
 
 PROMPT, ANSWER_WORD = "the-prompt-nobody-may-read", "the-answer-nobody-may-read"
@@ -406,11 +407,9 @@ def test_both_forms() -> None:
 
 
 def test_the_page_has_every_events_level() -> None:
-    page = (Path(__file__).parents[2] / "docs/operation.md").read_text()
-    table = page.partition("\n## Lines\n")[2].partition("\n## ")[0]
     told = {
         event: level or "info"
-        for events in re.findall(r"^\| (`[^|]+) \|", table, re.MULTILINE)
+        for events in re.findall(r"^\| (`[^|]+) \|", section("Log"), re.MULTILINE)
         for event, level in re.findall(r"`([^`]+)`(?: \((\w+)\))?", events)
     }
     assert told == {event: level_of(event) for event in told}

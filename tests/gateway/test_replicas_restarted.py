@@ -1,4 +1,4 @@
-"""Two replicas are restarted in turn, their streams under way: docs/operation.md, "Restarting machines in turn"."""
+"""Two replicas are restarted in turn, their streams under way, as docs/several-machines.md says."""
 
 import socket
 import threading

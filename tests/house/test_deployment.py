@@ -18,6 +18,7 @@ from clauseway.gateway.transport.listener import USUAL_PORT
 from debian_programs import find
 from in_process import run
 from obtained import obtain
+from operation_pages import section
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -26,14 +27,9 @@ PROGRAM = "/opt/clauseway/bin/clauseway"
 MONITORING = DEPLOY.parent / "src/clauseway/web/monitoring"
 ALERTS = MONITORING / "alerts.yml"
 DASHBOARD = json.loads((MONITORING / "grafana.json").read_text())
-PAGE = (ROOT / "docs/operation.md").read_text()
 METRICS = (ROOT / "src/clauseway/gateway/process/metrics.py").read_text()
 # Prometheus' names for a sample of a family of each kind.
 SAMPLES = {"Counter": ("_total",), "Gauge": ("",), "Histogram": ("_bucket", "_sum", "_count")}
-
-
-def section(title: str) -> str:
-    return PAGE[PAGE.index(f"\n## {title}\n") :].split("\n## ")[1]
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
@@ -47,14 +43,15 @@ def test_systemd_takes_each_unit(unit: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_page_puts_each_units_documentation_where_the_unit_says() -> None:
+def test_the_pages_lie_where_each_unit_says() -> None:
     """`systemctl help` and `status` lead there: a newer program brings a newer page."""
     services = [unit.read_text() for unit in UNITS if unit.suffix == ".service"]
     places = {place for unit in services for place in re.findall(r"(?m)^Documentation=file://(.*)$", unit)}
     assert len(places) == 1
     (place,) = places
     for heading in ("As a service", "A newer program at an older home"):
-        assert f"\n    install -D -m 644 docs/operation.md {place}\n" in section(heading)
+        assert f"\n    install -D -m 644 -t {Path(place).parent} docs/*.md\n" in section(heading)
+    assert (ROOT / "docs" / Path(place).name).exists()
 
 
 def test_each_unit_that_opens_the_home_has_the_operators_variables() -> None:

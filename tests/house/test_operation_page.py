@@ -1,21 +1,18 @@
-"""docs/operation.md names every event and every metric that there is, and no other."""
+"""docs/monitoring.md names every event and every metric that there is, and no other."""
 
 import re
 from pathlib import Path
 
+from operation_pages import section
+
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs/operation.md").read_text()
 GATEWAY = "".join(path.read_text() for path in sorted((ROOT / "src/clauseway/gateway").rglob("*.py")))
 # `plan refused` and its like are put together.
 PUT_TOGETHER = {f"{what} refused" for what in ("plan", "certificate", "authorities")}
 
 
-def section(title: str) -> str:
-    return PAGE[PAGE.index(f"## {title}") :].split("\n## ")[0]
-
-
 def test_every_event_is_told_of() -> None:
-    told = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", section("Lines")))))
+    told = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", section("Log")))))
     emitted = set(
         re.findall(
             r'"((?:[a-z]+ )*[a-z]+)"', "".join(re.findall(r"(?:event\(\s*|Line\(\s*time\S+,\s+|event = )(.*)", GATEWAY))
@@ -28,6 +25,6 @@ def test_every_event_is_told_of() -> None:
 
 
 def test_every_metric_is_told_of() -> None:
-    told = set(re.findall(r"`(clauseway_\w+)`", section("Figures")))
+    told = set(re.findall(r"`(clauseway_\w+)`", section("Metrics")))
     families = set(re.findall(r'"(clauseway_\w+)"', (ROOT / "src/clauseway/gateway/process/metrics.py").read_text()))
     assert told == families
