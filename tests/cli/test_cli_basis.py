@@ -441,7 +441,7 @@ def test_a_month_is_closed_on_what_the_home_holds(
     other = written(tmp_path / "other.csv", OWN.format("3.00"))
     told(home, *(word.format(other=other) for word in words))
     told_why, remedy = refused(home, "books", "close", "2026-05")
-    assert told_why == f"PERIOD: 2026-05 cannot be closed: {why}"
+    assert told_why == f"MONTH: 2026-05 cannot be closed: {why}"
     assert remedy == "Settle again: clauseway settle --period 2026-05."
 
 

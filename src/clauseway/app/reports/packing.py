@@ -323,7 +323,7 @@ def _settled(lake: Lake, days: Interval, period: str) -> Statement:
     """Return the statement of a month as closed, else as settled last."""
     settlement = Books(lake.control).standing(days)
     if settlement is None:
-        raise unsettled(period, "PERIOD")
+        raise unsettled(period, "MONTH")
     return statement_of(settlement)
 
 

@@ -167,7 +167,7 @@ def rotate(
 
 @app.command()
 def revoke(key: KeyId, home: options.HomeRead = None, as_json: options.AsJson = False) -> int:
-    """Accept a key no longer. A running gateway refuses it within a few seconds.
+    """Accept a key no longer. A running gateway refuses it within a second.
 
     \b
     For good:
@@ -189,7 +189,7 @@ def _print_new(made: NewKey, as_json: bool) -> None:
         out.print(f"{made.key_id} for {whose}, buying from {made.seller}")
         out.print(f"secret: {made.secret}", style="bold")
         out.print(
-            "This is the only time it is shown. A running gateway accepts it within a few seconds.",
+            "This is the only time it is shown. A running gateway accepts it within a second.",
             style="dim",
         )
         if made.nearly_named:

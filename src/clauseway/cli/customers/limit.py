@@ -50,7 +50,7 @@ def set_command(
     ] = 0,
 ) -> int:
     """Set a limit, or change the one that is there for the same. A running gateway takes it within
-    a few seconds.
+    a second.
 
     \b
     For everything that an organisation asks:

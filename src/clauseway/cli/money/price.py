@@ -54,7 +54,7 @@ def command(
         str, typer.Option("--buyer", help="The organisation, for negotiated prices.")
     ] = "",
     tier: Annotated[
-        str, typer.Option("--tier", help="default, flex, priority or batch.")
+        str, typer.Option("--tier", help="default, flex, priority, ultrafast or batch.")
     ] = DEFAULT_TIER,
     endpoint: Annotated[
         str, typer.Option("--endpoint", help="chat, responses, embeddings, …")
