@@ -416,4 +416,5 @@ def test_an_unknown_organisation_is_answered_with_the_nearest(clauseway: Command
     assert "Did you mean 'customer-7'?" in clauseway("limit set --organisation custmer-7 --requests 5", 3)
     far = clauseway("limit set --organisation zz --requests 5", 3)
     assert "customer-0," in far
-    assert "and 10 more. Create it with `create`" in far
+    assert "and 10 more. Create it with `clauseway organisation create zz`, or" in far
+    assert "`clauseway project create customer-7 b`" in clauseway("project show customer-7 b", 3)

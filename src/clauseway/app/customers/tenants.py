@@ -7,6 +7,7 @@ leaving are the project's, where it states them.
 """
 
 import re
+import shlex
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -456,13 +457,16 @@ def _name_of(organisation: str, project: str) -> str:
 
 def _unknown(organisation: str, project: str, tenants: Iterable[tuple[str, str]]) -> Problem:
     names = {part if project else owner for owner, part in tenants if bool(part) == bool(project)}
+    noun, parts = (
+        ("project", [organisation, project]) if project else ("organisation", [organisation])
+    )
     return Problem(
         what=f"there is no {_name_of(organisation, project)}",
         why="nobody has created it, and no key is of it",
         where="project" if project else "organisation",
         remedy=(
-            f"{suggestion(project or organisation, names)} Create it with `create`, or make a key "
-            "of it."
+            f"{suggestion(project or organisation, names)} Create it with `clauseway "
+            f"{noun} create {shlex.join(parts)}`, or make a key of it."
         ),
     )
 
