@@ -152,6 +152,4 @@ def _refused_before(period: str, why: str, first: date) -> InvalidInput:
 
 
 def _refused(period: str, why: str, remedy: str) -> InvalidInput:
-    return InvalidInput.of(
-        what=f"{period} cannot be closed", why=why, where="MONTH", remedy=remedy
-    )
+    return InvalidInput.of(what=f"{period} cannot be closed", why=why, where="MONTH", remedy=remedy)
