@@ -54,7 +54,7 @@ def page(recorded: Mapping[str, Record]) -> str:
         parts.append(f"## {title}")
         if kind in recorded:
             parts += [
-                "\n".join(told(recorded[kind])),
+                "\n".join(told(_without_laws_again(kind, recorded))),
                 f"Repeat it: {repeat}. {_made(recorded[kind])}",
             ]
         else:
@@ -62,6 +62,15 @@ def page(recorded: Mapping[str, Record]) -> str:
                 f"No record: there is no file of the kind `{kind}` in bench/evidence. {repeat} writes one."
             )
     return "\n\n".join([*parts, NOT_SHOWN]) + "\n"
+
+
+def _without_laws_again(kind: str, recorded: Mapping[str, Record]) -> Record:
+    """The record; of a longest run that held the laws of the section before it, with that section's title for them."""
+    record, usual = recorded[kind], kind.removesuffix("-once")
+    laws = recorded.get(usual, {}).get("laws")
+    if usual == kind or not laws or laws != record["laws"] or _breaks(record):
+        return record
+    return {**record, "laws": SECTIONS[usual][0]}
 
 
 def _made(record: Record) -> str:
@@ -130,6 +139,10 @@ def _others(record: Record) -> Iterator[str]:
 
 
 def _laws(record: Record) -> Iterator[str]:
+    if isinstance(record["laws"], str):
+        yield f"The same laws held as under *{record['laws']}*."
+        yield ""
+        return
     yield (
         "These laws held:"
         if not _breaks(record)

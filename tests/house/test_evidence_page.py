@@ -162,6 +162,8 @@ def test_each_field_of_a_record_is_said_in_words() -> None:
             assert record.keys() <= {*WORDS, *_USUAL}, kind
     assert "name acknowledged" not in text
     assert "One planted bug is seen by no seed: a wrong word in a log. Nobody reads it." in page(RECORDED)
+    assert page(RECORDED).count("- nothing acknowledged is lost") == 1
+    assert "The same laws held as under *The simulator*." in page(RECORDED)
     assert "These laws were judged, and some of them broken:" in page(
         {"kills": {**RECORDED["kills"], "breaches": ["x"]}}
     )
