@@ -58,6 +58,8 @@ EVERYWHERE: dict[str, Fault] = {
     "429 rate_limit_exceeded": Fault(told(429, "rate_limit_exceeded"), (*BUSY, "429 (rate_limit_exceeded)"), 429),
     "429 with retry-after": Fault(told(429, "x", "retry-after: 7"), (*BUSY, "429 (x)"), 429, wait_s=7),
     "429 with a long retry-after": Fault(told(429, "x", "retry-after: 70"), (*BUSY, "429 (x)"), 429, wait_s=70),
+    "429 with a retry-after of hours": Fault(told(429, "x", "retry-after: 7200"), (*BUSY, "429 (x)"), 429, wait_s=120),
+    "429 with a retry-after that is no time": Fault(told(429, "x", "retry-after: -5"), (*BUSY, "429 (x)"), 429),
     "429 that is not to be tried again": Fault(
         told(429, "x", "x-should-retry: false"), (*BUSY, "429 (x)"), 429, lasts=True
     ),
@@ -209,6 +211,7 @@ def test_one_deployment(stage: Stage, fault: Fault, call: Call) -> None:
         assert answer.headers["x-should-retry"] == ("true" if comes_again else "false")
         told_s = int(answer.headers.get("retry-after-ms", "0")) / 1000
         assert fault.wait_s <= told_s <= fault.wait_s + 0.5
+        assert ("retry-after" in answer.headers) == bool(fault.wait_s)
     assert scene.outcomes() == [(0, "INTERRUPTED_ESTIMATED" if fault.committed else "FAILED", fault.recorded)]
 
 

@@ -15,7 +15,6 @@ from clauseway.gateway.request.failures import (
     is_about_path,
     is_passing,
     retry_after_s,
-    retry_lines,
     without_retry,
 )
 from clauseway.gateway.routing.health import Health, RetryBudget
@@ -1082,8 +1081,3 @@ def test_an_error_in_a_stream_passes_or_lasts(event: str, passes: bool) -> None:
 def test_a_client_that_must_not_retry_is_told_so_once() -> None:
     head = head_of({"server": "x", "X-Should-Retry": "true", "retry-after": "1"})
     assert without_retry(head) == b"server: x\r\nretry-after: 1\r\nx-should-retry: false\r\n"
-
-
-def test_what_tells_a_client_when_to_come_again_is_passed() -> None:
-    head = head_of({"Retry-After": "7", "x-ratelimit-reset-tokens": "6m0s", "server": "x", "retry-after-ms": "6900"})
-    assert retry_lines(head) == b"Retry-After: 7\r\nx-ratelimit-reset-tokens: 6m0s\r\nretry-after-ms: 6900\r\n"

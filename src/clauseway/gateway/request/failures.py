@@ -499,15 +499,6 @@ def _instant_s(value: bytes) -> float:
         return 0.0
 
 
-def retry_lines(head: bytes) -> bytes:
-    """Return the header lines of a 429 that tell a client when to ask again."""
-    return b"".join(
-        b"%b: %b\r\n" % (name, value)
-        for name, value in headers_in(head)
-        if name.lower().startswith((b"retry-after", b"x-ratelimit-"))
-    )
-
-
 def without_retry(head: bytes) -> bytes:
     """Return header lines by which a client does not retry, whatever the cloud said of that."""
     return without_header(head, _SHOULD_RETRY) + b"%b: false\r\n" % _SHOULD_RETRY

@@ -40,7 +40,7 @@ from clauseway.gateway.budgets.allowances import Shortage
 from clauseway.gateway.request.attempt import Attempt, AttemptOwner, tokens_expected
 from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
-from clauseway.gateway.request.failures import OVERLOADED, Failure, is_passing, retry_lines
+from clauseway.gateway.request.failures import OVERLOADED, Failure, is_passing
 from clauseway.gateway.request.in_flight import Use
 from clauseway.gateway.request.passed_content import PassedContent
 from clauseway.gateway.request.refusals import (
@@ -53,7 +53,7 @@ from clauseway.gateway.request.resource_index import IndexedResource, OnWritten
 from clauseway.gateway.request.resources import ResourceEnd, Resources
 from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, SkippedDeployment
-from clauseway.gateway.routing.health import Health
+from clauseway.gateway.routing.health import WAIT_MAX_S, Health
 from clauseway.gateway.routing.routing_tables import Customer
 from clauseway.gateway.routing.targets import CallTarget, WorstCase
 from clauseway.gateway.wire.bodies.requests import NOTHING_ASKED
@@ -164,7 +164,7 @@ class Lifecycle(AttemptOwner):
     _attempt: Attempt | None = None
     _hedge: Attempt | None = None
     _hedge_due_s = FOREVER_S
-    _failure_head = b""  # the headers of the latest failure
+    _failure_limits = b""  # header lines of the latest failure: its cloud's rate limits
     # Answering.
     _stream_begun = False  # content of a stream was sent, or waits until its identifier is durable
     is_cut = False  # the stream broke: the body ends without its last chunk
@@ -1005,10 +1005,11 @@ class Lifecycle(AttemptOwner):
         """Record the failure and go on with the rival or the next candidate."""
         attempt.record_end(Status.FAILED, failure.status)
         self._note_ended(attempt, failure)
-        self._failure_head = attempt.head + attempt.rate_limit_lines
+        self._failure_limits = attempt.rate_limit_lines
         self._may_pass = is_passing(failure, attempt.head)
         if failure.named_duration:
-            self._note_busy(self.shared.wheel.now_s + failure.wait_s)
+            # Whatever time a cloud names, it is asked again after `WAIT_MAX_S`.
+            self._note_busy(self.shared.wheel.now_s + min(failure.wait_s, WAIT_MAX_S))
         rival, self._hedge = self._rival_of(attempt), None
         if rival is not None:
             self._attempt = rival
@@ -1129,7 +1130,7 @@ class Lifecycle(AttemptOwner):
         else:
             # One attempt was made in all: the client's retries multiply none of the gateway's.
             again = self._may_pass and len(self._ended_attempts) == 1
-            lines = b"" if kind is CLOUDS_FAILED else retry_lines(self._failure_head)
+            lines = b"" if kind is CLOUDS_FAILED else self._failure_limits
             self._answer_failure(kind._replace(should_retry=again), lines)
 
     def _failure_kind(self) -> ErrorKind:

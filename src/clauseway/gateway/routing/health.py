@@ -36,7 +36,7 @@ _EJECTIONS_MAX: Final = 10  # beyond it nothing grows any more
 _RETRIES_SHARE: Final = 0.2
 # How many times what is left an organisation may have taken: alone it gets two thirds of a budget.
 _TAKEN_PER_LEFT: Final = 2.0
-_WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
+WAIT_MAX_S: Final = 120.0  # OpenAI's clients ignore longer waits too
 EVERYBODY: Final = ""
 _ABSENT_S: Final = 60.0  # a server whose path was missing may be replaced by a newer one
 
@@ -212,7 +212,7 @@ class Health:
     ) -> None:
         """Leave it alone for so long. If it did not name the time itself (`named_duration` false),
         it is asked all the same when nothing else is left."""
-        until_s = now_s + min(seconds, _WAIT_MAX_S)
+        until_s = now_s + min(seconds, WAIT_MAX_S)
         is_ejected = bool(self.until_s) and not self.asked_for_pause
         if until_s > self.until_s or self._ejected_for != EVERYBODY:
             self.until_s, self.why = until_s, f"asked to be left alone for {seconds:g} s: {why}"
