@@ -135,14 +135,16 @@ class Copying(msgspec.Struct, frozen=True, kw_only=True):
 
 PASSED_HEADERS = ("openai-safety-identifier",)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-# Headers that say who we are to a cloud, that frame a message, or that let an answer come in a form
-# which cannot be read and metered.
+# Headers that say who we are to a cloud, that frame a message or take the place of its method, or
+# that let an answer come in a form which cannot be read and metered: encoded, in part (206), or not
+# at all (304). Oracle signs `date` and `x-content-sha256`: it refuses a request that has two.
 _KEPT_HERE = (
     *("api-key", "authorization", "cookie", "openai-organization", "openai-project", "x-api-key"),
     *("connection", "content-length", "content-type", "expect", "host", "keep-alive", "te"),
-    *("trailer", "transfer-encoding", "upgrade", "accept-encoding", "content-encoding"),
+    *("trailer", "transfer-encoding", "upgrade", "accept-encoding", "content-encoding", "range"),
+    *("date", "x-date", "x-content-sha256", "ocp-apim-subscription-key", "x-http-method-override"),
 )
-_KEPT_PREFIXES = ("x-amz-", "x-goog-", "x-ms-", "opc-", "proxy-", "x-clauseway-")
+_KEPT_PREFIXES = ("x-amz-", "x-goog-", "x-ms-", "opc-", "proxy-", "x-clauseway-", "if-")
 
 
 def flaw_of_header(name: str) -> str:
