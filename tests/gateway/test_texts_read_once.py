@@ -12,7 +12,9 @@ from gateway_rig import AUTHORIZED, MODEL, PATIENCE_S, Rig
 from clauseway.gateway.request.failures import failure_of
 from clauseway.gateway.wire.bodies.identifiers import identifiers_in_lines
 from clauseway.gateway.wire.errors import without_our_names
+from clauseway.gateway.wire.message_streams import FramedMessageStream
 from clauseway.gateway.wire.sse import events_in
+from clauseway.sandbox.surfaces import aws_frames
 from work_done import grows_with_its_length
 
 # To go through so many bytes from each of them takes seconds.
@@ -27,10 +29,18 @@ TEXTS: dict[str, Callable[[int], Callable[[], object]]] = {
     "hyphens in an error": lambda length: partial(without_our_names, b'{"detail":"%b"}' % repeated(b"a-", length)),
     "an event without an empty line": lambda length: partial(split, b"data: %b\r\n" % repeated(b"x", length)),
     "lists that do not end": lambda length: partial(identifiers_in_lines, repeated(b'"file_ids":[', length)),
+    "a frame in small pieces": lambda length: partial(feed, aws_frames.frame_of({}, repeated(b"x", 20 * length))),
     "many models in a refusal": lambda length: partial(
         failure_of, 404, b"", b'{"message":"%b"}' % repeated(b"model ", length), 0.0
     ),
 }
+
+
+def feed(frame: bytes) -> None:
+    """All of a frame but its end."""
+    stream = FramedMessageStream()
+    for at in range(0, len(frame) - 100, 100):
+        assert not stream.feed(frame[at : at + 100])
 
 
 def split(stream: bytes) -> list[bytes]:

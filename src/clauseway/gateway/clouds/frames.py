@@ -100,6 +100,12 @@ def frames_in(block: bytes) -> tuple[list[Frame], bytes]:
     return frames, block[at:]
 
 
+def bytes_awaited(rest: bytes) -> int:
+    """Return how many bytes make `rest`, which `frames_in` returned, a whole frame; before its
+    length has come, how many tell that."""
+    return int(_PRELUDE.unpack_from(rest)[0]) if len(rest) >= _PRELUDE.size else _PRELUDE.size
+
+
 def _headers(block: bytes) -> Iterator[tuple[str, str]]:
     """Yield the headers that are text. Raises BadFrame."""
     at = 0

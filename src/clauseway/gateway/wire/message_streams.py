@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from clauseway.gateway.clouds.frames import BadFrame, event_of, frames_in
+from clauseway.gateway.clouds.frames import BadFrame, bytes_awaited, event_of, frames_in
 from clauseway.gateway.clouds.reported_units import Units, units_of_message
 from clauseway.gateway.clouds.reports import no_report_in, tier_of_message
 from clauseway.gateway.clouds.unusual_counts import Omissions, answer_with_counts
@@ -138,19 +138,27 @@ class MessageStream(TypedStream):
 class FramedMessageStream(MessageStream):
     """A stream of messages that comes in AWS's frames."""
 
-    __slots__ = ("_frames",)
+    __slots__ = ("_awaited", "_begun")
 
     def __init__(
         self, account_names: tuple[str, ...] = (), omissions: Omissions | None = None
     ) -> None:
         super().__init__(account_names, omissions)
-        self._frames = b""
+        self._begun = bytearray()  # a frame that has not come whole
+        self._awaited = 0  # so many of its bytes are looked at together
 
     def feed(self, data: bytes) -> bytes:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
+        if self._begun:
+            self._begun += data
+            # A frame has up to 16 MB, and may come in small pieces.
+            if len(self._begun) < self._awaited:
+                return b""
+            data = bytes(self._begun)
         try:
-            frames, self._frames = frames_in(self._frames + data if self._frames else data)
+            frames, rest = frames_in(data)
+            self._begun, self._awaited = bytearray(rest), bytes_awaited(rest)
             events = b"".join([event_of(frame) for frame in frames])
         except BadFrame as error:
             raise BadStream(f"sent what is no event stream ({error})") from error
