@@ -42,6 +42,8 @@ BODIES: list[tuple[str, bytes, bool]] = [
     ("responses", b'{"id":"r","output":null}', False),
     ("responses", b'{"id":"r","output":"no"}', False),
     ("responses", b'{"id":null}', False),
+    ("responses", b'{"id":"c","object":"chat.completion","choices":[]}', False),
+    ("responses", b'{"id":"c","object":null,"status":"queued"}', True),
     ("responses", b'{"id":null,"error":{"message":"overloaded","code":"server_error"}}', False),
     ("responses", b'{"output":[],"error":{"message":"overloaded"}}', False),
     ("responses", b"[]", False),

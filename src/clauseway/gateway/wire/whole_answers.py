@@ -101,15 +101,16 @@ def _with_array(name: str, *, or_member: str = "") -> IsAnswer:
 
 def _is_response(body: bytes) -> bool:
     """Return whether a body is a response, which may have failed. Only one that has an identifier,
-    or says that it is a response, may have an `error`, or no `output`; only one that says so may
-    have an `output` of null."""
+    or says that it is a response, may have an `error`, or no `output`, unless it says that it is
+    something else; only one that says that it is a response may have an `output` of null."""
     members = _members_of(body)
     if members is None:
         return False
-    says_response = bytes(members.get("object", b"")) == b'"response"'
+    kind = bytes(members.get("object", b"null"))
+    says_response = kind == b'"response"'
     is_response = says_response or bytes(members.get("id", b"")).startswith(b'"')
     if "output" not in members:
-        return is_response
+        return is_response and (says_response or kind == b"null")
     if _is_array(members["output"]):
         return is_response or not _tells_error(members)
     return says_response and bytes(members["output"]) == b"null"
