@@ -124,3 +124,12 @@ def test_what_lies_beside_usage_is_told_as_the_table_shows_it(home: Home, bill: 
     assert "All usage that was compared is matched. Beside it on the bill: taxes 7.00, credits -3.33 USD." in said
     assert "taxes 1 – – 7.00 credits 1 – – -3.33" in said
     assert "in all 0.00 444.00 447.67" in said
+
+
+def test_another_quantity_for_the_same_amount_is_not_told_as_matched(home: Home, bill: Path) -> None:
+    first, *others = csv.DictReader(bill.open())
+    changed = written(bill, "quantity.csv", [first | {"ConsumedQuantity": "7"}, *others])
+    result = run("usage", "reconcile", *flags(home, changed))
+    said = " ".join(result.stdout.split())
+    assert (result.returncode, "quantity differs 1 0.00 30.00 30.00" in said) == (2, True)
+    assert said.endswith("At stake: 0.00 USD."), said

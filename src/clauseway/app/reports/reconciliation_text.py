@@ -35,7 +35,9 @@ def verdict(reconciliation: Reconciliation) -> str:
         if part.name in BESIDE and (part.billed or (part.name == NOT_READ and part.rows))
     ]
     beside = f" Beside it on the bill: {', '.join(rest)} USD." if rest else ""
-    if result.at_stake or reconciliation.unread:
+    # Items may differ without an amount at stake: in a quantity, or where no price is known.
+    is_different = any(count for name, (count, _) in result.by_status.items() if name != MATCHED)
+    if is_different or reconciliation.unread:
         return f"At stake: {cents(result.at_stake)} USD.{beside}"
     return f"All usage that was compared is matched.{beside}"
 
