@@ -43,6 +43,14 @@ def test_people_read_what_is_compared_and_who_gains(home: Home, under: str, comp
     assert "real: nothing is due after 26 April 2026 (A5.md:" in said
 
 
+def test_of_several_agreements_the_changed_agreement_is_named(home: Home) -> None:
+    clouds = [f"--assume=share-anthropic-{cloud}" for cloud in ("amazon", "google", "microsoft")]
+    both = ["--agreement=openai-microsoft", "--agreement=anthropic-clouds", *assumed(), *clouds]
+    flags = ["--period", "2026-05", *both, "--under", "openai-microsoft:A3", "--under", "R1=or"]
+    outcome = answer("settle", *flags, home=home.root)
+    assert (outcome["period"], outcome["under"]) == ("2026-05", "the terms of openai-microsoft as of A3, reading R1=or")
+
+
 @pytest.mark.parametrize("under", ["A9", "R1=maybe", "cap=much", "nothing=1"])
 def test_what_cannot_be_supposed_is_refused(home: Home, under: str) -> None:
     flags = ["--home", str(home.root), *assumed()]

@@ -91,7 +91,7 @@ def what_if(
         as_if = Settler(usage, amended, prices, supposing, vouchers).settle(days, supposed)
     return WhatIf(
         period=period,
-        under=_in_words(otherwise),
+        under=_in_words(otherwise, opened),
         beside=beside(real, as_if),
         posted="" if posted is None else posted.receipt,
         real_is_posted=posted is not None and _same_amounts(real, posted),
@@ -206,8 +206,12 @@ def _same_amounts(real: Settlement, posted: Settlement) -> bool:
     return compared.is_same
 
 
-def _in_words(otherwise: Otherwise) -> str:
-    parts = [f"the terms as of {name}" for name in otherwise.amendments.values()]
+def _in_words(otherwise: Otherwise, opened: Opened) -> str:
+    parts = [
+        # Of several agreements each may have an amendment of this name.
+        f"the terms{'' if isinstance(opened, OpenAgreement) else f' of {agreement}'} as of {name}"
+        for agreement, name in otherwise.amendments.items()
+    ]
     parts += [f"reading {name}={option}" for name, option in sorted(otherwise.readings.items())]
     figures = [f"with {item}" for item in otherwise.figures]
     return ", ".join([*(parts or ["the same terms"]), *figures])
