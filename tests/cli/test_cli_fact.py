@@ -53,6 +53,19 @@ def test_a_fact_that_is_known_only_later_is_told(tmp_path: Path, monkeypatch: py
     assert answer(*ASK, *DAY, cwd=tmp_path)["outcome"] == "permitted"
 
 
+def test_people_read_what_was_recorded_and_what_it_hides(tmp_path: Path) -> None:
+    first = run(*ANSWER, "--answer", "cannot+declines", cwd=tmp_path).stdout.splitlines()
+    known = first[1].removeprefix("known from ").removesuffix(" on")
+    assert first == ["F1  answer:new-model, effective 2026-04-29", f"known from {known} on"]
+    second = run(*ANSWER, "--answer", "can+chooses", "--corrects", "F1", cwd=tmp_path).stdout.splitlines()
+    assert second[2:] == ["hides F1 from then on; for any earlier point of knowledge nothing has changed"]
+    listed = [" ".join(line.split()) for line in run("fact", "list", cwd=tmp_path).stdout.splitlines()]
+    assert listed[0] == "name effective fact says known at source"
+    assert "facts.md:12 2026-03-07 launch:gpt-5.4:azure:available" in listed[2]
+    assert listed[-3] == (f"F1 2026-04-29 answer:new-model Answered. (2026-04-29) Corrected by F2. {known} a letter")
+    assert listed[-1].startswith("A fact of the text is called FACT=DAY")
+
+
 EVENT = ("fact", "record", "milestone", "--source", "a letter")
 LAUNCH = (
     "fact",
@@ -122,6 +135,7 @@ KINDS = {
     "product": ("--product", "gpt-6", "--class", "api.stateless"),
     "party": ("--party", "newcomer"),
     "retraction": ("--corrects", "launch:codex:oci:available=2026-06-11"),
+    "withdrawal": ("--party", "google", "--product", "gpt-5.5"),
 }
 
 
@@ -133,7 +147,7 @@ def test_every_kind_of_fact_is_recorded_and_read_back(kind: str, tmp_path: Path)
     assert done.stdout.startswith("F1  ")
     last = answer("fact", "list", "--home", str(tmp_path))[-1]
     assert (last["name"], last["fact"].split(":")[0], last["says"]) == ("F1", kind, "So it was. (2026-05-01)")
-    assert "F1" in run("fact", "list", "--home", str(tmp_path)).stdout
+    assert (last["source"], str(last["effective"])) == ("a letter", "2026-05-01")
 
 
 def test_a_bad_fact_is_refused_whole(tmp_path: Path) -> None:

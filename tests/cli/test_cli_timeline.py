@@ -42,6 +42,21 @@ def test_a_timeline_has_the_days_the_outcome_and_the_clause() -> None:
     ]
 
 
+def test_people_read_the_last_day_of_each_span() -> None:
+    shown = run(*RIGHT, *KNOWN, "--from", "2026", "--until", "2027").stdout.splitlines()
+    assert shown[:3] == [
+        "The OpenAI–Microsoft partnership, 2026 to 2027 · known at 2026-11-01T23:59:59Z",
+        "",
+        "OpenAI serves gpt-5.5 on AWS",
+    ]
+    assert [line.split()[:4] for line in shown[3:]] == [
+        ["from", "through", "outcome", "clause"],
+        ["2026-01-01", "2026-02-26", "forbidden", "A3"],
+        ["2026-02-27", "2026-04-26", "forbidden", "A4"],
+        ["2026-04-27", "2027-12-31", "permitted", "A5"],
+    ]
+
+
 def test_the_payee_and_the_last_year_are_both_named_by_to() -> None:
     share = ("agreement", "timeline", "--action", "share-revenue", "--party", "openai", "--to", "microsoft")
     result = answer(*share, "--from", "2030", "--until", "2031", *KNOWN, "--suppose", "milestone=2027-01-01")
@@ -130,7 +145,12 @@ def test_a_diff_of_what_was_known() -> None:
     )
     assert (result["groups"], result["changed"]) == ([], [])
     done = run("agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-26")
-    assert done.stdout.endswith("\nNothing changes.\n")
+    assert done.stdout.splitlines() == [
+        "before: as of 2026-05-01, known at 2026-03-31T23:59:59Z",
+        "after:  as of 2026-05-01, known at 2026-04-26T23:59:59Z",
+        "",
+        "Nothing changes.",
+    ]
     learnt = answer(
         "agreement", "diff", "--as-of", "2026-05-01", "--known-at", "2026-03-31", "--known-at", "2026-04-30"
     )

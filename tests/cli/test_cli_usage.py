@@ -39,16 +39,24 @@ def test_a_settlement_says_what_waits_in_quarantine(home: Path) -> None:
 
 
 def test_quarantine_listed_shown_corrected_and_dropped(home: Path) -> None:
-    assert "output_tokens is -5, below zero" in run("usage", "quarantine", "list", home=home).stdout
-    shown = run("usage", "quarantine", "show", "1", home=home).stdout
-    assert shown.startswith("1  bill.csv, row 3: open, since ")
-    assert ["organisation", "acme"] in [line.split() for line in shown.splitlines()]
+    assert [line.split(maxsplit=5) for line in run("usage", "quarantine", "list", home=home).stdout.splitlines()] == [
+        ["number", "from", "row", "state", "field", "reason"],
+        ["1", "bill.csv", "3", "open", "units", "output_tokens is -5, below zero"],
+    ]
+    shown = run("usage", "quarantine", "show", "1", home=home).stdout.splitlines()
+    assert shown[0].startswith("1  bill.csv, row 3: open, since 20")
+    assert shown[1] == "  units: output_tokens is -5, below zero"
+    assert ["organisation", "acme"] in [line.split() for line in shown[2:]]
     [result] = answer("usage", "quarantine", "list", home=home)
     assert (result["number"], result["row"]["output_tokens"], result["flaws"][0]["field"]) == (1, -5, "units")
+    assert "body" not in result
+    still = run("usage", "quarantine", "replay", "1", home=home)
+    assert still.stdout == "0 imported, 1 still in quarantine\n  1  units: output_tokens is -5, below zero\n"
     assert answer("usage", "quarantine", "replay", "1", code=2, home=home)["replayed"] == []
     corrected = answer("usage", "quarantine", "replay", "1", "--set", "output_tokens=5", home=home)
     assert corrected["replayed"] == [1]
     assert run("usage", "quarantine", "list", home=home).stdout == "Nothing is in quarantine.\n"
+    assert " replayed " in run("usage", "quarantine", "list", "--all", home=home).stdout
     assert run("usage", "quarantine", "drop", "1", home=home).returncode == 3
 
 
@@ -80,7 +88,11 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
         "input_tokens": 1200,
         "cached_input_tokens": 200,
     }
-    assert "acme" in run("usage", "show", "--by", "organisation", "--from", "2026-05-01", home=home).stdout
+    shown = run("usage", "show", "--by", "organisation", "--from", "2026-05-01", home=home).stdout
+    assert [" ".join(line.split()) for line in shown.splitlines()] == [
+        "organisation served failed input tokens cached input tokens",
+        "acme 2 0 1,200 200",
+    ]
     out = tmp_path / "out.jsonl"
     assert answer("export", "usage", "--format", "cloudevents", "--out", str(out), home=home)["rows"] == 2
     assert [json.loads(line)["specversion"] for line in out.read_text().splitlines()] == ["1.0", "1.0"]
@@ -213,3 +225,7 @@ def test_real_demand_fills_a_home(tmp_path: Path) -> None:
     done = answer(*arguments, home=tmp_path / "home")
     assert done["records"] > 100
     assert answer(*arguments, home=tmp_path / "home") == {**done, "again": done["records"]}
+    records, tenants = f"{done['records']:,}", done["tenants"]
+    said = run(*arguments, home=tmp_path / "home")
+    assert said.stdout == f"{records} records of {tenants} tenants, {records} of them there before\n"
+    assert said.stderr.endswith("records\n"), "progress, beside the answer"
