@@ -49,7 +49,7 @@ class Shown(NamedTuple):
 
 def shown(document: str) -> Iterator[Shown]:
     """The commands of the document's blocks in their order; `…` stands for whatever differs from run to run."""
-    text = (ROOT / document).read_text()
+    text = (ROOT / document).read_text().replace("$ .venv/bin/clauseway ", "$ clauseway ")
     for block in re.findall(r"^```(?:text|console)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
         for part in re.split(r"^(?:\$ )?(?=clauseway )", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
             command, _, printed = part.partition("\n")
@@ -88,9 +88,19 @@ def test_every_command_can_be_pasted(demo: str, document: str, folder: Path, mon
     assert not faults, "\n\n".join(faults)
 
 
+ANSWERED = [answered for answered in shown("README.md") if answered.printed]
+
+
+@pytest.mark.parametrize("answered", ANSWERED, ids=[answered.command[:24] for answered in ANSWERED])
+def test_the_readme_shows_what_is_printed(answered: Shown, tmp_path: Path) -> None:
+    done = run(*shlex.split(answered.command)[1:], cwd=tmp_path, columns=110)
+    assert is_printed(answered.printed, done.stdout, Width(110)), done.stdout
+
+
 def test_documents_have_commands_to_paste() -> None:
     assert {document for _, document in DOCUMENTS} == WIDTHS.keys()
     assert [document for document in WIDTHS if len(list(shown(document))) < 2] == []
+    assert [answered.command.split()[1] for answered in ANSWERED] == ["decide", "prove", "agreement"]
 
 
 def test_the_draft_of_the_page_is_that_of_the_demo() -> None:
