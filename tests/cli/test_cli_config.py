@@ -38,6 +38,8 @@ def test_a_sound_file_and_one_that_is_not(file: Path, tmp_path: Path, monkeypatc
     monkeypatch.setenv("SOME_KEY", "sk-x")
     checked = answer("config", "check", str(file), home=tmp_path)
     assert (checked["deployments"], checked["products"], checked["keys"]) == (["direct"], ["gpt-5.5"], 0)
+    shown = run("config", "check", str(file), home=tmp_path).stdout.splitlines()
+    assert shown[:3] == [f"{file} is sound.", "deployments: direct", "products: gpt-5.5 · keys: 0"]
     file.write_text(DEPLOYMENT.replace("head_s", "heads_s").replace('"azure"', '"azur"'))
     problems = answer("config", "check", str(file), home=tmp_path, code=3)["error"]["problems"]
     assert [(problem["line"], problem["remedy"]) for problem in problems[:1]] == [(2, "Did you mean 'head_s'?")]

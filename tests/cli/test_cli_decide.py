@@ -145,13 +145,22 @@ def test_facts_from_a_file_and_from_a_supposition_answer_alike(tmp_path: Path) -
     assert supposed["outcome"] == "permitted"
 
 
-def test_a_person_reads_outcome_clause_and_both_clocks() -> None:
-    text = run(*SERVE, "--as-of", "2026-03-15").stdout
-    assert text.startswith("FORBIDDEN")
-    assert "as of 2026-03-15" in text
-    assert "known at" in text
-    assert "A4.md, line" in text
-    assert "source S1" in text
+# Of which product, as known when, supposing what · what would lead to another outcome.
+DECLINES = ("--suppose", "answer:new-model:can+declines=2026-04-29")
+WOULD_CHANGE = [
+    ("gpt-5.5", "2026-03-01", (), "as known at the end of 2026-04-27: permitted"),
+    ("new-model", "2026-06-01", (), "with answer:new-model:cannot+declines=2026-05-01: permitted"),
+    ("new-model", "2026-06-01", (), "up to 2026-04-26: forbidden"),
+    ("new-model", "2026-06-01", DECLINES, "read with R1=or: permitted"),
+]
+
+
+@pytest.mark.parametrize(("product", "known_at", "supposed", "change"), WOULD_CHANGE)
+def test_people_read_what_would_change_an_answer(
+    product: str, known_at: str, supposed: tuple[str, ...], change: str
+) -> None:
+    asked = (*SERVE[:6], product, *SERVE[7:], "--as-of", "2026-05-01", "--known-at", known_at, *supposed)
+    assert f"  {change}" in run(*asked).stdout.partition("What would change this\n")[2].splitlines()
 
 
 def test_terms_in_force_differ_by_what_was_known() -> None:
@@ -229,6 +238,8 @@ def test_several_agreements_are_asked_about_the_catalogue_too(tmp_path: Path) ->
     both = ("--agreement", "openai-microsoft", "--agreement", "anthropic-clouds")
     result = answer(*SELL, *both, "--product", "gpt-4o-mini", code=2)
     assert [said["outcome"] for said in result["answers"]] == ["unstated", "unstated"]
+    shown = run(*SELL, *both, "--product", "gpt-5.5").stdout
+    assert "\nEach for itself\n  anthropic-clouds: unstated\n  openai-microsoft: permitted\n" in shown
 
 
 def test_a_recorded_class_decides_what_was_unstated(tmp_path: Path) -> None:

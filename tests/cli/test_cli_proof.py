@@ -1,6 +1,7 @@
 """`decide --trace`, `verify`, `prove` and `check` from the command line: what is printed, and with which exit code."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -108,12 +109,18 @@ def test_a_receipt_is_verified_from_a_file_and_from_a_pipe(receipt: str, tmp_pat
 
 def test_what_a_receipt_answers_is_told_with_it() -> None:
     """A receipt that is the same may answer something else than was said of it."""
-    supposing = ("--as-of", "2026-03-15", "--suppose", "milestone=2026-03-15")
-    done = run("decide", *SERVE, *supposing, "--json")
-    verified = run("verify", "-", given=done.stdout).stdout.splitlines()
-    assert (verified[0], verified[1]) == ("SAME", "  PERMITTED openai: serve api.stateless on aws")
-    assert verified[2].startswith("  as of 2026-03-15 · known at ")
-    assert "  supposing milestone=2026-03-15" in verified
+    supposing = ("--as-of", "2026-03-15", "--known-at", "2026-04-01", "--suppose", "milestone=2026-03-15")
+    decided = answer("decide", *SERVE, *supposing, "--reading", "R1=or", code=0)
+    asked = [
+        "  PERMITTED openai: serve api.stateless on aws",
+        "  as of 2026-03-15 · known at 2026-04-01T23:59:59Z",
+        "  read with R1=or, R3=a4, R5=new, R6=listed",
+        "  supposing milestone=2026-03-15",
+    ]
+    verified = run("verify", "-", given=json.dumps(decided)).stdout.splitlines()
+    assert verified == ["SAME", *asked, f"receipt {decided['receipt']['id']}"]
+    forged = run("verify", "-", given=json.dumps(decided | {"outcome": "forbidden"})).stdout.splitlines()
+    assert forged == ["DIFFERS", *asked, "", "outcome", "  recorded: forbidden", "  now:      permitted"]
 
 
 def test_a_receipt_in_which_a_name_stands_twice_is_refused(receipt: str) -> None:
@@ -202,7 +209,8 @@ def test_a_receipt_whose_question_is_none_is_refused(receipt: str, key: str, val
 
 
 def test_a_receipt_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert run("verify", str(tmp_path / "none.json")).returncode == 3
+    (problem,) = answer("verify", str(tmp_path / "none.json"), code=3)["error"]["problems"]
+    assert (problem["where"], problem["why"]) == (str(tmp_path / "none.json"), "No such file or directory")
     assert run("verify", str(tmp_path)).returncode == 3
 
 
@@ -224,9 +232,11 @@ def test_a_counterexample_is_a_decision_that_can_be_verified() -> None:
 
 
 def test_the_whole_domain_is_walked() -> None:
-    done = run("prove", "--never", "unstated")
+    done = run("prove", "--never", "unstated", "--known-at", "2026-06-01")
     assert done.returncode == 0
-    assert done.stdout.startswith("HOLDS never unstated\n")
+    head, _, walked, known = done.stdout.splitlines()
+    assert (head, known) == ("HOLDS never unstated", "known at 2026-06-01T23:59:59Z")
+    assert re.fullmatch(r"[\d,]{5} combinations from 2023-01-23 on, without end, in \d+ stretches", walked)
 
 
 def test_under_every_reading_a_counterexample_names_its_readings() -> None:
@@ -236,6 +246,9 @@ def test_under_every_reading_a_counterexample_names_its_readings() -> None:
     result = answer(*claim, "--every-reading", code=2)
     assert len(result["readings"]) == 16
     assert result["counterexample"]["question"]["readings"]["R3"] == "a3"
+    shown = run(*claim, "--every-reading").stdout
+    assert "\n  read with R1=and, R3=a3, R5=new, R6=listed\n" in shown
+    assert "in 3 stretches, under each of 16 choices of readings\n" in shown
 
 
 @pytest.mark.parametrize(
@@ -290,6 +303,7 @@ def test_check_names_a_question_for_each_term() -> None:
     text = run("agreement", "check", "--effects").stdout
     assert "A1.capacity  without it conditional → with it forbidden\n  decide --action contract-compute" in text
     assert "A1.share-microsoft-openai  without it not due → with it due\n  decide --action share-revenue" in text
+    assert "A2.api  without it forbidden → with it forbidden, for other reasons\n" in text
     assert "A5.stake  no effect on any answer: a term of kind stake is shown" in text
 
 
@@ -301,7 +315,8 @@ def test_an_agreement_that_contradicts_itself_is_not(tmp_path: Path) -> None:
     assert "id: A4.only" in (folder / "A4.md").read_text().split("\n")[first["line"] - 1]
     text = run("agreement", "check", str(folder)).stdout
     assert text.startswith(f"error A4.md:{first['line']}  ")
-    assert "not sound" in text
+    counts = " · ".join(f"{result['counts'][name]} {name}s" for name in ("error", "warning", "note"))
+    assert text.endswith(f": not sound ({counts})\ntext {result['digest']}\n")
 
 
 def test_watching_checks_again_when_a_file_changes_and_ends_with_zero(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_each_way_of_failing_is_shown_with_the_words_of_the_first(tmp_path: Path
         asked = ("gateway", "replay", "--keys", str(keys), "--limit", "2", "--url", url)
         shown, machine = run(*asked), run(*asked, "--json")
     assert (shown.returncode, machine.returncode) == (1, 1)
-    assert "failed not_connected 2" in shown.stdout
+    assert "replaying  2/2  served: none · refused: none · failed not_connected 2\n" in shown.stdout
     (line,) = [line for line in shown.stdout.splitlines() if line.startswith("not_connected: ")]
     assert "refused" in line
     assert json.loads(machine.stdout)["failures"] == {"not_connected": line.removeprefix("not_connected: ")}

@@ -155,6 +155,7 @@ def test_what_lists_print(clauseway: Commands, monkeypatch: pytest.MonkeyPatch) 
     made = rows(clauseway("key create --organisation acme --project search --seller openai --expires 2100-01-01"))
     key, secret = made[0].split()[0], made[1].removeprefix("secret: ")
     assert made[0] == f"{key} for acme (search), buying from openai"
+    assert made[2].startswith("This is the only time it is shown.")
     assert rows(clauseway("project show acme search")) == [
         "acme/search, one active key",
         "routing: primary-first",

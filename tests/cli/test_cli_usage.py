@@ -146,7 +146,9 @@ def test_a_key_that_leaked_is_told_from_others_of_its_project(tmp_path: Path) ->
     (last,) = answer(*by_hour, "--from", "2026-05-02", home=home)
     assert (last["hour"], last["project"], last["charged_usd"]) == ("2026-05-02T03:00Z", "search", "1.000000000000")
     shown = run(*by_hour, home=home).stdout
-    assert [line.split()[-1] for line in shown.splitlines()[1:]] == ["0.250000", "0.500000", "1.000000"]
+    headings, *rows = shown.splitlines()
+    assert headings.split() == ["hour", "project", "served", "failed", "input", "tokens", "charged", "(USD)"]
+    assert [line.split()[-1] for line in rows] == ["0.250000", "0.500000", "1.000000"]
     by_request = answer("usage", "show", "--key", "key_leaked", "--by", "hour", "--by", "request", home=home)
     assert [(row["hour"], row["charged_usd"]) for row in by_request] == [
         ("2026-05-01T00:00Z", "0.250000000000"),
