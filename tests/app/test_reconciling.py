@@ -8,6 +8,7 @@ Usage of 1 to 6 May, prices of `metered_months` (USD per million: 2 in, 0.50 cac
 import csv
 import io
 from collections.abc import Callable, Iterator
+from datetime import date
 from decimal import Decimal as D
 from functools import cache
 from pathlib import Path
@@ -22,14 +23,14 @@ from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import known_point, open_agreement
 from clauseway.app.opening.periods import month
-from clauseway.app.reports.reconciliation_text import summary
+from clauseway.app.reports.reconciliation_text import behind, differing, summary
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, regions_of, tolerance_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status, Unit
 from clauseway.storage.usage.metered import metered_sums
-from clauseway.values import InvalidInput, KnownAt
+from clauseway.values import Interval, InvalidInput, KnownAt
 from metered_months import BOOK, CACHED, IN, MILLION, OUT, Sold, metered_home
 
 Row = dict[str, str]
@@ -485,11 +486,29 @@ def test_every_column_of_the_summary_adds_up_as_it_is_printed(home: Home) -> Non
     named = ("matched", "missing in the meter", "quantity differs", "priced differently")
     for column in ("metered", "billed"):
         assert sum(D(getattr(part, column)) for part in parts if part.name in named) == D(getattr(whole, column))
+    assert (whole.name, apart.name) == ("in all", "billed less metered")
     # 0.011 are at stake: as parts of the bill, and as causes.
     assert whole.at_stake == "0.01"
     assert sum(D(part.at_stake) for part in parts if part.name in named[1:]) == D("0.01")
     assert sum(D(part.at_stake) for part in parts if part.name.startswith("  ")) == D("0.01")
     assert D(whole.billed) - D(whole.metered) == D(apart.billed)
+
+
+def test_what_costs_most_is_named_first_with_its_first_rows(home: Home) -> None:
+    rows = bill(home)
+    priced(row(rows, 2, "aws", "output_tokens"), MILLION, "12")  # 2 more
+    priced(row(rows, 1, "aws", "output_tokens"), MILLION, "11")  # 1 more
+    twice = row(rows, 3, "aws", "output_tokens")
+    reconciliation = reconciled(home, rows + [twice] * 8)  # 80 more
+    assert [(line.day.day, item.at_stake) for line, item in differing(reconciliation)] == [
+        (3, D(80)),
+        (2, D(2)),
+        (1, D(1)),
+    ]
+    own, first = rows.index(twice) + 2, len(rows) + 2
+    (_, most), (_, next_most), _ = differing(reconciliation)
+    assert behind(most).startswith(f"rows {own}, {', '.join(map(str, range(first, first + 7)))}, … · requests ")
+    assert behind(next_most).startswith(f"rows {rows.index(row(rows, 2, 'aws', 'output_tokens')) + 2} · requests ")
 
 
 def test_the_tolerance_is_what_is_stated(home: Home) -> None:
@@ -630,6 +649,8 @@ def test_a_bill_adds_up_from_its_parts(home: Home) -> None:
     assert reconciliation.found.total == total == sum(part.billed for part in reconciliation.found.parts)
     assert sum(part.metered for part in reconciliation.found.parts) == reconciliation.found.metered
     assert not reconciliation.is_matched
+    # A row outside the period that the bill states widens what is compared.
+    assert reconciled(home, rows).scope.days == Interval(date(2026, 4, 30), MAY.end)
 
 
 # what is on the bill beside usage that matches | is it matched | all of it

@@ -107,6 +107,8 @@ def shares(rehearsal: Rehearsal) -> dict[str, tuple[D, D]]:
 def test_a_draft_without_terms_changes_nothing(home: Home) -> None:
     rehearsal = rehearsed(home, text())
     assert rehearsal.changes_nothing
+    assert (rehearsal.draft, rehearsal.amendment, rehearsal.title) == ("A6.md", "A6", "A draft")
+    assert (rehearsal.effective, rehearsal.known_at) == (date(2027, 1, 1), str(KnownAt.everything()))
     assert (rehearsal.requests, rehearsal.unchanged, rehearsal.routed, rehearsal.not_asked) == (7, 7, (), ())
     assert shares(rehearsal) == {
         "2026-04 microsoft": (D(10), D(10)),
@@ -264,15 +266,39 @@ def test_what_is_wrong_in_a_draft_is_told_with_its_line(home: Home, draft: str, 
     assert (refused.value.problems[0].where.rpartition("/")[2], refused.value.problems[0].line) == ("A6.md", line)
 
 
-def test_what_cannot_be_played_is_refused(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="is too early"):
-        rehearsed(home, text(), as_if=date(2026, 4, 27))
-    with pytest.raises(InvalidInput, match="no day is left to play"):
-        rehearsed(home, text(), first=date(2026, 6, 1), last=date(2026, 5, 1))
+# How a draft is played · what is refused, why, where.
+UNPLAYABLE: list[tuple[dict[str, date], tuple[str, str, str]]] = [
+    (
+        {"as_if": date(2026, 4, 27)},
+        (
+            "2026-04-27 is too early",
+            "A5 took effect on 2026-04-27, and the draft comes after it",
+            "--effective",
+        ),
+    ),
+    (
+        {"first": date(2026, 6, 1), "last": date(2026, 5, 1)},
+        ("no day is left to play", "nothing lies from 2026-06-01 up to 2026-05-02", "--from"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "refusal"), UNPLAYABLE)
+def test_what_cannot_be_played_is_refused(home: Home, more: dict[str, date], refusal: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        rehearsed(home, text(), **more)
+    [problem] = refused.value.problems
+    assert (problem.what, problem.why, problem.where) == refusal
+    assert problem.remedy.startswith("Name a ")
+
+
+def test_what_is_no_draft_and_no_traffic_is_refused(home: Home, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="there is no traffic"):
         rehearsed(metered_home(tmp_path / "empty", ()), text())
+    with pytest.raises(InvalidInput, match="a draft comes after the last amendment, and A5 took effect on 2026-04-27"):
+        rehearsed(home, text(day="2026-01-01"))
     (tmp_path / "draft.txt").write_text(text())
-    with pytest.raises(InvalidInput, match="a Markdown file"):
+    with pytest.raises(InvalidInput, match=r"draft\.txt: no amendment: an amendment is a Markdown file"):
         open_draft(None, tmp_path / "draft.txt", home)
     with pytest.raises(InvalidInput, match="cannot be read"):
         open_draft(None, tmp_path / "none.md", home)

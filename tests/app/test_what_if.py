@@ -129,6 +129,7 @@ def test_everything_unknown_is_told_at_once(home: Home) -> None:
         "unknown: 'share=15%'",
     ]
     assert all("A5" in problem.remedy and "R1" in problem.remedy for problem in refused.value.problems)
+    assert {problem.where for problem in refused.value.problems} == {"--under"}
 
 
 def test_an_amendment_that_two_agreements_have_is_named_with_its_own(tmp_path: Path) -> None:
@@ -138,5 +139,6 @@ def test_an_amendment_that_two_agreements_have_is_named_with_its_own(tmp_path: P
     assert read_under(["ours:A1", "openai-microsoft:A3"], opened).amendments == {"ours": "A1", "openai-microsoft": "A3"}
     with pytest.raises(InvalidInput, match="unknown: 'A1'"):
         read_under(["A1"], opened)
-    with pytest.raises(InvalidInput, match="A4 and A3 are both named"):
+    both_named = "--under: A4 and A3 are both named: openai-microsoft can stand as of one amendment only"
+    with pytest.raises(InvalidInput, match=both_named):
         read_under(["A3", "A4"], open_agreement())

@@ -88,23 +88,25 @@ def test_people_read_of_days_and_currencies_that_are_missing(home: Home, bill: P
         assert "equal up to 0.01 USD and 5 units an item; prices as known at 20" in said
 
 
-@pytest.mark.parametrize(
-    ("more", "word"),
-    [
-        (["--tolerance", "little"], "--tolerance"),
-        (["--rate", "euro=1"], "--rate"),
-        (["--cost", "Cost"], "--cost"),
-        (["--period", "May"], "--period"),
-        (["--cloud", "azre"], "Did you mean 'azure'?"),
-        (["--seller", "opnai"], "Did you mean 'openai'?"),
-        (["--billed-as", "eastus2"], "--billed-as"),
-        (["--billed-as", "eastus3=global"], "Did you mean 'eastus2'?"),
-    ],
-)
-def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], word: str) -> None:
+# The flags · where the mistake is, and what is said of it.
+WRONG = [
+    (["--tolerance", "little"], "--tolerance", "'little' is not a tolerance"),
+    (["--rate", "euro=1"], "--rate", "'euro=1' is not a rate"),
+    (["--cost", "Cost"], "--cost", "unknown column 'Cost': FOCUS has no such cost"),
+    (["--period", "May"], "--period", "May"),
+    (["--cloud", "azre"], "--cloud", "Did you mean 'azure'?"),
+    (["--seller", "opnai"], "--seller", "Did you mean 'openai'?"),
+    (["--billed-as", "eastus2"], "--billed-as", "'eastus2' names no region of the bill"),
+    (["--billed-as", "eastus3=global"], "--billed-as", "Did you mean 'eastus2'?"),
+]
+
+
+@pytest.mark.parametrize(("more", "where", "words"), WRONG)
+def test_what_is_given_wrongly_is_refused(home: Home, bill: Path, more: list[str], where: str, words: str) -> None:
     result = run("usage", "reconcile", *flags(home, bill), *more)
     assert result.returncode == 3
-    assert word in result.stderr
+    assert f"\n  {where}: " in result.stderr
+    assert words in " ".join(result.stderr.split())
 
 
 def test_a_bill_that_is_not_there_is_refused(home: Home) -> None:
