@@ -301,9 +301,19 @@ def test_an_older_request_is_told_from_the_journal(new_rig: Rig, capsys: pytest.
     assert result.attempts[1].charge_picodollars == 21 * 2_500_000 + 8 * 15_000_000
     assert one_request(home, request) == result, "from the lake as from the journal"
     assert run(["usage", "request", request, "--home", str(new_rig.home)]) == 0
-    out = capsys.readouterr().out
-    assert "openai-1" in out
-    assert "0.0001725 USD" in " ".join(out.split())
+    heading, whose, _, *lines = capsys.readouterr().out.splitlines()
+    assert heading == f"{request}  chat of api.stateless"
+    assert whose == f"at {result.at:%Y-%m-%d %H:%M:%S} UTC, acme/research, key key-openai"
+    failed, served = result.attempts
+    assert lines[0].startswith("1. azure-1 (azure, ")
+    assert lines[0].endswith(f": failed with 503 after {failed.duration_us / 1000:,.1f} ms")
+    place, model = f"{served.cloud}, {served.region}", served.model
+    took = f"complete with 200 after {served.duration_us / 1000:,.1f} ms"
+    assert f"2. openai-1 ({place}, model {model}): {took}" in lines
+    assert lines[-3] == f"   let through by {served.decision}: permitted, A5.any-cloud"
+    assert lines[-2] == f"   the cloud's own id: {served.upstream_id}"
+    assert lines[-1].startswith("   21 input tokens, ")
+    assert lines[-1].endswith("; 0.0001725 USD, until settlement prices it")
 
 
 def test_a_request_is_found_by_the_id_that_its_cloud_gave_it(new_rig: Rig, capsys: pytest.CaptureFixture[str]) -> None:
