@@ -370,6 +370,55 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["agreement", "listings", "prices", "--model", "gpt-99"]) == 3
 
 
+def test_people_read_the_order_the_evidence_and_who_is_assumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = (
+        "openai gpt-8 2026-06-09T08:00:00+00:00 c3",
+        "azure gpt-7 2026-06-09T08:00:00+00:00 c3",
+        "amazon-bedrock gpt-oss-120b 2026-06-09T08:00:00+00:00 c3",
+        "databricks gpt-9 2026-06-10T08:00:00+00:00 c4",
+    )
+    path = history(tmp_path, *AWS_FIRST, *more)
+    flags = ["--listings", str(path), "--known-at", "2026-11-01", "--provider", "databricks=aws"]
+    assert run(["agreement", "listings", "launches", *flags]) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == [
+        "Did it ship on azure first? The OpenAI–Microsoft partnership",
+        f"{path} · known at 2026-11-01T23:59:59Z · readings R1=and, R3=a4, R5=new, R6=listed",
+    ]
+    assert [line.split() for line in lines[2:12] if line.startswith(("product", "gpt-9", "gpt-5.4"))] == [
+        ["product", "other", "cloud", "on", "azure", "by", "there", "by", "order", "bound"],
+        ["gpt-5.4", "aws", "2026-03-07", "2026-04-28", "first", "no"],
+        ["gpt-9", "aws", "2026-06-09", "2026-06-02", "later", "yes"],
+    ]
+    evidence = lines.index("gpt-9 on aws: 7 days after aws")
+    assert lines[evidence + 1 : evidence + 5] == [
+        "  azure: by 2026-06-09, azure gpt-9 c2 (known 2026-06-09T08:00:00Z)",
+        "  aws: by 2026-06-02, amazon-bedrock gpt-9 c1 (known 2026-06-02T08:00:00Z)",
+        "  aws: by 2026-06-10, databricks gpt-9 c4 (known 2026-06-10T08:00:00Z)",
+        "  bound: yes: first listed on 2026-06-02, not before 2026-04-27, A5.ship-first (A5.md:51)",
+    ]
+    assert "  aws: on 2026-04-28, facts.md:18 preview (known 2026-04-28T00:00:00Z)" in lines
+    assert [line for line in lines[evidence + 9 :] if line] == [
+        "On azure and on no other cloud: gpt-7 (bound: yes).",
+        "Seen directly or at resellers only, on no cloud: gpt-8 (bound: yes).",
+        "Outside the clause (open weights): gpt-oss-120b.",
+        "As chosen with --provider:",
+        "  databricks: it hosts on aws",
+        "One breach is evidenced. Where the evidence cannot tell: 4.",
+    ]
+
+
+def test_people_read_what_each_provider_asked_then(capsys: pytest.CaptureFixture[str]) -> None:
+    day = "2025-09-01"
+    assert run(["agreement", "listings", "prices", "--model", "gpt-5", "--as-of", day, "--known-at", day]) == 0
+    heading, columns, first, *_ = capsys.readouterr().out.splitlines()
+    assert heading == "gpt-5, USD per million tokens"
+    assert " ".join(columns.split()) == "provider in out cached in in force by known since commit corrects"
+    assert first.split() == ["openai", "1.25", "10.0", "0.13", "2025-08-08", "2025-08-08T21:09:56Z", "13b6ab800e"]
+
+
 def test_a_bad_history_is_refused_whole(tmp_path: Path) -> None:
     path = tmp_path / "bad.csv"
     rows = (

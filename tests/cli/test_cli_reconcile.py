@@ -135,3 +135,11 @@ def test_another_quantity_for_the_same_amount_is_not_told_as_matched(home: Home,
     said = " ".join(result.stdout.split())
     assert (result.returncode, "quantity differs 1 0.00 30.00 30.00" in said) == (2, True)
     assert said.endswith("At stake: 0.00 USD."), said
+
+
+def test_of_many_rows_that_cannot_be_read_the_rest_is_counted(home: Home, bill: Path) -> None:
+    rows = list(csv.DictReader(bill.open()))
+    changed = written(bill, "unread.csv", rows + [rows[0] | {"ConsumedQuantity": "many"}] * 42)
+    said = run("usage", "reconcile", *flags(home, changed)).stdout
+    assert said.count("The row was left out.") == 40
+    assert "\n  … and 2 more: --json has all of them.\n" in said

@@ -62,6 +62,18 @@ def test_requests_with_their_terms_and_months_with_their_differences(home: Home)
     assert [month["period"] for month in outcome["months"]] == ["2026-05"]
 
 
+def test_of_many_changes_the_rest_is_counted(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    draft = DRAFT.replace("[api.stateless]", "[api]").replace("clouds: [azure]", "parties: [microsoft]")
+    (home.root / "A6-all.md").write_text(draft)
+    asked = ("agreement", "rehearse", str(home.root / "A6-all.md"), "--home", str(home.root), *assumed())
+    whole = run(*asked).stdout
+    assert "\n  5 would be refused: no cloud is permitted any more\n" in whole
+    assert "more: --json" not in whole
+    assert " ".join(whole.split()).count("charges of openai that would be refused") == 2
+    monkeypatch.setattr("clauseway.cli.agreement.rehearse._SHOWN", 2)
+    assert "\n    … and 1 more: --json has all of them.\n" in run(*asked).stdout
+
+
 @pytest.mark.parametrize(
     ("more", "words"),
     [

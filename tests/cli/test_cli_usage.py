@@ -103,6 +103,13 @@ def test_usage_shown_handed_on_and_merged(home: Path, tmp_path: Path) -> None:
     assert (refused.returncode, "no period is closed" in refused.stderr) == (3, True)
 
 
+def test_of_many_rows_in_quarantine_the_rest_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "bill.csv").write_text("\n".join([HEADER, *(ROW.format(-n, "Inp") for n in range(1, 54))]) + "\n")
+    assert run("usage", "import", str(tmp_path / "bill.csv"), home=tmp_path / "home").returncode == 2
+    listed = run("usage", "quarantine", "list", home=tmp_path / "home").stdout.splitlines()
+    assert (len(listed), listed[-1]) == (52, "… and 3 more: --json has all of them.")
+
+
 # the days that are asked for, and what is said where there is no usage
 WITHOUT_USAGE = [
     (("--from", "2031-07-01"), 0, "Nothing of these days is sealed."),

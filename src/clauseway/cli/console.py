@@ -128,3 +128,10 @@ def plain_table(*columns: str, figures: Collection[str] = (), gap: int = 2) -> T
 def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> None:
     """Print a paragraph whose every line is indented, wrapped or not."""
     out.print(indented(text, out.width, by), style=style, soft_wrap=True)
+
+
+def print_rest(out: Console, count: int, shown: int, by: int = 2) -> None:
+    """Print how many of `count` things are left out where only so many are shown, and where all are."""
+    if count > shown:
+        text = f"… and {count - shown:,} more: --json has all of them."
+        print_indented(out, text, by, style="dim")

@@ -15,7 +15,7 @@ from clauseway.app.reports.rehearsing import MEANINGS, Rehearsal, Routed, open_d
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.beside_text import print_assumed, print_gains
-from clauseway.cli.console import console, plain_table, print_indented
+from clauseway.cli.console import console, plain_table, print_indented, print_rest
 from clauseway.cli.held import held_prices
 from clauseway.values import counted
 
@@ -123,6 +123,7 @@ def _print(out: Console, rehearsal: Rehearsal) -> None:
             )
             for row in rows[:_SHOWN]:
                 _print_row(out, row)
+            print_rest(out, len(rows), _SHOWN, by=4)
     for item in rehearsal.not_asked:
         print_indented(
             out,

@@ -23,7 +23,7 @@ from clauseway.app.reports.allocation_text import columns_of, rows_of_teams, sen
 from clauseway.app.reports.reconciling import rates_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, print_indented
+from clauseway.cli.console import console, print_indented, print_rest
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
 
 _LEFT = 2
@@ -128,5 +128,4 @@ def _print(out: Console, allocated: AllocatedCosts) -> None:
     said = list(sentences(allocated))
     for sentence in said[:_SHOWN]:
         print_indented(out, sentence, by=2)
-    if len(said) > _SHOWN:
-        out.print(f"  … and {len(said) - _SHOWN:,} more: --json has all of them.", style="dim")
+    print_rest(out, len(said), _SHOWN)

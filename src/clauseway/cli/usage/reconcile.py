@@ -28,7 +28,7 @@ from clauseway.app.reports.reconciling import (
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, print_indented
+from clauseway.cli.console import console, print_indented, print_rest
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
 from clauseway.exchange.focus.bill_fields import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
@@ -139,6 +139,7 @@ def _print(out: Console, reconciliation: Reconciliation) -> None:
             f"{reconciliation.bill}:{row.line}: {row.field}: {row.reason}. The row was left out.",
             by=2,
         )
+    print_rest(out, len(reconciliation.unread), _SHOWN)
     if reconciliation.uncounted:
         text = f"Of {counted(reconciliation.uncounted, 'row')} the cost cannot be read: "
         text += "the bill's total is without them."
@@ -164,8 +165,7 @@ def _print_items(out: Console, reconciliation: Reconciliation) -> None:
     items = differing(reconciliation)
     for line, item in items[:_SHOWN]:
         _print_item(out, line, item)
-    if len(items) > _SHOWN:
-        out.print(f"  … and {len(items) - _SHOWN:,} more: --json has all of them.", style="dim")
+    print_rest(out, len(items), _SHOWN)
 
 
 def _print_item(out: Console, line: ReconciledLine, item: Item) -> None:

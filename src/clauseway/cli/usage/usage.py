@@ -23,7 +23,7 @@ from clauseway.app.usage.compacting import (
 from clauseway.app.usage.importing import Imported, ImportSource, drop, import_usage, listed, replay
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, plain_table
+from clauseway.cli.console import console, plain_table, print_rest
 from clauseway.cli.usage.usage_agreements import named_or_held
 from clauseway.storage.lake.quarantine import QuarantinedRow
 from clauseway.values import InvalidInput, Problem, counted, parse_day
@@ -293,8 +293,7 @@ def list_command(
                 )
                 table.add_row(*own, flaw.field, flaw.reason)
         out.print(table)
-        if len(rows) > _SHOWN:
-            out.print(f"and {len(rows) - _SHOWN:,} more: --json shows all", style="dim")
+        print_rest(out, len(rows), _SHOWN, by=0)
 
     answer(as_json, [_row(row) for row in rows], show)
     return 0
