@@ -119,7 +119,11 @@ def test_the_command_tells_of_a_home(tmp_path: Path, capsys: pytest.CaptureFixtu
         "short",
     )
     assert run(["gateway", "commitments", "--home", str(tmp_path), "--as-of", "2026-05-31"]) == 0
-    assert "1,000.00 would lapse at this pace" in capsys.readouterr().out
+    headings, row, below = capsys.readouterr().out.splitlines()
+    assert headings.split() == ["commitment", "until", "amount", "spent", "left", "days", "a", "day", "outlook"]
+    said = "macc 2027-01-01 1,000.00 0.00 1,000.00 214 0.00 1,000.00 would lapse at this pace"
+    assert " ".join(row.split()) == said
+    assert below == "USD; `until` is excluded, the pace is that of the last four weeks."
 
 
 BILL = """\

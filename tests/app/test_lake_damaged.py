@@ -140,14 +140,21 @@ def test_a_settled_month_is_not_closed_on_a_damaged_lake(
 def test_the_lake_is_checked_to_the_last_byte(home: Home, by_hand: Damaging, days: list[str], said: str) -> None:
     sound = answer("lake", "check", home=home.root)
     assert (sound["files"], sound["faults"]) == (5, [])
+    names = [file_of(home, day).name for day in days]
     by_hand(home)
     result = answer("lake", "check", home=home.root, code=2)
     assert [(fault["first_day"], fault["what"]) for fault in result["faults"]] == [(day, said) for day in days]
     outcome = run("lake", "check", home=home.root)
     assert outcome.returncode == 2
-    assert all(f"usage/{day}/" in outcome.stdout for day in days)
-    assert f": {len(days)} file{'s' if len(days) > 1 else ''} not as written\n" in outcome.stdout
-    assert " 1 records " not in outcome.stdout
+    heading, *faults, counts = outcome.stdout.splitlines()
+    assert heading.startswith("5 files and 0 retired, ")
+    assert heading.endswith(f": {len(days)} file{'s' if len(days) > 1 else ''} not as written")
+    for number, (day, name) in enumerate(zip(days, names, strict=True)):
+        what, why, remedy = faults[3 * number : 3 * number + 3]
+        assert what == f"  usage/{day}/{name}: {said}"
+        assert why.endswith(f"; it held 1 record of {day}.")
+        assert f"Without a backup, accept the loss: clauseway lake accept usage/{day}/{name} --why …" in remedy
+    assert counts.startswith("the lists of files have as many rows as the log of the books says; ")
 
 
 # Every command that reads single records of the day; each names the file and exits with 3.
@@ -222,8 +229,10 @@ def test_a_lake_whose_list_was_emptied_is_not_called_sound_and_loses_nothing(hom
         database.execute(f"DELETE FROM {rows}")
     checked = run("lake", "check", home=home.root)
     assert checked.returncode == 2
-    assert said in checked.stdout
-    assert "audit verify" in checked.stdout, "what to do"
+    assert "as many rows as the log" not in checked.stdout
+    told, _, below = checked.stdout.partition(said)
+    assert told.splitlines()[-1].startswith("  ")
+    assert "audit verify" in below.splitlines()[1], "what to do"
     assert (compact_lake(home).removed, len(list(home.lake.glob("usage/*/*.parquet")))) == (0, 5)
 
 

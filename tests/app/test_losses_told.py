@@ -19,6 +19,7 @@ from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.sealing import seal
 from clauseway.gateway.plan.clock import system_clock
 from clauseway.gateway.process.home_damage import read_damages
+from clauseway.storage.control.actor import acting
 from clauseway.web.pages import create_app
 from in_process import answer, run
 from metered_months import assumed, metered_home
@@ -104,7 +105,27 @@ def test_a_journal_that_was_written_off_is_listed_so(tmp_path: Path) -> None:
     home = damaged(tmp_path / "home", "spool")
     (spool,) = answer("spool", "list", home=home.root, code=2)["spools"]
     assert run("spool", "write-off", spool["spool"], "--why", "the disk died", home=home.root).returncode == 0
-    assert "written off" in run("spool", "list", home=home.root).stdout
+    assert run("spool", "list", home=home.root).stdout.startswith(f"{spool['spool']}  {spool['place']}: written off\n")
+
+
+def test_people_read_what_was_lost_and_who_accepted_it(tmp_path: Path) -> None:
+    home = damaged(tmp_path / "home", "frames")
+    listed = answer("spool", "list", home=home.root, code=2)
+    journal, reason = listed["spools"][0]["spool"], listed["losses"][0]["reason"]
+    place = f"spool {journal}, segment 0, frames from 5 to 5"
+    lines = [
+        f"{journal}  gateway: at rest: all of it is sealed",
+        f"loss 1: usage of {today()}, {place}: {reason}",
+    ]
+    *same, problem, remedy = run("spool", "list", home=home.root).stdout.splitlines()
+    assert same == lines
+    assert problem == f"open: usage of {today()} may be lost ({place}): {reason}"
+    assert remedy.endswith("accept the loss: clauseway spool accept 1 --why …")
+    said = run("spool", "accept", "1", "--why", "no copy", home=home.root).stdout
+    assert said.startswith(f"Loss 1 ({place}) is accepted by {acting()}: 1 attempt at what was reserved. ")
+    listed_then = run("spool", "list", home=home.root)
+    assert listed_then.stdout.splitlines() == [*lines, f"  reserved accepted by {acting()}: no copy"]
+    assert listed_then.returncode == 0
 
 
 def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> None:

@@ -177,3 +177,31 @@ def test_a_model_that_one_of_the_vendors_does_not_have_is_told(tmp_path: Path) -
     stands = [(model["written"], model["standing"]) for model in begun["models"]]
     assert stands == [("openai/gpt-5.5", "unstated"), ("mistral/gpt-5.5", "left out")]
     assert "Not served" not in (tmp_path / "home" / "clauseway.toml").read_text()
+
+
+def test_people_read_what_was_begun_and_what_comes_next(tmp_path: Path) -> None:
+    told = run("init", *BEGUN[0][0], "--out", "x.toml", cwd=tmp_path).stdout.splitlines()
+    file = tmp_path / "x.toml"
+    assert [" ".join(line.split()) for line in told[:2]] == [
+        "asked as product deployments standing",
+        "gpt-5.5 gpt-5.5 openai permitted",
+    ]
+    assert told[2].startswith("gpt-5.5 (openai/gpt-5.5, init:1): openai-microsoft A5.any-cloud: Exclusivity ends.")
+    assert told[3:] == [
+        "",
+        "Written",
+        f"  {file}",
+        "",
+        "Next",
+        "  set OPENAI_API_KEY",
+        f"  clauseway config check {file}",
+        "  clauseway key create --organisation ours --seller openai --agreement openai-microsoft",
+        f"  clauseway serve --config {file}",
+    ]
+    both = run("init", *BEGUN[2][0], "--out", "y.toml", cwd=tmp_path).stdout.splitlines()
+    assert 'What is unstated is served: no agreement in force speaks of it (unstated = "serve").' in both
+    assert "A customer's key buys from one seller: make one for each." in both
+    assert "Carried over" not in both
+    reason = both[both.index("Not carried over") + 1]
+    assert reason.startswith("  mistral-large-latest: model (init:2): ")
+    assert both[both.index("Next") + 1] == "  set MISTRAL_API_KEY, OPENAI_API_KEY"
