@@ -792,6 +792,8 @@ def test_a_disputed_line_leaves_the_base_and_is_signed_for(own: Home, tmp_path: 
     # 20 % of 6.81 − 0.715 = 6.095 is 1.219, so 1.22 − 0.76; what is in dispute is 0.14
     assert [direction["total"] for direction in now["directions"] if direction["payer"] == "openai"] == ["0.46"]
     assert "not line 2pa4zs7k: test traffic" in printed(own, "verify", str(may))
+    trace = told(own, "explain", "2pa4zs7k")
+    assert (D(trace["charged"]), D(trace["counted"])) == (D("0.715"), D(0))
 
 
 @pytest.mark.parametrize(
