@@ -381,6 +381,7 @@ def test_the_vendors_types_take_these_reports() -> None:
 
 SEARCH: dict[str, Any] = {"type": "web_search_call", "status": "completed", "action": {"type": "search", "query": "q"}}
 OPENED: dict[str, Any] = {**SEARCH, "action": {"type": "open_page", "url": "https://example.com"}}
+XAI = {**RESPONSE, "server_side_tool_usage_details": {"web_search_calls": 2, "x_search_calls": 3}}
 # A response's or a message's count of searches → the number metered. None at all needs no price.
 SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
     ("responses", RESPONSE, {"tool_usage": {"image_gen": {"input_tokens": 0}, "web_search": {"num_requests": 3}}}, 3),
@@ -398,6 +399,12 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
     # An item that cannot be read hides no other; half of a surrogate pair, in whatever text, hides none.
     ("responses", RESPONSE, {"output": [7, {"type": 7}, {**SEARCH, "action": 7}, OPENED]}, 1),
     ("responses", RESPONSE, {"output": [SEARCH, {"type": "message", "content": [{"text": "\ud83d"}]}]}, 1),
+    # xAI sums up within the usage. What it charges is what succeeded: that goes before the items.
+    ("responses", XAI, {}, 2),
+    ("responses", XAI, {"output": [SEARCH]}, 2),
+    ("responses", {**RESPONSE, "server_side_tool_usage_details": {"web_search_calls": 0}}, {"output": [SEARCH]}, None),
+    ("responses", {**RESPONSE, "server_side_tool_usage_details": None}, {"output": [SEARCH]}, 1),
+    ("chat", {**REPORTED, "server_side_tool_usage_details": {"web_search_calls": 3}}, {}, 3),
     # As OpenRouter says of a chat.
     ("chat", {**REPORTED, "server_tool_use_details": {"tool_calls_executed": 2, "web_search_requests": 1}}, {}, 1),
     ("chat", {**REPORTED, "server_tool_use": {"web_search_requests": 2}}, {}, 2),
@@ -416,7 +423,7 @@ def test_searches_of_the_clouds_own_tool_are_metered(
     found = units(name, report, **members)
     assert found is not None
     assert found.pop("web_searches", None) == searches
-    assert found == units(name, {key: value for key, value in report.items() if not key.startswith("server_tool_use")})
+    assert found == units(name, {key: value for key, value in report.items() if not key.startswith("server_")})
 
 
 DRAWN = {

@@ -298,6 +298,7 @@ SEARCHES = [
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search"}]), 128),
     (messages(tools=[{"type": "web_search_20250305", "name": "web_search", "max_uses": 5}]), 5),
     (messages(tools=[{"type": "computer_20250124", "name": "computer"}]), 0),
+    (messages(tools=[{"type": "openrouter:web_search", "parameters": {"max_uses": 1}}]), 128),
     (messages(tools=[{**SEARCH, "max_uses": 5}, {**SEARCH, "max_uses": 3}]), 8),
     # A cloud may read what cannot be read here, or leave it out.
     (responses(tools=[{"type": "web_search", "strict": "no"}]), 128),

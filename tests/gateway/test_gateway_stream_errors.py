@@ -61,6 +61,16 @@ def listed(**error: object) -> bytes:
     return b"data: %b\n\n" % compact([{"error": error}])
 
 
+def error_field(code: int, kind: str) -> bytes:
+    """An error as llama.cpp writes it into a chat: a field that no client reads."""
+    return b"error: %b\n\n" % compact({"code": code, "message": "no", "type": kind})
+
+
+def error_line(code: int, kind: str) -> bytes:
+    """An error whose event says so in its line alone, as llama.cpp's of messages and responses do."""
+    return b"event: error\ndata: %b\n\n" % compact({"code": code, "message": "no", "type": kind})
+
+
 MESSAGE_START = message_event(
     "message_start",
     message={
@@ -121,6 +131,7 @@ OWN: dict[str, tuple[str, tuple[bytes, ...]]] = {
     "an error before all": ("responses stream", (typed("error", 0, code="invalid_prompt", message="no", param=None),)),
     "a bad value, in a list": ("chat stream", (ROLE, listed(code=400, message="Bad.", status="INVALID_ARGUMENT"))),
     "a bad value of a response, in a list": ("responses stream", (RESPONSE_PREAMBLE, listed(code=400, message="Bad."))),
+    "a bad value, by the event's line": ("responses stream", (error_line(400, "exceed_context_size_error"),)),
     "a bad value, as Oracle says it": ("chat stream", (chat_error(message="no", code="InvalidParameter"),)),
 }
 # And how deployments' faults are.
@@ -138,6 +149,8 @@ DEPLOYMENTS: dict[str, tuple[str, tuple[bytes, ...]]] = {
     "server_error": ("responses stream", (RESPONSE_PREAMBLE, failed_response("server_error"))),
     "busy": ("responses stream", (RESPONSE_PREAMBLE, failed_response("rate_limit_exceeded"))),
     "an error event": ("responses stream", (typed("error", 0, code="server_error", message="sorry", param=None),)),
+    "a field of its own, as llama.cpp writes it": ("chat stream", (ROLE, error_field(500, "server_error"), DONE_EVENT)),
+    "the event's line alone, as llama.cpp says it": ("responses stream", (error_line(500, "server_error"),)),
     "in a list": ("chat stream", (ROLE, listed(code=503, message="Overloaded.", status="UNAVAILABLE"))),
     "a response's, in a list": ("responses stream", (RESPONSE_PREAMBLE, listed(code=503, message="Overloaded."))),
 }
@@ -145,9 +158,11 @@ OWN_MESSAGES = {
     "too long": (MESSAGE_START, message_error("invalid_request_error", "prompt is too long: 200001 tokens > 200000")),
     "before all": (message_error("invalid_request_error", "messages: at least one message is required"),),
     "too large": (MESSAGE_START, message_error("request_too_large", "Request exceeds the maximum size")),
+    "by the event's line": (MESSAGE_START, error_line(400, "exceed_context_size_error")),
     "a bad value, in a list": (MESSAGE_START, listed(code=400, message="Bad.", status="INVALID_ARGUMENT")),
 }
 DEPLOYMENTS_MESSAGES = {
+    "by the event's line": (MESSAGE_START, error_line(500, "server_error")),
     "in a list": (MESSAGE_START, listed(code=503, message="Overloaded.", status="UNAVAILABLE")),
     "in a list, before all": (listed(code=429, message="Resource exhausted.", status="RESOURCE_EXHAUSTED"),),
     "overloaded": (MESSAGE_START, message_error("overloaded_error", "Overloaded")),
@@ -183,6 +198,15 @@ def test_the_requests_own_fault_is_its_answer(stage: Stage, call: str, events: t
     reported = b'"usage":{' in b"".join(events)
     assert scene.wait_for_outcomes(TIMES) == [(0, "COMPLETE" if reported else "FAILED", 200)] * TIMES
     assert all(bool(record.charge_picodollars) == reported for record in scene.records())
+
+
+def test_an_error_that_no_client_reads_is_told_as_data(stage: Stage) -> None:
+    """OpenAI's clients read no field `error`: they would take half an answer for the whole."""
+    event = error_field(400, "exceed_context_size_error")
+    scene = stage.scene(telling((ROLE + event + DONE_EVENT,)))
+    told = chat_error(code=400, message="no", type="exceed_context_size_error")
+    assert scene.ask(CALLS["chat stream"]).content == ROLE + told + DONE_EVENT
+    assert scene.wait_for_outcomes(1) == [(0, "FAILED", 200)]
 
 
 # An error under a status of success: its words → the status that they mean, of the request's own faults.

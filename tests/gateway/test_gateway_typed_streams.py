@@ -328,6 +328,17 @@ def test_a_transcript_may_end_like_a_chat(kind: str, data: bytes, last: bytes) -
     assert (stream.last, stream.done) == (last, bool(last))
 
 
+def test_a_transcript_in_chunks_reports_as_a_chat_does() -> None:
+    """vLLM reports in a chunk behind the last, or so far in each."""
+    usage = {"prompt_tokens": 7, "total_tokens": 9, "completion_tokens": 2}
+    so_far = b"data: %b\n\n" % json.dumps({"choices": [], "model": "w", "usage": {**usage, "completion_tokens": 1}}).encode()
+    last = b"data: %b\n\n" % json.dumps({"choices": [], "model": "w", "usage": usage}).encode()
+    for data in (CHUNK + last + DONE, CHUNK + so_far + last + DONE):
+        stream = event_streams.transcript_stream(NOTHING_ASKED, audio_report_in, Destination("m", b'"m"', False), {})
+        stream.feed(data)
+        assert (dict(stream.units or ()), stream.model) == ({Unit.INPUT_TOKENS: 7, Unit.OUTPUT_TOKENS: 2}, "w")
+
+
 @pytest.mark.parametrize("kind", ["typed_stream", "picture_stream", "sound_stream", "message_stream"])
 @given(cut_at=cuts)
 def test_no_client_hears_the_end_of_a_chat_before_the_end(kind: str, cut_at: list[int]) -> None:

@@ -49,7 +49,6 @@ from clauseway.gateway.clouds.usage_reports import (
     PromptDetails,
     Response,
     ResponsesReport,
-    ServerToolUse,
     SpeechUsage,
     TimedTranscription,
     TimeHeard,
@@ -129,14 +128,18 @@ def units_of(usage: ChatUsage, omissions: Omissions | None = None) -> Units | No
         parts += _add(units, _REJECTED, completion.rejected_prediction_tokens)
         if parts > tokens_out:
             _leave_out(units, wholes, omissions)
-    _add_searches(units, usage.server_tool_use or usage.server_tool_use_details)
+    tools = usage.server_tool_use or usage.server_tool_use_details
+    if tools is not None:
+        _add_searches(units, tools.web_search_requests)
+    elif usage.server_side_tool_usage_details is not None:
+        _add_searches(units, usage.server_side_tool_usage_details.web_search_calls)
     return tuple(units)
 
 
-def _add_searches(units: list[tuple[Unit, int]], tools: ServerToolUse | None) -> None:
+def _add_searches(units: list[tuple[Unit, int]], searches: int | None) -> None:
     """Add how often the web was searched. What searched nothing needs no price of searches."""
-    if tools is not None and tools.web_search_requests:
-        units.append((_WEB_SEARCHES, tools.web_search_requests))
+    if searches:
+        units.append((_WEB_SEARCHES, searches))
 
 
 def _add(units: list[tuple[Unit, int]], unit: Unit, count: int | None) -> int:
@@ -253,9 +256,13 @@ def responses_report_of(
         return None
     tools = response.tool_usage
     # Not every server sums its searches up. A sum goes before the items: not all are charged.
-    if (tools is None or not tools.sums_searches) and _SEARCH_CALL in answer:
-        drawn = tools.image_gen if tools is not None else None
-        tools = ToolUsage(drawn, WebSearchUsage(_searches_in(answer, omissions)))
+    if tools is None or not tools.sums_searches:
+        searches = response.usage.searches
+        if searches is None and _SEARCH_CALL in answer:
+            searches = _searches_in(answer, omissions)
+        if searches is not None:
+            drawn = tools.image_gen if tools is not None else None
+            tools = ToolUsage(drawn, WebSearchUsage(searches))
     return ResponsesReport(response.usage, tools)
 
 
@@ -289,8 +296,8 @@ def units_of_responses(report: ResponsesReport, omissions: Omissions | None = No
         _add_part(units, _REASONING, output.reasoning_tokens, usage.output_tokens, omissions)
     # A response that searched nothing says so too: it needs no price of searches.
     if tools is not None:
-        if tools.web_search is not None and tools.web_search.num_requests:
-            units.append((_WEB_SEARCHES, tools.web_search.num_requests))
+        if tools.web_search is not None:
+            _add_searches(units, tools.web_search.num_requests)
         if tools.image_gen is not None:
             _add_drawn(units, tools.image_gen, omissions)
     return tuple(units)
@@ -402,7 +409,8 @@ def units_of_message(usage: MessageUsage, omissions: Omissions | None = None) ->
     details = usage.output_tokens_details
     if details is not None:
         _add_part(units, _REASONING, details.thinking_tokens, tokens_out, omissions)
-    _add_searches(units, usage.server_tool_use)
+    if usage.server_tool_use is not None:
+        _add_searches(units, usage.server_tool_use.web_search_requests)
     return tuple(units)
 
 

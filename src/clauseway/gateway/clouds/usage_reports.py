@@ -51,6 +51,12 @@ class ServerToolUse(msgspec.Struct, frozen=True, gc=False):
     web_search_requests: _Searches | None = None
 
 
+class ServerSideTools(msgspec.Struct, frozen=True, gc=False):
+    """How often xAI's own tools were called, as its usage sums it up."""
+
+    web_search_calls: _Searches | None = None
+
+
 class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     """The member `usage` of an answer or of a stream's last chunk."""
 
@@ -68,6 +74,7 @@ class ChatUsage(msgspec.Struct, frozen=True, gc=False):
     # OpenRouter's.
     server_tool_use: ServerToolUse | None = None
     server_tool_use_details: ServerToolUse | None = None
+    server_side_tool_usage_details: ServerSideTools | None = None
 
 
 class Answered(ServedAnswer, frozen=True, gc=False):
@@ -91,6 +98,13 @@ class ResponsesUsage(msgspec.Struct, frozen=True, gc=False):
     output_tokens: _Count
     input_tokens_details: InputDetails | None = None
     output_tokens_details: OutputDetails | None = None
+    server_side_tool_usage_details: ServerSideTools | None = None
+
+    @property
+    def searches(self) -> int | None:
+        """Return how often the web was searched, where the usage sums it up."""
+        tools = self.server_side_tool_usage_details
+        return tools.web_search_calls if tools is not None else None
 
 
 class WebSearchUsage(msgspec.Struct, frozen=True, gc=False):

@@ -20,7 +20,7 @@ from clauseway.gateway.wire.bodies.needs import ABSENT, stated
 from clauseway.gateway.wire.error_bodies import error_in_list
 from clauseway.gateway.wire.errors import ErrorKind, reports_error
 from clauseway.gateway.wire.message_errors import error_message
-from clauseway.gateway.wire.sse import BadStream, data_of, type_in_line
+from clauseway.gateway.wire.sse import BadStream, data_of, is_error_by_line, type_in_line
 from clauseway.gateway.wire.stateful_resources import StatefulResource
 from clauseway.gateway.wire.typed_streams import DONE, TypedStream
 from clauseway.metering import Unit
@@ -116,7 +116,7 @@ class MessageStream(TypedStream):
             self.done = True
             self.last = event
             return b""
-        if kind == "error" or reports_error(decoded.error):
+        if kind == "error" or reports_error(decoded.error) or is_error_by_line(event):
             return self._error_event(event, data)
         self.events += kind == "content_block_delta"
         # From the first content on, no other cloud may be asked.

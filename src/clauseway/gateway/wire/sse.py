@@ -9,10 +9,15 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+import msgspec
+
 from clauseway.gateway.wire.bodies.decoding import BYTE_ORDER_MARK
+from clauseway.values import NOT_JSON
 
 _DATA: Final = b"data:"
 _END: Final = re.compile(rb"\n\n|\n\r\n|\r\r\n?")
+# A field that the format does not have: llama.cpp writes the errors of a chat so.
+_ERROR_FIELD: Final = re.compile(rb"^error:[ \t]*([^\r\n]+)", re.MULTILINE)
 _TYPE_LINE: Final = re.compile(rb"(?:\A|[\r\n])event:[ \t]*([^\r\n]*)")
 
 
@@ -73,3 +78,25 @@ def type_in_line(event: bytes) -> str:
     """Return the type that stands in the event's own line; empty where none does."""
     line = _TYPE_LINE.search(event)
     return line[1].decode("utf-8", "replace") if line is not None else ""
+
+
+def is_error_by_line(event: bytes) -> bool:
+    """Return whether the event's own line says that it is an error, whatever type its data has."""
+    return event.find(b"error") >= 0 and type_in_line(event) == "error"
+
+
+def with_errors_as_data(block: bytes) -> bytes:
+    """Return a block whose fields `error` are data with a member `error`: no client reads a field of
+    that name."""
+    if block.startswith(b"error:") or block.find(b"\nerror:") >= 0:
+        return _ERROR_FIELD.sub(_error_as_data, block)
+    return block
+
+
+def _error_as_data(field: re.Match[bytes]) -> bytes:
+    error = field[1]
+    try:
+        msgspec.json.decode(error, type=msgspec.Raw)
+    except NOT_JSON:
+        error = msgspec.json.encode(error.decode("utf-8", "replace"))
+    return b'data: {"error":%b}' % error

@@ -1,6 +1,6 @@
 """A cloud's event stream on its way to the client: pure bytes in, bytes out.
 
-Whole events only go on, as they came. Four things are looked for. Three are members, found by bytes
+Whole events only go on, as they came, but for errors that no client would read. Four things are looked for. Three are members, found by bytes
 that cannot stand inside a JSON string (its quotes would be escaped): the usage report, errors
 inside the stream, and the finish reason. The fourth is `[DONE]`, which is held with all that
 follows it because the request sends it when the usage record is durable. Where the gateway asked
@@ -30,7 +30,14 @@ from clauseway.gateway.clouds.unusual_counts import Omissions
 from clauseway.gateway.clouds.usage_reports import ChatUsage, ServedAnswer
 from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
-from clauseway.gateway.wire.sse import BadStream, data_of, end_of_events, events_in, without_mark
+from clauseway.gateway.wire.sse import (
+    BadStream,
+    data_of,
+    end_of_events,
+    events_in,
+    with_errors_as_data,
+    without_mark,
+)
 from clauseway.gateway.wire.stateful_resources import StatefulResource, resource_in
 from clauseway.gateway.wire.stream_chunks import (
     ERROR,
@@ -165,7 +172,7 @@ class EventStream:
         return held
 
     def _passed(self, block: bytes) -> bytes:
-        block = self._without_done(block)
+        block = self._without_done(with_errors_as_data(block))
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
         if block.rfind(ERROR) >= 0:
             block = self._noting_error(block)

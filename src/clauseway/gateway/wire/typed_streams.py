@@ -22,6 +22,7 @@ from clauseway.gateway.wire.sse import (
     data_of,
     end_of_events,
     events_in,
+    is_error_by_line,
     type_in_line,
     without_mark,
 )
@@ -53,6 +54,8 @@ _FINAL = frozenset(
 )
 _FAILED = frozenset({"error", "response.failed"})
 _ERROR = b'"error"'
+# The usage of a transcript in chunks, as vLLM reports it; within a text its quotes would be escaped.
+_CHAT_USAGE = b'"prompt_tokens"'
 # The end of a chat, which some servers write behind their last event. Where none came, clients of
 # OpenAI's would take what came for the whole: it is left out, so that they hear that the stream
 # broke.
@@ -284,8 +287,10 @@ class TypedStream:
             self.done = self.has_content = True
             self.last = self._without_names(event) if kind in _FAILED else event
             return b""
+        if self._may_end_as_chat and _CHAT_USAGE in data:
+            self._note_usage(data)
         self._count(data)
-        if kind in _FAILED or reports_error(decoded.error):
+        if kind in _FAILED or reports_error(decoded.error) or is_error_by_line(event):
             return self._error_event(event, data)
         if data and not self.failed:
             self.has_output = self.has_output or kind not in _ANNOUNCING
@@ -353,7 +358,7 @@ def _is_error(event: bytes) -> bool:
     if event.find(_ERROR) < 0:
         return False
     decoded = _decoded(data_of(event))
-    return decoded.type in _FAILED or reports_error(decoded.error)
+    return decoded.type in _FAILED or reports_error(decoded.error) or is_error_by_line(event)
 
 
 def _decoded(data: bytes) -> _Event:

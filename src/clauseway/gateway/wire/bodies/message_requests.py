@@ -353,8 +353,10 @@ def _of_tools(tools: msgspec.Raw) -> tuple[int, bool, int]:
         if kind == "custom":
             bits |= _TOOLS | (_STRICT if tool.strict else 0)
             continue
+        # The server that runs a tool may stand before its name (`openrouter:web_search`).
+        name = kind.rpartition(":")[2]
         for beginning, bit, brings in _TOOLS_OF_VENDOR:
-            if kind.startswith(beginning):
+            if name.startswith(beginning):
                 bits, unbounded = bits | bit, unbounded or brings
                 if bit == _WEB_SEARCH:
                     searches = min(searches + searches_within(tool.max_uses), SEARCHES_MAX)
