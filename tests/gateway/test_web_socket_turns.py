@@ -1,12 +1,17 @@
 """Messages of a session, and the events that answer them: member by member."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from work_done import grows_with_its_length
 
+from clauseway.gateway.clouds.reports import responses_report_in
 from clauseway.gateway.wire.bodies.body_errors import BadBody, RepeatedMember
+from clauseway.gateway.wire.streams import EventStream
+from clauseway.gateway.wire.typed_streams import TypedStream
 from clauseway.gateway.wire.web_socket_turns import (
     EventReader,
     PreparedInput,
@@ -190,6 +195,33 @@ def test_a_stream_is_read_in_pieces_of_any_size(size: int) -> None:
     reader = EventReader()
     pieces = [STREAM[begin : begin + size] for begin in range(0, len(STREAM), size)]
     assert [event for piece in pieces for event in reader.events(piece)] == EVENTS
+
+
+def _drained(reader: EventReader) -> Callable[[bytes], object]:
+    return lambda piece: list(reader.events(piece))
+
+
+READERS: dict[str, Callable[[], Callable[[bytes], object]]] = {
+    "an answer's events": lambda: _drained(EventReader()),
+    "a chat's stream": lambda: EventStream(strip_usage=False).feed,
+    "a stream of typed events": lambda: TypedStream(responses_report_in).feed,
+}
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_a_large_event_in_small_pieces_is_read_once(reader: Callable[[], Callable[[bytes], object]]) -> None:
+    """Each piece was joined with all before it: a picture of 32 MB took a minute."""
+
+    def work(pieces: int) -> Callable[[], object]:
+        def read() -> None:
+            feed = reader()
+            for _ in range(pieces):
+                feed(b"x" * 64)
+            feed(b"\n\n")
+
+        return read
+
+    assert grows_with_its_length(work, 1 << 14)
 
 
 # A status | whose fault it is

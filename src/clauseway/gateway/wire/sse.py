@@ -18,6 +18,8 @@ _DATA: Final = b"data:"
 _END: Final = re.compile(rb"\n\n|\n\r\n|\r\r\n?")
 # A field that the format does not have: llama.cpp writes the errors of a chat so.
 _ERROR_FIELD: Final = re.compile(rb"^error:[ \t]*([^\r\n]+)", re.MULTILINE)
+# An empty line has up to three bytes.
+_TAIL_BYTES: Final = 2
 _TYPE_LINE: Final = re.compile(rb"(?:\A|[\r\n])event:[ \t]*([^\r\n]*)")
 
 
@@ -41,6 +43,41 @@ def end_of_events(block: bytes) -> int:
         # Behind CR LF, too, an empty line ends an event.
         end = max(end, _end_of_last(b"\n\r\n", block), _end_of_last(b"\r\r", block))
     return end
+
+
+class UnendedEvent:
+    """The beginning of an event whose end has not come. Its pieces are joined once, when it comes:
+    a large event in small pieces costs no more than its length."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        # The last bytes, with which an empty line may begin.
+        self._tail = b""
+        self.length = 0
+
+    def ended_by(self, data: bytes) -> bytes:
+        """Return the whole events up to here, nothing where none has ended, and keep the rest."""
+        end = end_of_events(self._tail + data if self._tail else data) - len(self._tail)
+        if end <= 0:
+            self._keep(data)
+            return b""
+        block = data[:end]
+        if self.length:
+            block = self.taken() + block
+        if end < len(data):
+            self._keep(data[end:])
+        return block
+
+    def taken(self) -> bytes:
+        """Return the bytes that are kept, and keep them no longer."""
+        kept = b"".join(self._pieces)
+        self._pieces, self._tail, self.length = [], b"", 0
+        return kept
+
+    def _keep(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self._tail = (self._tail + data)[-_TAIL_BYTES:]
+        self.length += len(data)
 
 
 def _end_of_last(empty_line: bytes, block: bytes) -> int:

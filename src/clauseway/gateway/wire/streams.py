@@ -32,8 +32,8 @@ from clauseway.gateway.wire.bodies.members import decode_members
 from clauseway.gateway.wire.errors import ErrorKind, error_event, without_our_names
 from clauseway.gateway.wire.sse import (
     BadStream,
+    UnendedEvent,
     data_of,
-    end_of_events,
     events_in,
     with_errors_as_data,
     without_mark,
@@ -91,7 +91,7 @@ class EventStream:
         self._strip = strip_usage
         self._account_names = account_names
         self._omissions = omissions
-        self._carry = b""
+        self._unended = UnendedEvent()
         self._before_content = b""
         self._finished = False
         self.last = b""
@@ -129,19 +129,13 @@ class EventStream:
     def feed(self, data: bytes) -> bytes:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
-        block = self._carry + data if self._carry else data
-        if not self.has_content and not self._before_content:
-            block = without_mark(block)
-        end = end_of_events(block)
-        if end < len(block):
-            self._carry = block[end:]
-            if len(self._carry) > _EVENT_BYTES_MAX:
-                raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
-            block = block[:end]
-        elif self._carry:
-            self._carry = b""
+        block = self._unended.ended_by(data)
+        if self._unended.length > _EVENT_BYTES_MAX:
+            raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
         if not block:
             return b""
+        if not self.has_content and not self._before_content:
+            block = without_mark(block)
         # After `[DONE]`: waits with it for the usage record.
         if self.done:
             self._keep_for_last(block)
@@ -150,8 +144,9 @@ class EventStream:
 
     def close(self) -> bytes:
         """The cloud has ended the stream in order: return what may go to the client of the rest."""
-        rest, self._carry = self._carry, b""
-        passed = b""
+        rest, passed = self._unended.taken(), b""
+        if not self.has_content and not self._before_content:
+            rest = without_mark(rest)
         if self.done:
             self._keep_for_last(rest)
         elif rest.strip():

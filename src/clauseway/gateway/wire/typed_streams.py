@@ -19,8 +19,8 @@ from clauseway.gateway.wire.error_bodies import error_in_list
 from clauseway.gateway.wire.errors import ErrorKind, error_members, reports_error, without_our_names
 from clauseway.gateway.wire.sse import (
     BadStream,
+    UnendedEvent,
     data_of,
-    end_of_events,
     events_in,
     is_error_by_line,
     type_in_line,
@@ -87,7 +87,6 @@ class TypedStream:
     __slots__ = (
         "_account_names",
         "_before_content",
-        "_carry",
         "_comes_anew",
         "_is_of_stored",
         "_may_end_as_chat",
@@ -99,6 +98,7 @@ class TypedStream:
         "_runs_on",
         "_sequence",
         "_token_bytes",
+        "_unended",
         "done",
         "error",
         "events",
@@ -138,7 +138,7 @@ class TypedStream:
         self.has_output = False
         self._report_in = report_in
         self._account_names = account_names
-        self._carry = b""
+        self._unended = UnendedEvent()
         self._before_content = b""
         self._sequence = -1
         self.has_content = False
@@ -159,21 +159,19 @@ class TypedStream:
     def feed(self, data: bytes) -> bytes:
         """Return the events that may go to the client now: whole ones, or nothing. Raises
         BadStream."""
-        block = self._carry + data if self._carry else data
-        if not self.has_content and not self._before_content:
-            block = without_mark(block)
-        end = end_of_events(block)
-        self._carry = block[end:]
-        if len(self._carry) > _EVENT_BYTES_MAX:
+        block = self._unended.ended_by(data)
+        if self._unended.length > _EVENT_BYTES_MAX:
             raise BadStream(f"an event is longer than {_EVENT_BYTES_MAX} bytes")
         # Behind the last event: waits with it for the usage record.
         if self.done:
-            self._keep_for_last(block[:end])
+            self._keep_for_last(block)
             return b""
-        if not end:
+        if not block:
             return b""
+        if not self.has_content and not self._before_content:
+            block = without_mark(block)
         going_on = self.has_content
-        passed = b"".join(self._event(event) for event in events_in(block[:end]))
+        passed = b"".join(self._event(event) for event in events_in(block))
         return passed if going_on else self._from_content_on(passed)
 
     def _from_content_on(self, passed: bytes) -> bytes:
@@ -189,7 +187,9 @@ class TypedStream:
 
     def close(self) -> bytes:
         """The cloud has ended the stream in order: return what may go to the client of the rest."""
-        rest, self._carry = self._carry, b""
+        rest = self._unended.taken()
+        if not self.has_content and not self._before_content:
+            rest = without_mark(rest)
         if self.done:
             self._keep_for_last(rest)
             return b""

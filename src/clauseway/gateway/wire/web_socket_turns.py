@@ -19,7 +19,7 @@ from clauseway.gateway.wire.bodies.decoding import check_depth, check_elements, 
 from clauseway.gateway.wire.bodies.members import members_once
 from clauseway.gateway.wire.bodies.needs import ABSENT
 from clauseway.gateway.wire.bodies.requests import READ_OF_RESPONSES
-from clauseway.gateway.wire.sse import data_of, end_of_events, events_in, type_in_line
+from clauseway.gateway.wire.sse import UnendedEvent, data_of, events_in, type_in_line
 from clauseway.values import NOT_JSON
 
 _decode_items: Final = msgspec.json.Decoder(tuple[msgspec.Raw, ...] | None).decode
@@ -271,14 +271,11 @@ class EventReader:
     """Reads the data of server-sent events from bytes as they come."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._unended = UnendedEvent()
 
     def events(self, data: bytes) -> Iterator[TurnEvent]:
         """Yield each event that is whole now; none without data, and no `[DONE]`."""
-        block = self._rest + data
-        end = end_of_events(block)
-        self._rest = block[end:]
-        for event in events_in(block[:end]):
+        for event in events_in(self._unended.ended_by(data)):
             event_data = data_of(event)
             if event_data and event_data != b"[DONE]":
                 yield _turn_event(event, event_data)
