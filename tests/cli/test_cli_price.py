@@ -318,6 +318,28 @@ def test_a_million_tokens_are_those_of_many_requests(capsys: pytest.CaptureFixtu
         assert [each["place"] for each in part["looked_at"] if each["verdict"] == "won"] == [part["place"]]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["price", "gpt-5.5", "--cloud", "aws", "--tokens", "in=1", "--as-of", "2026-05-01", "--prices", "long.csv"],
+        ["agreement", "check", "."],
+        ["agreement", "fmt", "."],
+        ["config", "check", "long.toml"],
+    ],
+    ids=lambda line: line[1],
+)
+def test_a_text_that_is_too_large_is_refused_unread(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, line: list[str]
+) -> None:
+    """A reader takes many times a text's length of memory."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("long.csv", "long.md", "long.toml"):
+        with Path(name).open("wb") as file:
+            file.truncate(1 << 40)
+    assert run(line) == 3
+    assert "it has more than 64 MB" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_book_may_come_from_a_pipe(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """Names are not read again from the pipe when they are shown: it is empty then."""
     reading, writing = os.pipe()

@@ -209,6 +209,9 @@ def test_what_cannot_be_read_is_told_in_its_place(tmp_path: Path, capsys: pytest
         ("q.csv", b"action\n\xff\n", [], "cannot be read"),
         # Nothing closes the cell: read to the file's end, it would take the last question with it.
         ("q.csv", 'action,note\nserve,a\nserve,"b\nserve,c\n', [], "in the row that begins in line 3"),
+        # A line is held whole, and a row of commas takes eight times its length.
+        pytest.param("q.csv", "action\n" + "," * (1 << 20), [], "a line is too long", id="a long line"),
+        pytest.param("q.jsonl", b'{"note":"%b"}\n' % (b"x" * (1 << 20)), [], "a line is too long", id="a long object"),
     ],
 )
 def test_a_file_that_is_none_is_refused_and_nothing_written(

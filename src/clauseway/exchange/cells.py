@@ -12,10 +12,16 @@ by the letter, and says which lines are no row.
 import csv
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from pathlib import Path
+from typing import IO, AnyStr, Final, NamedTuple, Protocol
+
+from clauseway.values import InvalidInput
 
 # Signs that begin a formula, in their wide forms too, and characters before which one may hide.
 _FORMULA = re.compile("'*[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# A line is held whole, and a row of commas takes some twenty times its length. A gzipped file
+# unpacks to any size.
+_LINE_MAX: Final = 1 << 20
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -56,6 +62,22 @@ class CsvRow(NamedTuple):
     last: int
     cells: list[str]
     problem: str = ""
+
+
+def lines_within_bounds(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
+    """Yield the lines of a file. Raise InvalidInput for one that is too long to be a row."""
+    number = 0
+    while line := file.readline(_LINE_MAX):
+        number += 1
+        if len(line) == _LINE_MAX:
+            raise InvalidInput.of(
+                what="a line is too long",
+                why="it has more than a million characters",
+                where=str(path),
+                line=number,
+                remedy="Give a file with a row in each line: a row has a few thousand.",
+            )
+        yield line
 
 
 def csv_rows(lines: Iterable[str]) -> Iterator[CsvRow]:

@@ -30,7 +30,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.decisions.parts import BY_NAME
-from clauseway.exchange.cells import CsvRow, CsvWriter, csv_rows
+from clauseway.exchange.cells import CsvRow, CsvWriter, csv_rows, lines_within_bounds
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
@@ -173,7 +173,7 @@ def _read_parquet(path: Path) -> Iterator[QuestionRows]:
 
 def _read_csv(path: Path) -> Iterator[QuestionRows]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _cells(csv_rows(file))
+        lines = _cells(csv_rows(lines_within_bounds(file, path)))
         heading = _distinct(next(lines, []))
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
@@ -215,7 +215,7 @@ def _distinct(heading: Sequence[str]) -> list[str]:
 
 def _read_lines(path: Path) -> Iterator[QuestionRows]:
     with path.open("rb") as file:
-        for lines in _in_parts(line for line in file if line.strip()):
+        for lines in _in_parts(line for line in lines_within_bounds(file, path) if line.strip()):
             rows: list[dict[str, Any]] = []
             unread: dict[int, str] = {}
             for number, line in enumerate(lines):

@@ -10,7 +10,7 @@ import msgspec
 from clauseway.agreement.authoring.formatting import format_document
 from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents, require_folder
-from clauseway.app.opening.places import A_PLACE, writing
+from clauseway.app.opening.places import A_PLACE, text_of, writing
 from clauseway.files import output_file
 from clauseway.values import InvalidInput, cause_of
 
@@ -87,7 +87,7 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
 def _text(path: Path) -> str:
     """Return a file's text with its line ends as they are."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return text_of(path, newline="")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput.of(
             what="the file cannot be read",

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 from clauseway.files import STANDARD_OUTPUT, output_file
@@ -15,6 +16,9 @@ from clauseway.values import InvalidInput, cause_of
 A_FILE = "Name a file in a folder that exists and that you may write to."
 A_FOLDER = "Name a folder that you may write to."
 A_PLACE = "Name a place you may write to."
+# A contract of a thousand pages has 3 MB, and a price book of a line for each price that any cloud
+# lists 10. What is read of a text takes many times its length.
+_TEXT_BYTES_MAX = 64 << 20
 # There is no room for a file: on the disk, for this user, or as long as it would be.
 NO_ROOM_FOR_FILE = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 # The machine's faults: another name would not help.
@@ -38,7 +42,7 @@ def lacks_files(disk: os.statvfs_result, least: int = 1) -> bool:
 def read_text(path: Path, subject: str = "the file", encoding: str = "utf-8") -> str:
     """Return the text of a file. Raise InvalidInput where it cannot be read."""
     try:
-        return path.read_text(encoding)
+        return text_of(path, encoding)
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput.of(
             what=f"{subject} cannot be read",
@@ -46,6 +50,13 @@ def read_text(path: Path, subject: str = "the file", encoding: str = "utf-8") ->
             where=str(path),
             remedy="Give a readable UTF-8 file.",
         ) from None
+
+
+def text_of(path: Path, encoding: str = "utf-8", newline: str | None = None) -> str:
+    """Return the text of a file that somebody wrote. Raise OSError, also where it is too large, and
+    UnicodeDecodeError. Line ends become line feeds, unless `newline` is empty."""
+    content = BytesIO(read_bytes(path, _TEXT_BYTES_MAX))
+    return TextIOWrapper(content, encoding, newline=newline).read()
 
 
 def read_bytes(path: Path, bytes_max: int) -> bytes:

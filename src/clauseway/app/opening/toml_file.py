@@ -17,6 +17,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
+from clauseway.app.opening.places import text_of
 from clauseway.values import (
     BadNumber,
     InvalidInput,
@@ -261,7 +262,7 @@ def _plain_kind(kind: Any) -> Any:
 def read_file(path: Path) -> TomlFile:
     """Read a TOML file. Raise InvalidInput if it cannot be read or is not valid TOML."""
     try:
-        return TomlFile(path, path.read_text("utf-8-sig"))
+        return TomlFile(path, text_of(path, "utf-8-sig"))
     except FileNotFoundError:
         problem, why, remedy = (
             "there is no configuration",

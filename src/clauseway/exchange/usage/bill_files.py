@@ -13,7 +13,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any
 
-from clauseway.exchange.cells import CsvRow, csv_rows
+from clauseway.exchange.cells import CsvRow, csv_rows, lines_within_bounds
 from clauseway.exchange.usage.parquet_rows import check_columns, parquet_rows
 from clauseway.values import InvalidInput
 
@@ -39,8 +39,6 @@ _CATEGORIES = ("ChargeCategory", "ChargeClass")
 _TIMES = ("BillingPeriodEnd", "BillingPeriodStart", "ChargePeriodEnd", "ChargePeriodStart")
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-# A longer line must not fill the memory: a gzipped file unpacks to any size.
-_LINE_CHARACTERS_MAX = 16 << 20
 
 
 class MissingColumns(ValueError):
@@ -114,15 +112,7 @@ def _opened(path: Path) -> Iterator[IO[str]]:
 
 def _lines(text: IO[str], path: Path) -> Iterator[str]:
     try:
-        while line := text.readline(_LINE_CHARACTERS_MAX):
-            if len(line) == _LINE_CHARACTERS_MAX:
-                raise InvalidInput.of(
-                    what="a line of the bill is too long",
-                    why=f"it has more than {_LINE_CHARACTERS_MAX >> 20} million characters",
-                    where=str(path),
-                    remedy="Give the vendor's own file: a row there has a few thousand.",
-                )
-            yield line
+        yield from lines_within_bounds(text, path)
     except (EOFError, zlib.error) as error:
         raise OSError(f"the gzip file is damaged: {error}") from None
 
