@@ -72,7 +72,15 @@ def test_the_agreement_that_the_home_holds_is_looked_ahead_of(home: Home, tmp_pa
 
 # growth, cap → what the text says of them; each year: settled, due (middle, low, high), saved
 SHOWN = [
-    ("0%", "50", "Cap 50.00 (cap), 0.00 remaining: reached on 31 May 2026.", "2027 0.00 0.00 0.00 0.00 825.60"),
+    # 88.80 were settled, 20.00 of them in April.
+    (
+        "0%",
+        "50",
+        "Cap 50.00 (cap): already exceeded by 38.80, since the statement of May 2026.",
+        "2027 0.00 0.00 0.00 0.00 825.60",
+    ),
+    ("0%", "15", "exceeded by 73.80, since the statement of April 2026.", "2027 0.00 0.00 0.00 0.00 825.60"),
+    ("0%", "88.80", "Cap 88.80 (cap), 0.00 remaining: reached on 31 May 2026.", "2027 0.00 0.00 0.00 0.00 825.60"),
     (
         "2%..8%",
         "500",

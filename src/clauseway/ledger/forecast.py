@@ -97,7 +97,8 @@ class YearAhead(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reached(msgspec.Struct, frozen=True, kw_only=True):
     """When a cap is reached: `on` where it is already; else the earliest, likely and latest day, or
-    None if the share ends first.
+    None if the share ends first. A cap that is assumed after months were settled may be `exceeded`
+    by so much; then `on` is the last day of the month that exceeded it.
 
     `chance` is the part of the paths that reach the cap.
     """
@@ -107,6 +108,7 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
     likely: date | None
     latest: date | None
     chance: Decimal
+    exceeded: Decimal = _ZERO
 
 
 class Unsettled(msgspec.Struct, frozen=True, kw_only=True):
@@ -243,6 +245,9 @@ class _Ahead:
         self.saved = exact_sum((uncapped, -self.start))
         # A cap below what was settled takes nothing back.
         self.limit = None if figures.limit is None else max(figures.limit, self.settled)
+        self.exceeded = _ZERO
+        if figures.limit is not None and not self.same_cap:
+            self.exceeded = max(_ZERO, exact_sum((self.settled, -figures.limit)))
         # The future: growth, from the level of the last full settled month.
         history = _history(share, shares, settled)
         self.level = history[-1][1] if history else _ZERO
@@ -440,7 +445,9 @@ class _Ahead:
             return None
         on = self._reached_before()
         if on is not None:
-            return Reached(on=on, earliest=on, likely=on, latest=on, chance=_ONE)
+            return Reached(
+                on=on, earliest=on, likely=on, latest=on, chance=_ONE, exceeded=self.exceeded
+            )
         # A path that never comes to the cap is the latest of all.
         days = sorted(self._day(path) or date.max for path in paths)
         reaching = sum(day < date.max for day in days)
@@ -466,10 +473,13 @@ class _Ahead:
         if self.same_cap:
             cap = self.mine[-1].cap if self.mine else None
             return cap.reached.day if cap is not None and cap.reached is not None else None
+        if self.limit is None:
+            return None
+        least = exact_sum((self.limit, -self.exceeded))
         ends = (
             month.days.end
             for month in self.past
-            if self.limit is not None and month.due >= self.limit
+            if (month.due > least if self.exceeded else month.due >= least)
         )
         return next((end - timedelta(days=1) for end in ends), None)
 

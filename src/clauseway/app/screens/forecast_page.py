@@ -125,6 +125,8 @@ def _sentence(outlook: Outlook) -> str:
 
 
 def _cap(reached: Reached) -> str:
+    if reached.on is not None and reached.exceeded:
+        return f"The cap is exceeded by {reached.exceeded:,.2f}, since {reached.on:%Y-%m}."
     if reached.on is not None:
         return f"The cap was reached on {reached.on}."
     if reached.earliest is None:

@@ -19,7 +19,7 @@ from clauseway.cli.beside_text import print_assumed
 from clauseway.cli.console import console, plain_table, print_indented
 from clauseway.cli.held import by_one_connection, held_agreements
 from clauseway.ledger.forecast import AmountRange, Outlook
-from clauseway.wording.dates import dated, day_in_words
+from clauseway.wording.dates import dated, day_in_words, month_in_words
 from clauseway.wording.names import listed
 
 
@@ -135,8 +135,18 @@ def _print_cap(out: Console, outlook: Outlook) -> None:
     if outlook.cap is None or outlook.reached is None or outlook.remaining is None:
         print_indented(out, "There is no cap.", by=4)
         return
-    cap = f"Cap {cents(outlook.cap)} ({outlook.cap_name}), {cents(outlook.remaining)} remaining: "
     reached = outlook.reached
+    cap = f"Cap {cents(outlook.cap)} ({outlook.cap_name})"
+    if reached.on is not None and reached.exceeded:
+        print_indented(
+            out,
+            f"{cap}: already exceeded by {cents(reached.exceeded)}, since the statement of "
+            f"{month_in_words(f'{reached.on:%Y-%m}')}.",
+            by=4,
+            style="bold",
+        )
+        return
+    cap += f", {cents(outlook.remaining)} remaining: "
     if reached.on is not None:
         print_indented(out, f"{cap}reached on {day_in_words(reached.on)}.", by=4, style="bold")
         return
