@@ -4,15 +4,17 @@ import csv
 import gzip
 import io
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal as D
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from work_done import calls_in
 
 from clauseway.exchange.focus.bill_rows import read_bill
+from clauseway.exchange.focus.cost_rows import cost_rows
 from clauseway.exchange.usage.focus import BillNames, read_focus
 from clauseway.exchange.usage.usage_files import format_of
 from clauseway.values import InvalidInput
@@ -60,6 +62,7 @@ def of_oracle(row: Mapping[str, str]) -> Mapping[str, str]:
 
 def of_google(row: Mapping[str, str]) -> Mapping[str, str]:
     """As BigQuery writes Google's view into CSV."""
+    row = {**row, "BillingPeriodEnd": "2026-05-31"}  # its last day, where FOCUS has the day after
     times = {name: value[:10] + " 00:00:00 UTC" for name, value in row.items() if "Period" in name}
     return {**row, **times, "ChargeCategory": row["ChargeCategory"].lower()}
 
@@ -109,6 +112,7 @@ def test_a_bill_is_read_as_its_cloud_writes_it(
     assert (row.quantity, row.cost) == (D(1_000_000), D("2.50"))
     assert [(each.kind, each.cost) for each in bill.beside] == [("taxes", D("0.48"))]
     assert bill.unread == ()
+    assert bill.period == (date(2026, 5, 1), date(2026, 6, 1))
     assert format_of(path) == "focus"
     assert [row.fields.get("input_tokens") for row in read_focus(path, NAMES)] == [1_000_000, None]
 
@@ -157,3 +161,11 @@ def test_a_file_of_another_form_is_refused_by_what_it_is(tmp_path: Path, content
     assert problem.what == what
     assert why in problem.why
     assert problem.remedy
+
+
+def test_a_providers_name_and_tags_are_read_once_where_rows_repeat_them(tmp_path: Path) -> None:
+    path = tmp_path / "bill.csv"
+    rows = [{**ROW, "ConsumedQuantity": str(place)} for place in range(200)]
+    path.write_text(csv_text(rows), newline="")
+    calls = calls_in(lambda: list(cost_rows(path, NAMES, "BilledCost")))
+    assert (calls["_named_by"], calls["_parsed"]) == (1, 1)

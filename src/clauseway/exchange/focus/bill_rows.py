@@ -9,7 +9,7 @@ cost, so that the bill adds up.
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,8 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     """A bill's rows of usage, and its rows that are not compared.
 
     `unread` are rows that could not be read; `uncounted` are those whose cost could not be read
-    either. `period` is the billing period if the rows state it: first and last day.
+    either. `period` is the billing period if the rows state it: its first day, and the day after its
+    last.
     """
 
     rows: tuple[Billed, ...]
@@ -111,7 +112,7 @@ def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
                 continue
             rows.append(_billed(line, row, names, cost))
             if "BillingPeriodStart" in row and "BillingPeriodEnd" in row:
-                periods.add((day_in(row, "BillingPeriodStart"), day_in(row, "BillingPeriodEnd")))
+                periods.add(_period(row))
         except UnreadField as error:
             unread.append(UnreadRow(line=line, field=error.field, reason=str(error)))
             try:
@@ -128,6 +129,16 @@ def read_bill(path: Path, names: BillNames, cost: str = COSTS[0]) -> Bill:
         else None,
         has_regions=any(row.region for row in rows),
     )
+
+
+def _period(row: Mapping[str, Any]) -> tuple[date, date]:
+    """Return the billing period of a row. Google's view ends a month with its last day, where FOCUS
+    has the day after."""
+    begin, end = day_in(row, "BillingPeriodStart"), day_in(row, "BillingPeriodEnd")
+    following = end + timedelta(days=1)
+    if begin.day == following.day == 1 and (begin.year, begin.month) == (end.year, end.month):
+        return begin, following
+    return begin, end
 
 
 def _kind(row: Mapping[str, Any], names: BillNames) -> str:

@@ -12,8 +12,10 @@ go before inherited ones.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
+_REPEATED_MAX = 4_000  # characters of tags that are remembered
 _INHERITED = "x_inherited"
 # A tag without a value has this one: FOCUS asks for it.
 _VALUELESS = "true"
@@ -24,8 +26,18 @@ _AS_WRITTEN: Mapping[str, Any] = {"parse_float": str, "parse_int": str}
 def tags_of(written: Any) -> Mapping[str, tuple[str, ...]]:
     """Return the values of each key; no values where there are no tags. Raise ValueError for a text
     that is no form of tags."""
-    if isinstance(written, str):
-        written = _parsed(written)
+    if not isinstance(written, str):
+        return _values_of(written)
+    # The tags of a resource stand in each of its rows.
+    return _tags_in(written) if len(written) <= _REPEATED_MAX else _values_of(_parsed(written))
+
+
+@lru_cache(maxsize=1024)
+def _tags_in(text: str) -> Mapping[str, tuple[str, ...]]:
+    return _values_of(_parsed(text))
+
+
+def _values_of(written: Any) -> Mapping[str, tuple[str, ...]]:
     own: dict[str, tuple[str, ...]] = {}
     inherited: dict[str, tuple[str, ...]] = {}
     for key, value, is_inherited in _pairs(written):

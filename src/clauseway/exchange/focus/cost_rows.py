@@ -5,9 +5,10 @@ read counts with its cost all the same.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from clauseway.exchange.focus.bill_fields import (
 )
 from clauseway.exchange.focus.bill_rows import UnreadRow
 from clauseway.exchange.focus.bill_tags import tags_of
-from clauseway.exchange.usage.focus import BillNames, cloud_of
+from clauseway.exchange.usage.focus import CLOUD_COLUMNS, BillNames, cloud_of
 
 TAGS = "Tags"
 _NEEDED = ("BillingCurrency", "ChargeCategory", "ChargePeriodStart")
@@ -53,18 +54,30 @@ def cost_rows(path: Path, names: BillNames, cost: str) -> Iterator[CostRow | Unr
     `cost` is the column that is read. Raise InvalidInput if the file cannot be read or lacks a
     column, naming all of them.
     """
+    cloud = _cloud_by(names)
     for line, columns, wrong in read_rows(path, _NEEDED, cost):
         row = {name: value for name, value in columns.items() if value not in (None, "")}
         try:
             if wrong:
                 raise UnreadField("row", wrong)
-            yield _cost_row(line, row, columns, names, cost)
+            yield _cost_row(line, row, columns, cloud(row), cost)
         except UnreadField as error:
             yield UnreadRow(line=line, field=error.field, reason=str(error))
 
 
+def _cloud_by(names: BillNames) -> Callable[[Mapping[str, Any]], str]:
+    """Return what names the cloud of a row. A bill's rows have few providers, so that each is looked
+    up once."""
+
+    @lru_cache(maxsize=1024)
+    def cloud_named(*written: str) -> str:
+        return cloud_of(dict(zip(CLOUD_COLUMNS, written, strict=True)), names)
+
+    return lambda row: cloud_named(*[str(row.get(column, "")) for column in CLOUD_COLUMNS])
+
+
 def _cost_row(
-    line: int, row: Mapping[str, Any], columns: Mapping[str, Any], names: BillNames, cost: str
+    line: int, row: Mapping[str, Any], columns: Mapping[str, Any], cloud: str, cost: str
 ) -> CostRow:
     tags: Mapping[str, tuple[str, ...]] = {}
     unread = ""
@@ -75,7 +88,7 @@ def _cost_row(
     return CostRow(
         line=line,
         day=day_in(row, "ChargePeriodStart"),
-        cloud=cloud_of(row, names),
+        cloud=cloud,
         category=str(row.get("ChargeCategory", "")),
         currency=currency_in(row),
         cost=number_in(row, cost),

@@ -66,6 +66,9 @@ _OTHER_SERVICES = frozenset(SERVICE_CATEGORIES[1:-1])
 # Vendors' usual names for themselves, for agreements that name them otherwise: a provider's name in
 # a bill begins with one of them.
 _CLOUDS = {name: names.cloud for names in CLOUD_NAMES for name in names.bills}
+_STATED_CLOUDS = ("x_Cloud", "x_HostCloud")
+# The columns by which a row's cloud is named.
+CLOUD_COLUMNS = (*_STATED_CLOUDS, *PROVIDERS)
 _SELLERS = {name: names.operator for names in CLOUD_NAMES for name in names.bills}
 # Patterns of meters' names and of units, the first that matches; each with the unit it counts. What
 # may stand between two words is bounded: whoever writes a bill could have each word looked through
@@ -220,7 +223,7 @@ def described_by(row: Mapping[str, Any], names: BillNames) -> tuple[dict[str, st
 
 def cloud_of(row: Mapping[str, Any], names: BillNames) -> str:
     """Return the cloud of a row without its empty fields; empty if none is named."""
-    stated = row.get("x_Cloud") or row.get("x_HostCloud")
+    stated = next(filter(None, map(row.get, _STATED_CLOUDS)), "")
     return str(stated or _named_by(_provider(row), names.clouds, _CLOUDS))
 
 
