@@ -89,11 +89,9 @@ def _clock(business_ns: int) -> str:
 
 
 def _words(progress: ReplayProgress) -> str:
-    served = (
-        ", ".join(f"{cloud} {count}" for cloud, count in sorted(progress.served.items())) or "none"
-    )
-    refused = (
-        ", ".join(f"{cloud} {count}" for cloud, count in sorted(progress.refused.items())) or "none"
+    served, refused = (
+        ", ".join(f"{cloud} {count}" for cloud, count in sorted(counts.items())) or "none"
+        for counts in (progress.served, progress.refused)
     )
     failed = "".join(f" · failed {code} {count}" for code, count in sorted(progress.failed.items()))
     return f"served: {served} · refused: {refused}{failed}"

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.reports.allocating import (
@@ -23,7 +22,7 @@ from clauseway.app.reports.allocation_text import columns_of, rows_of_teams, sen
 from clauseway.app.reports.reconciling import rates_of
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, print_indented, print_rest
+from clauseway.cli.console import console, plain_table, print_indented, print_rest
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
 
 _LEFT = 2
@@ -118,10 +117,8 @@ def _print(out: Console, allocated: AllocatedCosts) -> None:
         by=2,
         style="dim",
     )
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column("")
-    for heading in columns_of(allocated):
-        table.add_column(heading, justify="right", no_wrap=True)
+    figures = columns_of(allocated)
+    table = plain_table("", *figures, figures=figures, gap=3)
     for row in rows_of_teams(allocated):
         table.add_row(row.name, *row.amounts)
     out.print(Padding(table, (1, 0, 1, 2), expand=False))

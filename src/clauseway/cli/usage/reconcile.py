@@ -7,7 +7,6 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.periods import month
@@ -28,7 +27,7 @@ from clauseway.app.reports.reconciling import (
 )
 from clauseway.cli import options
 from clauseway.cli.answers import answer
-from clauseway.cli.console import console, print_indented, print_rest
+from clauseway.cli.console import console, plain_table, print_indented, print_rest
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
 from clauseway.exchange.focus.bill_fields import COSTS
 from clauseway.exchange.usage.focus import VERSIONS_READ
@@ -150,7 +149,8 @@ def _print(out: Console, reconciliation: Reconciliation) -> None:
 
 
 def _print_summary(out: Console, reconciliation: Reconciliation) -> None:
-    table = _table(("", "items", "at stake", "metered", "billed"))
+    figures = ("items", "at stake", "metered", "billed")
+    table = plain_table("", *figures, figures=figures, gap=3)
     for row in summary(reconciliation):
         table.add_row(*msgspec.structs.astuple(row))
     out.print(Padding(table, (1, 0, 1, 2), expand=False))
@@ -178,11 +178,3 @@ def _print_item(out: Console, line: ReconciledLine, item: Item) -> None:
     for cause in item.causes:
         print_indented(out, f"{cause.name}: {cause.detail}", by=4)
     print_indented(out, behind(item), by=4, style="dim")
-
-
-def _table(columns: tuple[str, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
-    table.add_column(columns[0])
-    for column in columns[1:]:
-        table.add_column(column, justify="right", no_wrap=True)
-    return table
