@@ -24,7 +24,7 @@ from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import control_of
 from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource, ListQuery
-from clauseway.gateway.request.resources_to_share import ResourcesToShare, ToShare, note_nothing
+from clauseway.gateway.request.resources_to_share import ResourcesToShare, note_nothing
 from clauseway.gateway.request.shared_index import SILENT_S, FindQuery
 from clauseway.metering import Buyer
 from clauseway.storage.control.engines import said_by
@@ -149,7 +149,9 @@ class SharedIdentifiers:
     def _copy_from(self, to_share: ResourcesToShare) -> None:
         while noted := to_share.waiting(_AT_ONCE_MAX):
             added = [_row(note.resource) for note in noted if note.resource is not None]
-            self._shared.change(added, [note.identifier for note in noted if _is_lost(note)])
+            # An identifier without a resource was deleted, or its row is gone here.
+            gone = [note.identifier for note in noted if note.resource is None]
+            self._shared.change(added, gone)
             to_share.let_go(noted)
 
     def copy_all(self) -> None:
@@ -201,11 +203,6 @@ class SharedIdentifiers:
     def close(self) -> None:
         if self._to_share is not None:
             self._to_share.close()
-
-
-def _is_lost(note: ToShare) -> bool:
-    """Return whether an identifier is to be removed: it was deleted, or its row is gone here."""
-    return note.resource is None
 
 
 def _row(resource: IndexedResource) -> ResourceRow:
