@@ -14,8 +14,7 @@ from rich.measure import Measurement
 from rich.text import Text
 
 import settled_book
-from clauseway.cli.console import console
-from clauseway.cli.customers.tenancy import plain_table
+from clauseway.cli.console import console, plain_table
 from clauseway.cli.output import Styled, lines, print_text
 from in_process import CLAUSEWAY, answer, run
 
