@@ -14,7 +14,7 @@ from clauseway.agreement import (
     RefusalRight,
     in_force,
 )
-from clauseway.agreement.language.actions import ACTIONS, CONTRACT, LICENSE, SELL, SERVE, SHARE, USE
+from clauseway.agreement.language.actions import ACTIONS, SHARE, USE
 from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import AnyTerm, Conditional
 from clauseway.decisions import AskedAgreement, Decision, Outcome, own_options
@@ -23,11 +23,9 @@ from clauseway.decisions.joint_answers import JointSide
 from clauseway.decisions.parts import Names
 from clauseway.decisions.searches.compare import Box, OutcomeChange, Side, grouped
 from clauseway.values import KnownAt, counted
-from clauseway.wording.names import Wording, listed, ordered, sentence
+from clauseway.wording.names import VERBS, Wording, listed, ordered, sentence
 from clauseway.wording.outcomes import outcome_word
 from clauseway.wording.rescissions import Rescission
-
-_VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
 
 class ComparedSide(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,7 +248,7 @@ class ChangeSentences(msgspec.Struct, frozen=True):
         words = self.wording
         # Acts that nobody may do are listed with "or", those that somebody may do with "and".
         conjunction = "or" if box.after is Outcome.FORBIDDEN else "and"
-        verbs = listed([_VERBS[action] for action in ordered(box.actions)], conjunction)
+        verbs = listed([VERBS[action] for action in ordered(box.actions)], conjunction)
         act = f"{verbs} {words.products(box.products, box.actions[0], conjunction)}"
         act += " under licence" if box.actions == (USE,) else ""
         to = f" to {words.parties(box.to, conjunction)}" if box.to != ("",) else ""

@@ -39,7 +39,8 @@ _DOES = {
 # The parts of which `Wording.where` says several names in words of their own, and `to`, which is said
 # before it.
 _SAID_APART = frozenset({"to", "cloud", "segment", "seller", "region"})
-_DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
+# An action as a verb.
+VERBS = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
 
 def customers(segments: Collection[str]) -> str:
@@ -292,7 +293,7 @@ class Wording(msgspec.Struct, frozen=True):
         if question.action == SHARE:
             return f"Does {who} owe {rest.removeprefix('owes ')}?"
         verb, _ = _DOES[question.action]
-        return f"May {who} {_DO[question.action]}{rest.removeprefix(verb)}?"
+        return f"May {who} {VERBS[question.action]}{rest.removeprefix(verb)}?"
 
     # Places
 

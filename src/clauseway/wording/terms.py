@@ -35,7 +35,7 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.decisions.parts import ACTIONS_WITH_CLOUD
 from clauseway.values import counted
-from clauseway.wording.names import Wording, customers, listed, ordered
+from clauseway.wording.names import VERBS, Wording, customers, listed, ordered
 
 _DOING = {
     SERVE: "serving",
@@ -44,7 +44,6 @@ _DOING = {
     USE: "using",
     CONTRACT: "contracting for",
 }
-_DO = {SERVE: "serve", SELL: "sell", LICENSE: "license", USE: "use", CONTRACT: "contract for"}
 
 _SLOT = re.compile(r"\{(?P<name>\w+)\}")
 _OPTION_OR_SLOT = re.compile(rf"\[(?P<inside>[^\]]*)\]|{_SLOT.pattern}")
@@ -216,7 +215,7 @@ class TermWording(msgspec.Struct, frozen=True):
         return listed([_DOING.get(action, action) for action in ordered(actions)])
 
     def _do(self, actions: Iterable[str]) -> str:
-        return listed([_DO.get(action, action) for action in ordered(actions)])
+        return listed([VERBS.get(action, action) for action in ordered(actions)])
 
     def _scope(self, products: Iterable[str]) -> str:
         return self.words.scope(products)
