@@ -49,6 +49,7 @@ from clauseway.agreement.language.terms import (
     Traded,
 )
 from clauseway.exchange.agreements.extract import (
+    OWNED,
     SOLD,
     Extract,
     GrantedScope,
@@ -103,7 +104,6 @@ appliesTo {
     context: Act,
 };
 """
-_OWNED = ("serve", "sell", "license", "use-under-licence", "contract-compute")
 
 
 class _Reach(msgspec.Struct, frozen=True, kw_only=True):
@@ -211,19 +211,19 @@ class _Policies:
         for term, taken in self.extract.owned():
             rest = self._not_in(taken)
             mine = [_principal(term.party)]
-            self._permit(term.citation, _OWNED, [*mine, self._in(term.products), *rest])
+            self._permit(term.citation, OWNED, [*mine, self._in(term.products), *rest])
             # For all others: conditional on a grant, and stated, so that a ban is answered with
             # `forbidden`.
             self._permit(
                 term.citation,
-                [*_once_met(_OWNED), *_stated(_OWNED)],
+                [*_once_met(OWNED), *_stated(OWNED)],
                 [self._in(term.products), *rest],
             )
 
     def _permission(self, scope: GrantedScope) -> None:
         term, public = scope.permission, scope.permission.party == ANYONE
         who = [] if public else [_principal(term.party)]
-        acts = sorted(term.actions & {*_OWNED})
+        acts = sorted(term.actions & {*OWNED})
         # A permission to anyone holds of products that nobody owns, too.
         asked = _all(acts) if public else acts
         self._permit(
@@ -267,7 +267,7 @@ class _Policies:
         scopes = frozenset[str]().union(*(term.products for term, _ in self.extract.owned()))
         if not scopes:
             return
-        self._permit(citation, _OWNED, ["resource in principal.grants", self._in(scopes)])
+        self._permit(citation, OWNED, ["resource in principal.grants", self._in(scopes)])
         for kept in self.extract.kept_grants():
             term = kept.permission
             who = _principal(term.party)

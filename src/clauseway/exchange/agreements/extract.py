@@ -28,7 +28,16 @@ from clauseway.agreement import (
     TermState,
     Withdrawal,
 )
-from clauseway.agreement.language.actions import CLOUDS, SELL, SERVE, TERM_ACTIONS, takes
+from clauseway.agreement.language.actions import (
+    CLOUDS,
+    CONTRACT,
+    LICENSE,
+    SELL,
+    SERVE,
+    TERM_ACTIONS,
+    USE,
+    takes,
+)
 from clauseway.agreement.language.terms import (
     ANYONE,
     FIRST_SHIPPED_SINCE,
@@ -47,6 +56,8 @@ TermT = TypeVar("TermT", bound=Term)
 _WHERE = ("clouds", "segments", "regions")
 _PLACED = frozenset(action for action in TERM_ACTIONS if takes(action, CLOUDS))
 _PLACELESS = frozenset(TERM_ACTIONS) - _PLACED
+# The acts that an owner may do, and others by its grant.
+OWNED = (SERVE, SELL, LICENSE, USE, CONTRACT)
 # The acts of a sale.
 SOLD = (SERVE, SELL)
 

@@ -53,7 +53,7 @@ from clauseway.agreement.language.terms import (
     Inoperative,
     Traded,
 )
-from clauseway.exchange.agreements.extract import SOLD, Extract, LostLicence, sold
+from clauseway.exchange.agreements.extract import OWNED, SOLD, Extract, LostLicence, sold
 from clauseway.exchange.agreements.odrl_nodes import (
     ANYONE,
     OTHERS,
@@ -78,7 +78,6 @@ _CONTEXT: Node = {
     "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
     "cw": PROFILE,
 }
-_OWNED = ("serve", "sell", "license", "use-under-licence", "contract-compute")
 
 
 class _Reach(msgspec.Struct, frozen=True):
@@ -181,7 +180,7 @@ class _Policy:
             return
         match term:
             case Permission():
-                for action in sorted(term.actions & {*_OWNED}):
+                for action in sorted(term.actions & {*OWNED}):
                     self._granted(term.citation, term.party, action, term, but)
             case Licence():
                 self._licence(term)
@@ -222,7 +221,7 @@ class _Policy:
         """Write that an owner may, and others by its consent."""
         for term, taken in self.extract.owned():
             outside = self._not_in(taken)
-            for action in _OWNED:
+            for action in OWNED:
                 for product in self._taking(action, term.products):
                     self._permit_of(term.party, term.citation, term.party, action, product, outside)
                     consent = [self._consent(term.party)]
@@ -252,12 +251,12 @@ class _Policy:
         # Recorded grants, those that are kept to a cloud or region after the others.
         for party in sorted(self.extract.catalog.parties):
             for grant in self.extract.grants(party):
-                for action in _OWNED:
+                for action in OWNED:
                     for product in self._taking(action, [grant.product]):
                         self._permit(grant.citation, grant.party, action, product)
         for kept in self.extract.kept_grants():
             left = kept.permission
-            for action in sorted(left.actions & {*_OWNED}):
+            for action in sorted(left.actions & {*OWNED}):
                 self._granted(left.citation, left.party, action, left, but=kept.but)
         # A launch on a cloud: its operator may.
         for fact in self.extract.facts.facts:
