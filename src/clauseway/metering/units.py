@@ -40,6 +40,8 @@ class Unit(IntEnum):
         return self.name.lower()
 
 
+BY_COLUMN: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
+
 # part -> whole. A part not priced on its own is priced as its whole.
 CONTAINED_IN: Mapping[Unit, Unit] = {
     Unit.CACHED_INPUT_TOKENS: Unit.INPUT_TOKENS,

@@ -14,7 +14,7 @@ import msgspec
 
 from clauseway.metering.endpoints import ENDPOINT_NAMES, SUMMED, TIERS, batch_codes
 from clauseway.metering.records import RequestId, Status
-from clauseway.metering.units import Unit, problems_of
+from clauseway.metering.units import BY_COLUMN, Unit, problems_of
 from clauseway.values import BadNumber, flaw_of_name, read_decimal
 
 # No request is longer: ten times the most that any model of the catalog reads and writes at once.
@@ -41,7 +41,6 @@ _KINDS_OF = {
     dict: "an object",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_UNITS = {unit.column: unit for unit in Unit}
 _STATUSES = {status.name.lower(): status for status in Status}
 
 
@@ -138,7 +137,7 @@ def examine(row: Mapping[str, object], bounds: Bounds) -> Used | tuple[Flaw, ...
         except ValueError as error:
             flaws.append(Flaw(name, str(error)))
     flaws += [
-        Flaw(name, "no such field") for name in row if name not in CHECKS and name not in _UNITS
+        Flaw(name, "no such field") for name in row if name not in CHECKS and name not in BY_COLUMN
     ]
     # Another home marks a sum by its endpoint.
     aggregated = bool(values.pop("aggregated", False)) or values.get("endpoint") == SUMMED
@@ -202,7 +201,7 @@ def _units(
 ) -> tuple[tuple[tuple[Unit, int], ...], list[Flaw]]:
     units: dict[Unit, int] = {}
     flaws: list[Flaw] = []
-    for name, unit in _UNITS.items():
+    for name, unit in BY_COLUMN.items():
         value = row.get(name)
         if value is None or value == "":
             continue
@@ -472,4 +471,4 @@ _LEFT_OUT = {name: _left_out(check) for name, check in CHECKS.items()}
 def fields() -> Iterator[str]:
     """Yield every field that a row may have."""
     yield from CHECKS
-    yield from _UNITS
+    yield from BY_COLUMN

@@ -20,7 +20,7 @@ Further columns, wherever the header names them:
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 import msgspec
@@ -28,6 +28,7 @@ import msgspec
 from clauseway.catalog.rows import RowReader, fields_of, filled_lines
 from clauseway.metering import Unit
 from clauseway.metering.endpoints import ENDPOINTS
+from clauseway.metering.units import BY_COLUMN
 from clauseway.pricing.ambiguity import ambiguities
 from clauseway.pricing.price_conditions import NAMES, Conditions, parse_hours
 from clauseway.pricing.price_entry import PriceEntry
@@ -65,7 +66,6 @@ _CONTEXT_MAX = 10**12 - 1
 # As finely as anyone agrees on a discount.
 _PERCENT_PLACES = 6
 _CURRENCY = re.compile(r"[A-Z]{3}")
-_UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 
 
 class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,12 +92,12 @@ class _Line(RowReader):
         return interval
 
     def unit(self) -> Unit | None:
-        unit = _UNITS.get(self.fields["unit"])
+        unit = BY_COLUMN.get(self.fields["unit"])
         if unit is None and (self.fields["unit"] or not self.further(_DISCOUNT)):
             self.refuse(
                 f"unknown unit {self.fields['unit']!r}",
                 "no meter counts it",
-                f"Use one of {', '.join(_UNITS)}.",
+                f"Use one of {', '.join(BY_COLUMN)}.",
             )
         return unit
 

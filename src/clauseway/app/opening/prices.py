@@ -17,7 +17,7 @@ from clauseway.app.opening.places import read_text
 from clauseway.ledger.exchange_rates import Rates, read_rates
 from clauseway.metering import Unit, problems_of
 from clauseway.metering.endpoints import ENDPOINTS, TIERS, has_length
-from clauseway.metering.units import WHOLES, WHOLES_OF
+from clauseway.metering.units import BY_COLUMN, WHOLES, WHOLES_OF
 from clauseway.pricing import (
     ChargeLine,
     PriceBook,
@@ -45,7 +45,6 @@ from clauseway.values import (
     suggestion,
 )
 
-_UNITS: Mapping[str, Unit] = {unit.column: unit for unit in Unit}
 # Short names for the units in every bill.
 _SHORT: Mapping[str, Unit] = {
     "in": Unit.INPUT_TOKENS,
@@ -474,8 +473,8 @@ def _report(text: str) -> Mapping[Unit, int]:
     problems = []
     for part in filter(None, text.split(",")):
         name, _, count = part.strip().partition("=")
-        unit = _SHORT.get(name) or _UNITS.get(name)
-        remedy = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *_UNITS])}."
+        unit = _SHORT.get(name) or BY_COLUMN.get(name)
+        remedy = f"Write in=1000,out=500; the units are {', '.join([*_SHORT, *BY_COLUMN])}."
         try:
             if part.strip().isdecimal():
                 why = "a comma stands between units, so it cannot group digits"

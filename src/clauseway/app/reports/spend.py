@@ -14,7 +14,7 @@ from clauseway.app.books.basis import basis_of
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.priced_usage import in_usd
-from clauseway.metering import Unit
+from clauseway.metering.units import BY_COLUMN
 from clauseway.pricing import PriceTable, Sale, UnknownPrice
 from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import Interval, InvalidInput, KnownAt, day_after
@@ -22,7 +22,6 @@ from clauseway.values import Interval, InvalidInput, KnownAt, day_after
 # Books seldom change, and reading them takes a quarter of a second.
 _PRICES_EVERY_S = 60.0
 _BY = ("organisation", "product", "seller", "cloud", "region")
-_UNITS = {unit.column: unit for unit in Unit}
 
 
 class Spend(msgspec.Struct, frozen=True):
@@ -53,7 +52,7 @@ class LatestPrices:
 
 def estimated_cost(prices: PriceTable, sale: Sale, day: date, usage: Usage) -> Decimal | None:
     """Return the charge of sums in USD at the plain price; None without a price or a rate."""
-    report = {_UNITS[name]: count for name, count in usage.units.items()}
+    report = {BY_COLUMN[name]: count for name, count in usage.units.items()}
     try:
         return in_usd(prices.charge_sum(sale, day, report), day, prices)
     except (UnknownPrice, InvalidInput):

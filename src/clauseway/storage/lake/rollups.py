@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from ibis import _
 from ibis.expr.types import Table
 
-from clauseway.metering import SERVED, RequestId, Unit
-from clauseway.metering.usage_rules import IMPORTED
+from clauseway.metering import SERVED, Unit
 from clauseway.storage.control.control import Control
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.digests import LakeFault
@@ -26,11 +25,10 @@ from clauseway.storage.lake.file_list import USAGE, LakeFile, files_of
 from clauseway.storage.lake.hourly_sums import DIMENSIONS, FIGURES, RollupRow, Sums
 from clauseway.storage.lake.query_engines import built, duckdb_engine
 from clauseway.storage.lake.sealed_files import SealedFiles
-from clauseway.storage.lake.usage_records import hour_of, is_served, once
+from clauseway.storage.lake.usage_records import FIRST_IMPORTED, hour_of, is_served, once
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
 _ROWS_IN_MEMORY = 20_000
-_FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 
 
 class _Added:
@@ -163,7 +161,7 @@ def _days_again(
     days = set(
         pc.unique(counted.filter(pc.greater(counted["count_all"], 1))["event_day"]).to_pylist()
     )
-    pairs = pairs.filter(pc.less(pairs["request_id"], _FIRST_IMPORTED))
+    pairs = pairs.filter(pc.less(pairs["request_id"], FIRST_IMPORTED))
     unsure: set[date] = set()
     if pairs.num_rows == 0:
         return days, unsure

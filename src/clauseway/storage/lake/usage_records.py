@@ -13,13 +13,17 @@ from ibis import _
 from ibis.backends import BaseBackend
 from ibis.expr.types import BooleanValue, IntegerValue, NumericValue, Table
 
-from clauseway.metering import SERVED, Unit
+from clauseway.metering import SERVED, RequestId, Unit
+from clauseway.metering.usage_rules import IMPORTED
 from clauseway.storage.lake.columns import LATER
 from clauseway.storage.lake.file_list import LakeFile
 from clauseway.storage.lake.query_engines import built, duckdb_engine, read_files
 from clauseway.values import HOUR_NS, Interval, day_after
 
 _ROWS = 20_000
+# Imported records have ids from here on; the time of their recording says nothing about their
+# cloud.
+FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 
 
 def days_of(files: Sequence[LakeFile], days: Interval | None = None) -> list[Interval]:

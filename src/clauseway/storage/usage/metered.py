@@ -12,17 +12,12 @@ from ibis import _
 from ibis.expr.types import Table
 
 from clauseway.metering import Unit
-from clauseway.metering.records import RequestId
-from clauseway.metering.usage_rules import IMPORTED
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import built, duckdb_engine
-from clauseway.storage.lake.usage_records import hour_of
+from clauseway.storage.lake.usage_records import FIRST_IMPORTED, hour_of
 from clauseway.storage.usage.priced import priced_once, rows_of, sealed_usage, sums_many
 from clauseway.values import DAY_NS, Interval
 
-# Imported records have ids from here on; the time of their recording says nothing about their
-# cloud.
-_FIRST_IMPORTED = str(RequestId(IMPORTED, 0))
 _BY = (
     "hour",
     "organisation",
@@ -91,7 +86,7 @@ def _summed(usage: Table, steps: Sequence[int], buyers: Iterable[str]) -> Table:
         context = (counted.input_tokens.fill_null(0) > step).ifelse(step + 1, context)
     attempts = counted.mutate(
         hour=hour_of(_.event_ns),
-        is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < _FIRST_IMPORTED),
+        is_late=(_.recorded_ns - _.event_ns > DAY_NS) & (_.request_id < FIRST_IMPORTED),
         organisation=_.organisation.cast("string")
         .isin(sorted(buyers))
         .ifelse(_.organisation.cast("string"), "")
