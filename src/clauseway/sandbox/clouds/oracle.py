@@ -27,14 +27,11 @@ _SERVED: Final = frozenset(
     {"/chat/completions", "/responses", "/conversations", "/files", "/models"}
 )
 _COMPARTMENTS: Final = frozenset({credentials.OCI_COMPARTMENT, credentials.OCI_TENANCY})
-_UNAUTHENTICATED: Final = (
-    "The required information to complete authentication was not provided or was incorrect."
-)
 _TOO_MANY: Final = ("TooManyRequests", "Too many requests for the user.")
 _LIMIT: Final = ("LimitExceeded", "The service limit of this tenancy has been exceeded.")
 # Family or status → code, message.
 _OUTAGES: Final[Mapping[str | int, tuple[str, str]]] = {
-    401: ("NotAuthenticated", _UNAUTHENTICATED),
+    401: ("NotAuthenticated", oci_signature.INCORRECT),
     429: _TOO_MANY,
     503: ("ServiceUnavailable", "The service is currently unavailable."),
     "insufficient_quota": _LIMIT,

@@ -26,7 +26,7 @@ _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _SKEW_MAX: Final = timedelta(minutes=5)
 _FIELD: Final = re.compile(r'(\w+)="([^"]*)"')
 _USER: Final = f"{credentials.OCI_TENANCY}/{credentials.OCI_USER}/{credentials.OCI_FINGERPRINT}"
-_INCORRECT: Final = (
+INCORRECT: Final = (
     "The required information to complete authentication was not provided or was incorrect."
 )
 _UNVERIFIED: Final = "Failed to verify the HTTP(S) Signature"
@@ -41,17 +41,17 @@ def mistake(received: Received) -> str:
         or fields.get("algorithm") != "rsa-sha256"
         or fields.get("version") != "1"
     ):
-        return _INCORRECT
+        return INCORRECT
     key = _key(fields.get("keyId", ""), received.now_s)
     if key is None:
-        return _INCORRECT
+        return INCORRECT
     # Without a list only the date is signed, as HTTP signatures have it by default.
     signed = tuple(fields.get("headers", "date").lower().split())
     needed = _SIGNED_ALWAYS | (_SIGNED_WITH_BODY if received.method in _WITH_BODY else frozenset())
     # `(request-target)` is method and path: signed like a header, and never sent as one.
     present = {name.decode("latin-1") for name, _ in received.headers} | {"(request-target)"}
     if not needed <= set(signed) or not set(signed) <= present:
-        return _INCORRECT
+        return INCORRECT
     return (
         _mistake_in_time(received)
         or _mistake_in_body(received)
@@ -79,9 +79,9 @@ def _mistake_in_time(received: Received) -> str:
     try:
         signed = parsedate_to_datetime(text)
     except ValueError:
-        return _INCORRECT
+        return INCORRECT
     if signed.tzinfo is None:
-        return _INCORRECT
+        return INCORRECT
     now = datetime.fromtimestamp(received.now_s, UTC)
     if abs(signed - now) <= _SKEW_MAX:
         return ""
@@ -101,7 +101,7 @@ def _mistake_in_body(received: Received) -> str:
     digest = base64.b64encode(hashlib.sha256(received.body).digest()).decode()
     if received.header(b"x-content-sha256") != digest:
         return "The content hash in the x-content-sha256 header does not match the request's body"
-    return "" if received.header(b"content-length") == str(len(received.body)) else _INCORRECT
+    return "" if received.header(b"content-length") == str(len(received.body)) else INCORRECT
 
 
 def _mistake_in_signature(received: Received, fields: dict[str, str], key: PublicKey) -> str:
