@@ -303,5 +303,7 @@ BY_FIELD: Mapping[str, Part] = {**{part.lists: part for part in PARTS}, **BY_NAM
 # The parts that are said behind the act, in the order in which they are.
 _SAID = [(part, part.behind) for part in PARTS if part.behind is not None]
 BEHIND: Mapping[Part, Behind] = dict(sorted(_SAID, key=lambda said: said[1].place))
+# The parts beside action and product, each of which has its names whatever the others are.
+FREE = tuple(part for part in PARTS if part.name not in ("action", "product"))
 # The parts that terms and facts may keep to.
 SCOPED = tuple(part for part in PARTS if part.scoped)

@@ -13,7 +13,7 @@ caller with better knowledge names the provider (`providers_with`).
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from io import StringIO
 from typing import Protocol
@@ -28,6 +28,7 @@ from clauseway.values import (
     KnownAt,
     Problem,
     day_of,
+    instant_ns,
     read_decimal,
     refuse_any,
 )
@@ -270,8 +271,7 @@ def _instant(text: str) -> int:
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
         raise ValueError("it has no offset from UTC")
-    since = instant.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+    return instant_ns(instant)
 
 
 def _price(text: str, wrong: _Wrong) -> Decimal | None:

@@ -7,7 +7,6 @@ that a copied row still shows its origin.
 
 import io
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from decimal import Decimal
 
 from clauseway.exchange.cells import CsvWriter
@@ -76,7 +75,7 @@ def _row(
         line.term,
         line.days.begin,
         # Intervals exclude their end; the column holds the last day itself.
-        line.days.end - timedelta(days=1),
+        line.days.last_day,
         line.product,
         line.cloud,
         line.seller,

@@ -12,7 +12,7 @@ that it restates.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -87,13 +87,13 @@ def _wanted(settlement: Settlement) -> Iterator[tuple[str, _Wanted]]:
                 payee=share.payee,
                 due=line.amount,
                 disputed=disputed.pop(line.id, _ZERO),
-                day=share.days.end - timedelta(days=1),
+                day=share.days.last_day,
                 narration=f"{share.payer} to {share.payee}: {line.of}",
                 citation=line.citation,
             )
             yield f"{accrued}{line.id}", wanted
     # Lines that stand on disputed sales alone are in no share.
-    last_day = settlement.period.end - timedelta(days=1)
+    last_day = settlement.period.last_day
     for dispute in settlement.disputed:
         if dispute.line in disputed:  # it was not taken by a share's line
             narration = f"{dispute.payer} to {dispute.payee}: {dispute.line}"

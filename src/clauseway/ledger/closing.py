@@ -12,7 +12,6 @@ by present knowledge, so a cap holds over closed and open periods together.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -539,7 +538,7 @@ def _in_words(was: Sequence[Interval], is_: Sequence[Interval]) -> str:
         return f"in force on {_days(is_)}, and was not"
     if [interval.begin for interval in was] == [interval.begin for interval in is_]:
         longer = "no longer" if is_[-1].end < was[-1].end else "and not only"
-        return f"in force on {_days(is_)}, {longer} to {was[-1].end - timedelta(days=1)}"
+        return f"in force on {_days(is_)}, {longer} to {was[-1].last_day}"
     return f"in force on {_days(is_)}, not on {_days(was)}"
 
 
@@ -547,7 +546,7 @@ def _days(days: Sequence[Interval]) -> str:
     return " and ".join(
         f"{interval.begin} on"
         if interval.end == FOREVER
-        else f"{interval.begin} to {interval.end - timedelta(days=1)}"
+        else f"{interval.begin} to {interval.last_day}"
         for interval in days
     )
 

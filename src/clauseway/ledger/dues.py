@@ -50,7 +50,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
 def dues(settlement: Settlement) -> tuple[Due, ...]:
     """Return the amounts due under each term with an amount in the period, in order of direction
     and term."""
-    last_day = settlement.period.end - timedelta(days=1)
+    last_day = settlement.period.last_day
     parts: dict[tuple[str, str, str], _Parts] = {}
     for share in settlement.shares:
         key = (share.payer, share.payee, share.term)
@@ -107,7 +107,7 @@ def _cents(amounts: Sequence[Decimal]) -> Decimal:
 
 def paid_through(last_day: date, payment: PaymentTerm | None) -> date:
     """Return the last day of the month or quarter with which a period is paid."""
-    return calendar_period(last_day, payment.every if payment else "month").end - timedelta(days=1)
+    return calendar_period(last_day, payment.every if payment else "month").last_day
 
 
 def due_day(through: date, payment: PaymentTerm | None) -> date | None:

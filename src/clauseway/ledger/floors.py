@@ -9,7 +9,7 @@ top-ups together.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -58,7 +58,7 @@ def top_ups(
         share = exact_sum((share_until(part.end), share_until(part.begin).copy_negate(), *within))
         lacking = exact_sum((_by_days(floor.amount, part, whole), share.copy_negate()))
         if lacking > 0:
-            due.append(TopUp(part.end - timedelta(days=1), _named(floor.per, whole), lacking))
+            due.append(TopUp(part.last_day, _named(floor.per, whole), lacking))
     return due
 
 

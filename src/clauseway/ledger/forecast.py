@@ -504,7 +504,7 @@ class _Ahead:
             base = exact_sum((before, _by_days(path.bases[at], so_far, days)))
             if self._due(base, added) >= self.limit:
                 return days.begin + timedelta(days=day - 1)
-        return days.end - timedelta(days=1)
+        return days.last_day
 
 
 class _Path(NamedTuple):

@@ -389,7 +389,7 @@ class _Book:
         }
         # Another clock cuts the first and the last day: they bear out nothing. Neither does a clock
         # for days that UTC's gives as well, as where every day has the same usage.
-        edges = (self.days.begin, self.days.end - timedelta(days=1))
+        edges = (self.days.begin, self.days.last_day)
 
         def is_given(day: date, ahead: int) -> bool:
             apart = abs(billed.get(day, _ZERO) - self.shifted(place, day, ahead))

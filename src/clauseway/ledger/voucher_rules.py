@@ -7,7 +7,7 @@ InvalidInput and says what to do instead. Recording a voucher again under its id
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -242,7 +242,7 @@ class InvoiceRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def through(self) -> date:
-        return self.month.end - timedelta(days=1)
+        return self.month.last_day
 
     @property
     def period(self) -> str:

@@ -24,9 +24,17 @@ from clauseway.values.clocks import (
     LAST_DAY,
     KnownAt,
     day_of,
+    instant_ns,
     start_of_day_ns,
 )
-from clauseway.values.days import FOREVER, Interval, day_after, parse_day, through
+from clauseway.values.days import (
+    DAY_BEFORE_FOREVER,
+    FOREVER,
+    Interval,
+    day_after,
+    parse_day,
+    through,
+)
 from clauseway.values.json_documents import check_names_once, elements_beyond, nests_beyond
 from clauseway.values.money import (
     CENT,
@@ -74,6 +82,7 @@ from clauseway.values.version import VERSION
 
 __all__ = [
     "CENT",
+    "DAY_BEFORE_FOREVER",
     "DAY_NS",
     "EPOCH_HOUR",
     "FIRST_DAY",
@@ -107,6 +116,7 @@ __all__ = [
     "exact_product",
     "exact_sum",
     "flaw_of_name",
+    "instant_ns",
     "last_digit",
     "listed_names",
     "listen_problem",

@@ -29,6 +29,12 @@ def start_of_day_ns(day: date) -> int:
     return (day - _EPOCH).days * DAY_NS
 
 
+def instant_ns(instant: datetime) -> int:
+    """Return an instant, which has an offset from UTC, as nanoseconds since 1970."""
+    since = instant - datetime.fromtimestamp(0, UTC)
+    return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000
+
+
 # The days all of whose instants 64 bits of nanoseconds name, as databases and usage keep them.
 FIRST_DAY = day_of(-_LAST_SEQUENCE) + timedelta(days=1)
 LAST_DAY = day_of(_LAST_SEQUENCE) - timedelta(days=1)

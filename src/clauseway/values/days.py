@@ -12,6 +12,8 @@ from clauseway.values.problems import InvalidInput
 
 # Later than any day in a question: the end of an interval without end.
 FOREVER = date.max
+# By this day every change has had its effect on every end.
+DAY_BEFORE_FOREVER = FOREVER - timedelta(days=1)
 _WRITTEN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -50,6 +52,10 @@ class Interval(msgspec.Struct, frozen=True, order=True):
 
     def __contains__(self, day: date) -> bool:
         return self.begin <= day < self.end
+
+    @property
+    def last_day(self) -> date:
+        return self.end - timedelta(days=1)
 
     @property
     def is_empty(self) -> bool:

@@ -5,9 +5,7 @@ from datetime import UTC, date, datetime
 import msgspec
 
 from clauseway.agreement.text.mistakes import Mistakes
-from clauseway.values import KnownAt
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from clauseway.values import KnownAt, instant_ns
 
 
 def known_since(
@@ -35,7 +33,4 @@ def _point(written: str, sequence: int) -> KnownAt:
         return KnownAt.recorded_on(msgspec.convert(written, date), sequence)
     instant = msgspec.convert(written, datetime)
     utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    since = utc - _EPOCH
-    return KnownAt(
-        (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1_000, sequence
-    )
+    return KnownAt(instant_ns(utc), sequence)

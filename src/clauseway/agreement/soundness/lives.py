@@ -7,7 +7,7 @@ region).
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from itertools import combinations, islice, product
 from math import prod
@@ -37,10 +37,8 @@ from clauseway.agreement.language.terms import (
 from clauseway.agreement.soundness.remarks import lasting
 from clauseway.agreement.text.mistakes import DEFINITIONS
 from clauseway.catalog import ELSEWHERE, Catalog
-from clauseway.values import FOREVER, Citation, Interval, KnownAt
+from clauseway.values import DAY_BEFORE_FOREVER, FOREVER, Citation, Interval, KnownAt
 
-# The last day there is: by then every change has had its effect on every end.
-_LAST_DAY = FOREVER - timedelta(days=1)
 # Combinations of readings multiply. A text with more has enough to fix in the first of them.
 COMBINATIONS_MAX = 256
 
@@ -114,7 +112,9 @@ class Lives:
         agreement = whatever_happens(self.agreement)
         by_readings = []
         for readings in self.readings_of(self.agreement.amendments):
-            folded = in_force(agreement, known_facts, _LAST_DAY, KnownAt.everything(), readings)
+            folded = in_force(
+                agreement, known_facts, DAY_BEFORE_FOREVER, KnownAt.everything(), readings
+            )
             lives = {
                 state.term.id: (state.term, Interval(state.term.begins, state.end))
                 for state in folded.states

@@ -1,7 +1,6 @@
 """A remark on an agreement's text: how grave it is, where, what, why, and what to do about it."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 from enum import StrEnum
 
 import msgspec
@@ -68,7 +67,7 @@ def lasting(days: Interval) -> str:
     """Return days as `from 2026-01-01 through 2026-12-31`, or without an end where none is set."""
     if days.end == FOREVER:
         return f"from {days.begin}"
-    return f"from {days.begin} through {days.end - timedelta(days=1)}"
+    return f"from {days.begin} through {days.last_day}"
 
 
 def listed(names: Iterable[str]) -> str:

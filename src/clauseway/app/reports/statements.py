@@ -396,7 +396,7 @@ def _usage(inputs: Inputs) -> str:
 
 def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
     inputs = statement.inputs
-    last_day = statement.as_of.end - timedelta(days=1)
+    last_day = statement.as_of.last_day
     return (
         ReceiptLine(name="receipt", value=statement.receipt),
         ReceiptLine(name="statement", value=digest_of(statement)),

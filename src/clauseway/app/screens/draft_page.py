@@ -111,7 +111,7 @@ def _played(
     except InvalidInput as error:
         return DraftPlayed(problem=f"The draft could not be played: {error.sentences}")
     words = Wording.of([drafted])
-    last = rehearsal.days.end - timedelta(days=1)
+    last = rehearsal.days.last_day
     return DraftPlayed(
         said=f"Played from {rehearsal.days.begin} to {last}, as if in effect from "
         f"{rehearsal.as_if} on; known at {known_at.to_the_second()}",

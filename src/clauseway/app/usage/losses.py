@@ -9,7 +9,7 @@ attempts that are known to have begun, as usage that says so; what is found late
 import hashlib
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -225,7 +225,7 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
                 f"segment {spool.segment}"
             ),
             first_day=days.begin,
-            last_day=days.end - timedelta(days=1),
+            last_day=days.last_day,
             lost_ns=time.time_ns(),
         )
         losses.record([whole])

@@ -1,6 +1,5 @@
 """`clauseway agreement rehearse`: the effect of a draft amendment on recorded traffic."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -96,7 +95,7 @@ def command(
 
 
 def _print(out: Console, rehearsal: Rehearsal) -> None:
-    last = rehearsal.days.end - timedelta(days=1)
+    last = rehearsal.days.last_day
     out.print(
         f"Rehearsal of {rehearsal.amendment}, {rehearsal.title} ({rehearsal.draft})",
         style="bold",

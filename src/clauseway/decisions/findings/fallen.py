@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from itertools import chain
 from typing import assert_never
 
@@ -24,7 +24,7 @@ from clauseway.agreement.language.terms import AnyTerm, Granting
 from clauseway.catalog import Catalog
 from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.givers import Givers, giver_of
-from clauseway.values import FOREVER, Citation, KnownAt, through
+from clauseway.values import DAY_BEFORE_FOREVER, FOREVER, Citation, KnownAt, through
 
 # The day on which a right falls, and the day from which it counts again.
 _Fall = tuple[date, date | None]
@@ -51,7 +51,6 @@ def fallen_rights(
 ) -> tuple[FallenRight, ...]:
     """Return the rights that fall, with all that is known, under the readings that terms name."""
     fallen: dict[tuple[str, date], FallenRight] = {}
-    last_day = FOREVER - timedelta(days=1)
     known_facts = facts.known(KnownAt.everything())
     withdrawals = FactRegister(
         tuple(fact for fact in known_facts.facts if isinstance(fact, Withdrawal))
@@ -64,12 +63,13 @@ def fallen_rights(
             within[wider].append(name)
     for readings in readings_named(agreement):
         # A right may fall under one reading and stand under another.
-        folded = in_force(agreement, known_facts, last_day, KnownAt.everything(), readings)
+        folded = in_force(
+            agreement, known_facts, DAY_BEFORE_FOREVER, KnownAt.everything(), readings
+        )
         search = _Search(
             givers=Givers.of(folded.states),
             lineages=lineages,
             within=within,
-            last_day=last_day,
         )
         rights = chain(
             *map(search.of_term, folded.states),
@@ -90,7 +90,6 @@ class _Search(msgspec.Struct, frozen=True):
     givers: Givers
     lineages: Mapping[str, frozenset[str]]
     within: Mapping[str, Sequence[str]]
-    last_day: date
 
     def of_term(self, state: TermState) -> Iterator[FallenRight]:
         """Yield the days on which a term falls."""
@@ -111,14 +110,14 @@ class _Search(msgspec.Struct, frozen=True):
         days: dict[tuple[str, date], list[str]] = {}
         for name in self.within.get(grant.product, ()):
             lineage = self.lineages[name]
-            giver = self.givers.grantor(lineage, grant.effective, self.last_day)
+            giver = self.givers.grantor(lineage, grant.effective, DAY_BEFORE_FOREVER)
             if not giver:
                 continue
             # A withdrawal of all of it ends the grant too; that of a part leaves the rest.
             ends = [FOREVER if grant.through is None else through(grant.through)]
             ends += [
                 withdrawal.effective
-                for withdrawal in withdrawals.withdrawals(grant, self.last_day)
+                for withdrawal in withdrawals.withdrawals(grant, DAY_BEFORE_FOREVER)
                 if withdrawal.product in lineage and withdrawal.scope == Scope()
             ]
             end = min(ends)

@@ -1,7 +1,6 @@
 """Find what a licence carries that its licensor could on no day do or license on."""
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import timedelta
 
 import msgspec
 
@@ -10,7 +9,7 @@ from clauseway.agreement.soundness.lives import whatever_happens
 from clauseway.catalog import Catalog
 from clauseway.decisions.findings.effects import readings_named
 from clauseway.decisions.givers import Givers, giver_of
-from clauseway.values import FOREVER, KnownAt
+from clauseway.values import DAY_BEFORE_FOREVER, KnownAt
 
 
 class NeverGiven(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ def never_given(
         folded = in_force(
             whatever_happens(agreement),
             facts.known(everything),
-            FOREVER - timedelta(days=1),
+            DAY_BEFORE_FOREVER,
             everything,
             readings,
         )

@@ -53,8 +53,8 @@ from clauseway.agreement.language.terms import (
 )
 from clauseway.catalog import Catalog
 from clauseway.decisions.givers import Givers, giver_of, may_license
-from clauseway.decisions.parts import BY_NAME, PARTS, SCOPED, Part
-from clauseway.values import FOREVER, KnownAt
+from clauseway.decisions.parts import BY_NAME, FREE, SCOPED, Part
+from clauseway.values import DAY_BEFORE_FOREVER, FOREVER, KnownAt
 
 # The actions of the acts that an answer about an action looks at: a sale rests on the owner's right
 # to serve, a use on the owner's right to license.
@@ -66,7 +66,6 @@ _LOOKS_AT: Mapping[str, frozenset[str]] = {
     CONTRACT: frozenset({CONTRACT}),
     SHARE: frozenset({SHARE}),
 }
-_LAST_DAY = FOREVER - timedelta(days=1)
 
 
 class Bearing(msgspec.Struct, frozen=True, gc=False):
@@ -125,7 +124,7 @@ class Text(msgspec.Struct, frozen=True):
         known_at: KnownAt,
         readings: Mapping[str, str],
     ) -> "Text":
-        folded = in_force(agreement, known_facts, _LAST_DAY, known_at, readings).states
+        folded = in_force(agreement, known_facts, DAY_BEFORE_FOREVER, known_at, readings).states
         # A term that waits for an event bears on nothing.
         states = [state for state in folded if state.begin < FOREVER]
         return cls(
@@ -584,8 +583,6 @@ class Classes(msgspec.Struct, frozen=True, gc=False):
 
 # The names that a legal position distinguishes, in classes, by part.
 Partition = dict[Part, Classes]
-# The parts whose names are sorted into classes: a row of a table is of one action and product.
-_PARTED = tuple(part for part in PARTS if part.name not in ("action", "product"))
 _PARTY, _CLOUD, _SELLER = BY_NAME["party"], BY_NAME["cloud"], BY_NAME["seller"]
 
 
@@ -595,7 +592,7 @@ class Partitions:
     def __init__(self, text: Text) -> None:
         self._text = text
         self._asked = {
-            action: {part: part.allowed(text.catalog, action) for part in _PARTED}
+            action: {part: part.allowed(text.catalog, action) for part in FREE}
             for action in ACTIONS
         }
         # The same terms bear on many legal positions.

@@ -8,19 +8,14 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import product as every
 
-from clauseway.agreement import (
-    Agreement,
-)
+from clauseway.agreement import Agreement
 from clauseway.agreement.language.actions import ACTIONS, SELLERS, SERVE, SHARE
 from clauseway.agreement.language.names_in_terms import uses
 from clauseway.agreement.language.terms import AnyTerm
 from clauseway.catalog import Catalog
-from clauseway.decisions.parts import PARTS
+from clauseway.decisions.parts import FREE
 from clauseway.decisions.question import Question, check_readings
 from clauseway.values import KnownAt
-
-# The parts beside action and product, each of which has its names whatever the others are.
-_WALKED = tuple(part for part in PARTS if part.name not in ("action", "product"))
 
 
 def all_questions(
@@ -43,7 +38,7 @@ def all_questions(
     chosen = check_readings(agreement, readings or {})
     sellers_differ = every_seller or names_sellers(agreement)
     for action in ACTIONS:
-        names = {part.name: part.asked(catalog, action) for part in _WALKED}
+        names = {part.name: part.asked(catalog, action) for part in FREE}
         if action != SERVE or not sellers_differ:
             names["seller"] = ("",)
         for product in products_of(catalog, action):
