@@ -2,6 +2,7 @@
 spent or metered twice, and nothing taken that is damaged or half written."""
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -110,7 +111,8 @@ def test_a_backup_of_books_that_were_edited_says_so(home: Home, tmp_path: Path) 
         database.execute("DELETE FROM manifest")
     done = run("home", "backup", str(tmp_path / "backup"), home=home.root)
     assert done.returncode == 2
-    assert "rows of manifest were added or deleted" in done.stdout
+    (edit,) = [line for line in done.stdout.splitlines() if "rows of manifest were added or deleted" in line]
+    assert edit.startswith("rows of manifest were added or deleted"), "what, then why"
     assert "Keep the backups before it" in done.stdout
     restored = restore(tmp_path / "backup", Home(tmp_path / "look"))
     assert restored.moment, "it is a backup all the same"
@@ -747,15 +749,27 @@ def test_the_commands_say_what_is_not_in_it(home: Home, tmp_path: Path) -> None:
     target, second = str(tmp_path / "backup"), str(tmp_path / "second")
     done = run("home", "backup", target, "--home", str(home.root))
     assert done.returncode == 0, done.stderr
-    assert "Nothing that was acknowledged before" in done.stdout
-    assert "hash.key and private keys are not in it" in done.stdout
-    refused = run("home", "restore", target, "--home", second, "--why", "the disk is gone")
-    assert refused.returncode == 3
+    held, moment, *left = done.stdout.splitlines()
+    assert held.endswith(f" are in {target}.")
+    at = moment.removeprefix("Nothing that was acknowledged before ").removesuffix(" is missing.")
+    digest = hashlib.sha256((tmp_path / "backup" / "SHA256SUMS").read_bytes()).hexdigest()
+    assert left[0].startswith("hash.key and private keys are not in it")
+    assert left[-2].startswith("Its books have as many rows as their log says; ")
+    assert left[-1] == f"SHA-256 of its list: {digest}; keep it elsewhere."
+    for flags, where in ((["--why", "the disk is gone"], "--why"), (["--keep-budgets"], "--keep-budgets")):
+        refused = answer("home", "restore", target, "--home", second, *flags, code=3)
+        assert [problem["where"] for problem in refused["error"]["problems"]] == [where]
     made = run("home", "restore", target, "--home", second, "--take-over", "--why", "the disk is gone")
     assert made.returncode == 0, made.stderr
-    assert "not in it: All that was recorded after" in made.stdout
+    restored, place, lost, *missing = made.stdout.splitlines()
+    assert restored.endswith(f" were restored into {second}, as of {at}.")
+    assert place == "It takes the place of the home that was backed up, and may be served."
+    assert lost == "0 attempts that were open are lost; 0 slices of budgets count as spent."
+    assert [line for line in missing if line.startswith("not in it: All that was recorded after")]
     result = answer("home", "restore", target, "--home", str(tmp_path / "third"))
-    assert (result["takes_over"], result["journals"]) == (False, 1)
+    assert (result["takes_over"], result["journals"], result["moment"]) == (False, 1, at)
+    read = run("home", "restore", target, "--home", str(tmp_path / "fourth")).stdout.splitlines()
+    assert read[1] == "It is to be read beside the home that was backed up, and is not served."
 
 
 def test_a_full_disk_of_the_home_is_named_where_a_backup_needs_its_lock(
