@@ -378,6 +378,16 @@ def test_another_tier_is_named(home: Home) -> None:
     }
 
 
+def test_usage_is_priced_by_its_hour_and_its_length(home: Home) -> None:
+    """Half the price on Fridays at 22 o'clock: 49,999 of 1 May. And 12 for what has more than a million tokens in."""
+    night = "gpt-5.4,azure,,,output_tokens,2026-05-01,,2026-03-05,5,night,,fri 22-23"
+    long = "gpt-5.4,aws,,,output_tokens,2026-05-01,,2026-03-05,12,long,1000000,"
+    book = book_with(home, night, long, columns=",above,hours")
+    assert reconciled(home, bill(home, book), book=book).is_matched
+    flat = {place: found[1] for place, found in findings(reconciled(home, bill(home), book=book)).items()}
+    assert flat == {"1 azure output_tokens": "0.249995"} | {f"{day} aws output_tokens": "-2" for day in range(1, 7)}
+
+
 def test_a_discount_that_one_side_takes_is_named(home: Home) -> None:
     # Ten percent off on aws: the meter's 12, 2 and 10 are 10.80, 1.80 and 9; the bill knows nothing of it.
     book = book_with(home, "gpt-5.4,aws,,,,2026-05-01,,2026-03-05,,agreed,10", columns=",discount_percent")
@@ -702,3 +712,7 @@ def test_only_what_a_seller_sold_is_compared_where_one_is_named(home: Home) -> N
     rows[0]["InvoiceIssuerName"] = "Microsoft"
     reconciliation = reconciled(home, rows, sellers=["openai"])
     assert parts(reconciliation)["not compared"] == f"{D(rows[0]['ContractedCost']).normalize():f}"
+    # A cloud and a seller that the bill alone names can be named, too.
+    rows[0] |= {"x_HostCloud": "moon", "InvoiceIssuerName": "selene"}
+    alone = reconciled(home, rows, clouds=["moon"], sellers=["selene"])
+    assert (alone.rows, alone.scope.clouds, alone.scope.sellers) == (1, ("moon",), ("selene",))

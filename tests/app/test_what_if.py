@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from bench.price_tables import open_prices
+from journals import gateway, home_at, today
 
 from clauseway.app.books.settled import latest_settlements
 from clauseway.app.books.settling import settle_month
@@ -112,6 +113,14 @@ def journal(home: Home) -> list[Any]:
         return [*control.entries(), *control.settlements()]
     finally:
         control.close()
+
+
+def test_what_was_metered_by_now_is_in_both_sides(tmp_path: Path) -> None:
+    home = home_at(tmp_path / "home")
+    gateway(home)
+    comparison = asked(home, f"{today():%Y-%m}", "share-openai-microsoft=15%").beside
+    [openai] = [way for way in comparison.directions if way.payer == "openai"]
+    assert 0 < openai.other < openai.real
 
 
 def test_what_is_undisclosed_there_must_be_accepted_too(home: Home) -> None:
