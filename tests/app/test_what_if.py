@@ -146,7 +146,7 @@ def test_an_amendment_that_two_agreements_have_is_named_with_its_own(tmp_path: P
         (tmp_path / name).write_text(document.replace("id: openai-microsoft", "id: ours"))
     opened = open_agreements([None, tmp_path])
     assert read_under(["ours:A1", "openai-microsoft:A3"], opened).amendments == {"ours": "A1", "openai-microsoft": "A3"}
-    with pytest.raises(InvalidInput, match="unknown: 'A1'"):
+    with pytest.raises(InvalidInput, match="unknown: 'A1': openai-microsoft and ours have an amendment of this name"):
         read_under(["A1"], opened)
     both_named = "--under: A4 and A3 are both named: openai-microsoft can stand as of one amendment only"
     with pytest.raises(InvalidInput, match=both_named):

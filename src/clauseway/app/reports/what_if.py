@@ -163,9 +163,17 @@ def _unknown(item: str, opened: Opened, readings: Iterable[str], figures: Iterab
         f"an amendment ({', '.join(ids)}), a reading ({', '.join(readings) or 'none'}) as "
         f"NAME=OPTION"
     )
+    holders = [
+        asked.agreement.id
+        for asked in each_of(opened)
+        if item.strip() in {amendment.id for amendment in asked.agreement.amendments}
+    ]
     return Problem(
         what=f"unknown: {item!r}",
-        why="it is neither an amendment nor a reading with an option nor a figure of the agreement",
+        # A name that one agreement alone has is read, and is not unknown.
+        why=f"{' and '.join(holders)} have an amendment of this name"
+        if holders
+        else "it is neither an amendment nor a reading with an option nor a figure of the agreement",
         where=_FLAG,
         remedy=f"Name {allowed}, or a figure ({', '.join(figures) or 'none'}).",
     )
