@@ -175,6 +175,33 @@ def test_terms_in_force_differ_by_what_was_known() -> None:
     ]
 
 
+def test_people_read_terms_with_their_ends_and_what_is_prose_only() -> None:
+    shown = run("agreement", "terms", "--as-of", "2026-04-27", "--known-at", "2026-05-01").stdout.splitlines()
+    assert shown[0] == "The OpenAI–Microsoft partnership, as of 2026-04-27 · known at 2026-05-01T23:59:59Z"
+    assert shown[1].split() == ["term", "kind", "says", "until", "clause"]
+    (licence,) = [row.split() for row in shown if row.startswith("A5.licence ")]
+    assert (licence[1], *licence[-2:]) == ("licence", "2033-01-01", "A5.md:80")
+    assert shown[-1] == "not formalised: A4 4.7 Milestone (A4.md:103)"
+    before = run("agreement", "terms", "--as-of", "2026-03-01", "--known-at", "2026-05-01").stdout.splitlines()
+    assert [row.split()[-2:] for row in before if row.startswith("A4.api ")] == [["milestone", "A4.md:20"]]
+
+
+def test_flags_hold_for_what_a_row_leaves_out(tmp_path: Path) -> None:
+    questions = tmp_path / "questions.csv"
+    questions.write_text("action,party,product,cloud\nserve,openai,gpt-5.5,aws\nserve,opnai,gpt-5.5,aws\n")
+    # The day, what was known by when, and the outcome of the row that is a question.
+    for as_of, known_at, outcome in (
+        ("2026-03-15", "2026-05-01", "forbidden"),
+        ("2026-05-15", "2026-03-16", "forbidden"),
+        ("2026-05-15", "2026-05-15", "permitted"),
+    ):
+        done = run("decide", "--batch", str(questions), "--as-of", as_of, "--known-at", known_at)
+        assert (done.returncode, json.loads(done.stdout.splitlines()[0])["outcome"]) == (3, outcome)
+        counts, first = done.stderr.splitlines()
+        assert counts == f"2 questions: {', '.join(sorted((f'1 {outcome}', '1 invalid')))}"
+        assert first.startswith("the first invalid one: --party: unknown name 'opnai'")
+
+
 def test_an_agreement_with_mistakes_is_refused_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "agreement.md").write_text("---\nid: x\n---\n\n# X\n")
     done = run(*SERVE, "--agreement", str(tmp_path))

@@ -4,6 +4,11 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
+
+from clauseway.cli.console import console
+from clauseway.cli.gateway.replay_progress import ReplayDisplay
+from clauseway.sandbox.traffic.replay import Progress
 from in_process import run
 
 
@@ -33,3 +38,16 @@ def test_each_way_of_failing_is_shown_with_the_words_of_the_first(tmp_path: Path
     (line,) = [line for line in shown.stdout.splitlines() if line.startswith("not_connected: ")]
     assert "refused" in line
     assert json.loads(machine.stdout)["failures"] == {"not_connected": line.removeprefix("not_connected: ")}
+
+
+def test_off_a_terminal_a_replay_shows_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of 20 requests two between lines, and the last."""
+    noon_ns = 1_777_204_800 * 10**9  # 26 April 2026
+    counts = {"served": {"azure": 3, "aws": 1}, "refused": {"oci": 2}, "failed": {"status_503": 1}}
+    with ReplayDisplay(console(), 20, simulated=True) as display:
+        for done in (1, 2, 3, 4, 20):
+            display.show(Progress(done=done, total=20, business_ns=noon_ns, **counts))
+    with ReplayDisplay(console(), 20, quiet=True) as display:
+        display.show(Progress(done=20, total=20, business_ns=noon_ns, **counts))
+    words = "served: aws 1, azure 3 · refused: oci 2 · failed status_503 1"
+    assert capsys.readouterr().out.splitlines() == [f"26 Apr 2026 12:00  {done}/20  {words}" for done in (1, 3, 20)]
