@@ -17,11 +17,7 @@ sit on uvloop and httptools. Imports point from the top of this list down:
     clouds       one pure module per dialect: target → signed head; reported usage → our units
     plan         the file a gateway serves by, its settings, limits and clock
 
-INVARIANT: no target is attempted twice in one request. INVARIANT: the last byte of an answer leaves
-after the usage record of each of its attempts is durable. INVARIANT: an answer that broke off never
-ends like a whole one. INVARIANT: no process spends of a budget what it has not leased. INVARIANT:
-no charge is larger than what was reserved for it, as long as a cloud reports no more tokens than a
-request can have.
+Its invariants stand in `request` and `budgets`.
 
 Knows no agreement, no settlement, no database but its resource index: routes are decided and
 refusals worded before they come here.
