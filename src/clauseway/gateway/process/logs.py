@@ -23,6 +23,7 @@ import msgspec
 
 from clauseway.gateway.plan.settings import Log as LogSettings
 from clauseway.gateway.request.explanations import RequestExplanation
+from clauseway.metering import RequestId
 
 UNKNOWN = "(unknown)"
 # An error keeps something from being served, recorded or replaced until somebody acts; a warning
@@ -194,7 +195,7 @@ class AccessLog:
     ) -> dict[str, object]:
         buyer, candidate = explanation.buyer, explanation.candidate
         return {
-            "request": f"req_{self._boot:016x}{number:016x}",
+            "request": str(RequestId(self._boot, number)),
             "operation": explanation.operation,
             "model": model_of(explanation, self._knows),
             "status": explanation.status,

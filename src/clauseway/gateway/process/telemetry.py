@@ -54,7 +54,7 @@ from clauseway.gateway.request.ended_attempts import EndedAttempt
 from clauseway.gateway.request.explanations import RequestExplanation
 from clauseway.gateway.routing.targets import CallTarget
 from clauseway.gateway.wire.operations import OPERATIONS, OWN_REQUESTS, OWN_USAGE, Operation
-from clauseway.metering import Unit
+from clauseway.metering import RequestId, Unit
 from clauseway.values import VERSION
 
 _EVERY_S = 1.0
@@ -326,7 +326,7 @@ class TelemetryWatcher:
         attributes: _Attributes = {
             "gen_ai.operation.name": operation,
             "gen_ai.provider.name": _ANSWERED_HERE,
-            "clauseway.request.id": f"req_{self._boot:016x}{finished.number:016x}",
+            "clauseway.request.id": str(RequestId(self._boot, finished.number)),
             "clauseway.organisation": buyer.organisation,
             "clauseway.project": buyer.project,
             "clauseway.attempts": len(explanation.attempted) + (candidate is not None),
