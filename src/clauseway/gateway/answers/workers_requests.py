@@ -81,10 +81,8 @@ class WorkersRequests:
 def known_here(shared: Shared, path: str) -> bytes:
     """Answer another worker's question, as `WorkersRequests` asks it."""
     parameters = dict(parse_qsl(path.partition("?")[2], keep_blank_values=True))
-    project, named = (
-        (parameters.pop("organisation"), parameters.pop("project")),
-        parameters.pop("named"),
-    )
+    project = (parameters.pop("organisation"), parameters.pop("project"))
+    named = parameters.pop("named")
     query = msgspec.convert(parameters, LatestQuery, strict=False)
     return msgspec.json.encode(_known(shared, project, query, named))
 

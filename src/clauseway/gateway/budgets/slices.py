@@ -31,11 +31,9 @@ class Former:
 
     def __init__(self, budget_slice: "BudgetSlice") -> None:
         self.part, self.serial = budget_slice.part, budget_slice.serial
-        self.leased, self.spent, self.reserved = (
-            budget_slice.leased,
-            budget_slice.spent,
-            budget_slice.reserved,
-        )
+        self.leased = budget_slice.leased
+        self.spent = budget_slice.spent
+        self.reserved = budget_slice.reserved
 
     def over(self, budget: str) -> Ask:
         """Return the ask that ends this lease."""
@@ -263,10 +261,8 @@ class BudgetSlice:
         # At a quarter of what is left now, more is asked for, before a request has to wait for it.
         self.low_water = max(self.left, 0) // 4
         if slice_.leased < ask.least:
-            self.denied_least, self.denied_until_s = (
-                ask.least - self.spent - self.reserved,
-                now_s + DENIED_S,
-            )
+            self.denied_least = ask.least - self.spent - self.reserved
+            self.denied_until_s = now_s + DENIED_S
 
 
 def shortest(slices: tuple[BudgetSlice, ...], needed: int, now_s: float) -> Shortage:

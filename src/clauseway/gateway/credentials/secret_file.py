@@ -18,10 +18,8 @@ class _File:
     recheck_s = _RECHECK_S
 
     def __init__(self, auth: Auth) -> None:
-        self._path, self._sends = (
-            auth.settings.get("path", ""),
-            auth.settings.get("sends", "bearer"),
-        )
+        self._path = auth.settings.get("path", "")
+        self._sends = auth.settings.get("sends", "bearer")
         problems = []
         if not self._path:
             problems.append(

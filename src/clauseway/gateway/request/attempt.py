@@ -772,11 +772,9 @@ class Attempt(Receiver):
 
     def _end_reservation(self, charge: int, tokens: int) -> None:
         """End the attempt's own reservation with a charge and the tokens that were used."""
-        allowance, target, reserved = (
-            self._owner.customer.allowance,
-            self.candidate.target,
-            self.reserved,
-        )
+        allowance = self._owner.customer.allowance
+        target = self.candidate.target
+        reserved = self.reserved
         if allowance is not None:
             allowance.end_reservation(
                 target.cloud,

@@ -65,11 +65,9 @@ class Counts:
 
     def finished(self, explanation: RequestExplanation, duration_us: int) -> None:
         """Count a request that is over."""
-        operation, candidate, tried = (
-            explanation.operation,
-            explanation.candidate,
-            explanation.attempted,
-        )
+        operation = explanation.operation
+        candidate = explanation.candidate
+        tried = explanation.attempted
         # A request that no cloud answered is counted without a place.
         if candidate is not None:
             key = (candidate.target.name, candidate.target.product, operation, explanation.status)

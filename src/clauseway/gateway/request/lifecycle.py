@@ -712,10 +712,10 @@ class Lifecycle(AttemptOwner):
         """Finish with an answer about the resource that the request names. If the resource has
         ended and its usage is still pending, meter that usage now."""
         status, last_bytes = attempt.status, self._whole_answer(attempt, body)
-        resource_end, rows = (
-            resources.resource_end_in_answer(attempt, body, self._events_streamed(resources)),
-            resources.rows_of_named(status, body),
+        resource_end = resources.resource_end_in_answer(
+            attempt, body, self._events_streamed(resources)
         )
+        rows = resources.rows_of_named(status, body)
         if (
             resource_end is not None
             and self._is_final(resource_end)

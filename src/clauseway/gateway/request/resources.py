@@ -150,11 +150,9 @@ class Resources:
 
     def _hold(self, attempt: Attempt, identifier: str) -> Hold | None:
         """Return the reservation that lasts until a batch ends; None if no budget holds."""
-        allowance, target, worst_case = (
-            self._customer.allowance,
-            attempt.candidate.target,
-            attempt.reserved,
-        )
+        allowance = self._customer.allowance
+        target = attempt.candidate.target
+        worst_case = attempt.reserved
         slices = allowance.slices(target.cloud, target.product) if allowance is not None else ()
         budgets = tuple([budget_slice.id for budget_slice in slices])
         return Hold(identifier, budgets, worst_case.picodollars, time_ns()) if budgets else None

@@ -289,10 +289,8 @@ class Selector:
         # Prices may have risen since the upload: the larger amount is reserved.
         rates = batch_scale(candidate.target, self._customer.buyer, self._event_ns).rates
         now = contents.input_tokens * rates.input_max + contents.output_tokens * rates.output_max
-        batch.picodollars, batch.output_tokens = (
-            max(contents.picodollars, now),
-            contents.output_tokens,
-        )
+        batch.picodollars = max(contents.picodollars, now)
+        batch.output_tokens = contents.output_tokens
         # Of a file that an older version read, the bound of its tokens says the most of its length.
         batch.body_bytes = contents.body_bytes or contents.input_tokens
         return selection

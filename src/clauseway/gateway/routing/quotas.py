@@ -30,10 +30,8 @@ class Quota:
     def hold(self, requests_per_minute: int, tokens_per_minute: int) -> None:
         """Let these figures hold from here on."""
         self.requests, self.tokens = requests_per_minute, tokens_per_minute
-        self._requests_per_s, self._tokens_per_s = (
-            requests_per_minute / _WINDOW_S,
-            tokens_per_minute / _WINDOW_S,
-        )
+        self._requests_per_s = requests_per_minute / _WINDOW_S
+        self._tokens_per_s = tokens_per_minute / _WINDOW_S
 
     def admits(self, now_s: float) -> bool:
         if self.requests:

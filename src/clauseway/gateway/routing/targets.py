@@ -91,11 +91,9 @@ class CallTarget:
         self.balances: Sequence[Balance] = ()
         self.burns: Sequence[Balance] = ()
         self._tariffs = Tariffs(target)
-        self.has_varying_prices, self.tiered, self.hourly = (
-            self._tariffs.has_varying_prices,
-            self._tariffs.tiered,
-            self._tariffs.hourly,
-        )
+        self.has_varying_prices = self._tariffs.has_varying_prices
+        self.tiered = self._tariffs.tiered
+        self.hourly = self._tariffs.hourly
         self.quota: Quota | None = None
         self.pace: Pace | None = None
         self._of_text = target.kind in _OF_TEXT
