@@ -12,8 +12,8 @@ from clauseway.gateway.request.failures import (
     Failure,
     failure_of,
     failure_of_event,
-    is_about_path,
     is_passing,
+    lacks_path,
     retry_after_s,
     without_retry,
 )
@@ -1053,7 +1053,7 @@ UNUSUAL_BODIES = {
 @pytest.mark.parametrize("body", UNUSUAL_BODIES.values(), ids=UNUSUAL_BODIES)
 def test_an_unusual_member_takes_no_error_its_words(body: bytes) -> None:
     assert failure_of(404, b"", body, NOW_S) is None
-    assert not is_about_path(body)
+    assert not lacks_path(404, body)
 
 
 # An error inside a stream, before content → whether the same deployment may answer a moment later
