@@ -7,8 +7,7 @@ import openai
 import pytest
 from vendor_requests import OPERATIONS, Sent, assert_same, call_for, made, target
 
-from clauseway.gateway import clouds
-from clauseway.gateway.clouds import DIALECTS, Call, Credential
+from clauseway.gateway.clouds import DIALECTS, Call, Credential, dialect
 from clauseway.gateway.clouds.anthropic import MESSAGES
 from clauseway.gateway.plan import Auth
 
@@ -19,7 +18,7 @@ ENDPOINT = "https://contoso.openai.azure.com"
 
 def test_the_suite_names_every_operation() -> None:
     """Those of Anthropic's format are its own client's: `test_clouds_messages`."""
-    assert set(OPERATIONS) | MESSAGES == clouds.OPERATIONS
+    assert set(OPERATIONS) | MESSAGES == dialect.OPERATIONS
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
