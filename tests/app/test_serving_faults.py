@@ -6,6 +6,7 @@ import os
 import resource
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -20,6 +21,7 @@ import pytest
 from awaiting import eventually
 from clauseway.app.customers.keys import create_key, revoke_key
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.several import open_agreements
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running import serving as serving_module
@@ -177,6 +179,17 @@ def test_pages_that_cannot_start_stop_no_traffic(tmp_path: Path, monkeypatch: py
         assert httpx.get(kept_home.served.pages_url, timeout=PATIENCE_S).status_code == 200
         assert pages_check(kept_home.home) == []
         assert len(kept_home.reported) == 2, "the failure is reported once"
+
+
+def test_a_home_that_nobody_serves_lacks_no_pages(tmp_path: Path) -> None:
+    """Killed while it served without them, `serve` left its reason behind."""
+    home = Home(tmp_path / "home").make()
+    with open_control(home):
+        pass
+    home.pages_away.write_text("their port is taken")
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(home.lease_socket))
+    assert pages_check(home) == []
 
 
 def test_upkeep_that_cannot_be_loaded_yet_is_loaded_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

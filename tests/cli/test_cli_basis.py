@@ -161,7 +161,12 @@ def test_the_first_settlement_stands_on_the_agreement_that_the_gateway_serves_by
     versions = [row for row in run("basis", "history", "--home", str(home)).stdout.splitlines() if " · " in row]
     digests = [row["digest"][:8] for row in told(home, "basis", "history") if row["kind"] == "agreement"]
     assert len(set(digests)) == 2
-    assert all(any(digest in row for row in versions) for digest in digests)
+    assert all(any(f"kept as {digest}" in row for row in versions) for digest in digests)
+    # A statement names the agreement by its documents: another digest, which nobody is to look for here.
+    assert "Statements name an agreement by the digest of its documents" in " ".join(
+        run("basis", "--home", str(home)).stdout.split()
+    )
+    assert "agreement's documents" in run("statement", "--period", "2026-05", "--home", str(home)).stdout
     assert settled_by(home) == (True, "")
     assert due(told(home, *MAY)) == "0.14"
 

@@ -404,7 +404,7 @@ def _receipt(statement: Statement) -> tuple[ReceiptLine, ...]:
         ReceiptLine(name="as of", value=f"{statement.as_of.begin} to {last_day}"),
         *_unchanged(statement),
         _knowledge(statement.known_at),
-        ReceiptLine(name="agreement", value=inputs.agreement),
+        ReceiptLine(name="agreement's documents", value=inputs.agreement),
         ReceiptLine(name="facts", value=inputs.facts),
         ReceiptLine(name="price book", value=inputs.price_book),
         ReceiptLine(name="usage", value=_usage(inputs)),

@@ -239,11 +239,24 @@ def _lake_checks(home: Home) -> Iterator[Check]:
             yield from _failed("lake", unknown_problem(unknown))
 
 
+def _is_served(home: Home) -> bool:
+    """Return whether a `serve` runs at the home: it alone listens for its gateways' leases."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        try:
+            asking.connect(str(home.lease_socket))
+        except OSError:
+            return False
+    return True
+
+
 def _pages_checks(home: Home) -> Iterator[Check]:
     """Check that the pages run beside the gateway, where `serve` keeps both running."""
     try:
         why = home.pages_away.read_text("utf-8").strip()
     except FileNotFoundError:
+        return
+    # A `serve` that was killed left its reason behind; the next one clears it.
+    if not _is_served(home):
         return
     yield _check(
         "pages",

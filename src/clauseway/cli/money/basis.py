@@ -324,6 +324,12 @@ def _shown(acceptance: Acceptance) -> Shown:
     )
 
 
+_OTHER_DIGESTS = (
+    "kept as: the digest of the text that this home keeps. Statements name an agreement by the digest "
+    "of its documents, and prices by that of all their books."
+)
+
+
 def _print(shown: Sequence[Shown]) -> None:
     if not shown:
         console().print("Nothing was accepted yet. The first settlement records what it uses.")
@@ -339,12 +345,15 @@ def _print(shown: Sequence[Shown]) -> None:
             acceptance.why,
         )
     console().print(table)
+    if any(acceptance.digest for acceptance in shown):
+        console().print(_OTHER_DIGESTS, style="dim")
 
 
 def _label(acceptance: Shown) -> str:
-    """Return what was accepted. Two versions of a text have one title, and differ by their digests."""
+    """Return what was accepted. Two versions of a text have one title, and differ by the digests of
+    what is kept of them."""
     if acceptance.kind == ASSUMPTION:
         return in_thousands(acceptance.label)
-    return (
-        f"{acceptance.label} · {acceptance.digest[:8]}" if acceptance.digest else acceptance.label
-    )
+    if not acceptance.digest:
+        return acceptance.label
+    return f"{acceptance.label} · kept as {acceptance.digest[:8]}"
