@@ -19,6 +19,7 @@ from deployments import deployment
 
 PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 EXTRAS = tomllib.loads(PYPROJECT.read_text())["project"]["optional-dependencies"]
+PATIENCE_S = 600.0  # an upper bound for a busy machine, never the measure
 ASK = ("--action", "serve", "--party", "openai", "--product", "gpt-5.5", "--cloud", "aws")
 # Runs a command in an interpreter in which some libraries cannot be imported.
 WITHOUT = """
@@ -43,7 +44,7 @@ def run_without(
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         env=os.environ | environment,
     )
@@ -170,7 +171,7 @@ main({arguments!r})
         [sys.executable, "-c", program.format(arguments=arguments)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 3, done.stderr + done.stdout
@@ -291,7 +292,7 @@ def test_what_a_child_lacks_is_told_with_the_line_to_install_it(
         [sys.executable, "-m", "clauseway", *arguments, "--home", str(home)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), *sys.path[1:]))},
     )

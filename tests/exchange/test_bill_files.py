@@ -11,13 +11,13 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from work_done import calls_in
 
 from clauseway.exchange.focus.bill_rows import read_bill
 from clauseway.exchange.focus.cost_rows import cost_rows
 from clauseway.exchange.usage.focus import BillNames, read_focus
 from clauseway.exchange.usage.usage_files import format_of
 from clauseway.values import InvalidInput
+from work_done import calls_in
 
 NAMES = BillNames(products=("gpt-5.4",), clouds={}, sellers={})
 AT = "2026-05-06T00:00:00.000Z"

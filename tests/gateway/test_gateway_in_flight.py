@@ -97,15 +97,17 @@ def ask(connection: socket.socket, request: bytes) -> tuple[bytes, Any]:
 
 
 def answer_of(connection: socket.socket) -> tuple[bytes, Any]:
-    received = b""
-    while b"\r\n\r\n" not in received:
-        piece = connection.recv(1 << 16)
-        assert piece, received
-        received += piece
-    head, _, body = received.partition(b"\r\n\r\n")
+    """Read one answer, and no byte of the next, which may have come with it."""
+    head = body = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = connection.recv(1)
+        assert byte, head
+        head += byte
     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
     while len(body) < length:
-        body += connection.recv(1 << 16)
+        piece = connection.recv(length - len(body))
+        assert piece, body
+        body += piece
     return head, json.loads(body)
 
 

@@ -330,9 +330,11 @@ def test_a_transcript_may_end_like_a_chat(kind: str, data: bytes, last: bytes) -
 
 def test_a_transcript_in_chunks_reports_as_a_chat_does() -> None:
     """vLLM reports in a chunk behind the last, or so far in each."""
-    usage = {"prompt_tokens": 7, "total_tokens": 9, "completion_tokens": 2}
-    so_far = b"data: %b\n\n" % json.dumps({"choices": [], "model": "w", "usage": {**usage, "completion_tokens": 1}}).encode()
-    last = b"data: %b\n\n" % json.dumps({"choices": [], "model": "w", "usage": usage}).encode()
+    so_far, last = (
+        b"data: %b\n\n"
+        % compact({"choices": [], "model": "w", "usage": {"prompt_tokens": 7, "completion_tokens": tokens}})
+        for tokens in (1, 2)
+    )
     for data in (CHUNK + last + DONE, CHUNK + so_far + last + DONE):
         stream = event_streams.transcript_stream(NOTHING_ASKED, audio_report_in, Destination("m", b'"m"', False), {})
         stream.feed(data)

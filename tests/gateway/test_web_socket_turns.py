@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from work_done import grows_with_its_length
 
 from clauseway.gateway.clouds.reports import responses_report_in
 from clauseway.gateway.wire.bodies.body_errors import BadBody, RepeatedMember
@@ -24,6 +23,7 @@ from clauseway.gateway.wire.web_socket_turns import (
     message_of_answer,
     request_of,
 )
+from work_done import grows_with_its_length
 
 PREPARED = PreparedInput("prep_1", (msgspec.Raw(b'{"a":1}'), msgspec.Raw(b'{"b":2}')), msgspec.Raw(b'"resp_1"'))
 

@@ -1,11 +1,11 @@
 """A cloud's event stream on its way to the client: pure bytes in, bytes out.
 
-Whole events only go on, as they came, but for errors that no client would read. Four things are looked for. Three are members, found by bytes
-that cannot stand inside a JSON string (its quotes would be escaped): the usage report, errors
-inside the stream, and the finish reason. The fourth is `[DONE]`, which is held with all that
-follows it because the request sends it when the usage record is durable. Where the gateway asked
-for usage and the client did not, the usage chunk and the `"usage":null` of the other chunks are
-taken out too; all other bytes stay as they are.
+Whole events only go on, as they came, but for errors that no client would read. Four things are
+looked for. Three are members, found by bytes that cannot stand inside a JSON string (its quotes
+would be escaped): the usage report, errors inside the stream, and the finish reason. The fourth is
+`[DONE]`, which is held with all that follows it because the request sends it when the usage record
+is durable. Where the gateway asked for usage and the client did not, the usage chunk and the
+`"usage":null` of the other chunks are taken out too; all other bytes stay as they are.
 
 A stream ends with `[DONE]`, or, at servers that do not send it, with a finish reason and a
 connection that is closed in order.
