@@ -2,9 +2,12 @@
 
 import json
 import socket
+import ssl
+import threading
 from pathlib import Path
 
 import pytest
+import trustme
 
 from clauseway.cli.console import console
 from clauseway.cli.gateway.replay_progress import ReplayDisplay
@@ -51,3 +54,31 @@ def test_off_a_terminal_a_replay_shows_a_line_now_and_then(capsys: pytest.Captur
         display.show(Progress(done=20, total=20, business_ns=noon_ns, **counts))
     words = "served: aws 1, azure 3 · refused: oci 2 · failed status_503 1"
     assert capsys.readouterr().out.splitlines() == [f"26 Apr 2026 12:00  {done}/20  {words}" for done in (1, 3, 20)]
+
+
+def test_a_gateway_that_asks_for_a_certificate_is_shown_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keys, authority, certificate = tmp_path / "keys.txt", tmp_path / "ca.pem", tmp_path / "client.pem"
+    keys.write_text("openai=cw-a\nmicrosoft=cw-b\n")
+    signer = trustme.CA()
+    signer.cert_pem.write_to_path(str(authority))
+    signer.issue_cert("replay@example.com").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+    asking = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority))
+    asking.verify_mode = ssl.CERT_REQUIRED
+    signer.issue_cert("127.0.0.1").configure_cert(asking)
+    shown: list[object] = []
+
+    def meet(listener: ssl.SSLSocket) -> None:
+        with listener.accept()[0] as connection:
+            shown.append(dict(connection.getpeercert() or {}).get("subjectAltName"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, asking.wrap_socket(listening, server_side=True) as tls:
+        gateway = threading.Thread(target=meet, args=(tls,))
+        gateway.start()
+        url = f"https://127.0.0.1:{tls.getsockname()[1]}/v1"
+        asked = ("gateway", "replay", "--keys", str(keys), "--limit", "1", "--url", url)
+        run(*asked, "--certificate", str(certificate))
+        gateway.join()
+    assert shown == [(("email", "replay@example.com"),)]
+    refused = run(*asked, "--certificate", str(keys))
+    assert (refused.returncode, "--certificate" in refused.stderr) == (3, True)

@@ -59,6 +59,11 @@ def replay_now(
     planned: Sequence[PlannedRequest],
     on_progress: Callable[[Progress], None],
     clock: SimulatedClock | None = None,
+    certificate: Path | None = None,
 ) -> ReplayReport:
-    """Send them all and wait for every answer."""
-    return uvloop.run(replay(url, keys, planned, clock=clock, on_progress=on_progress))
+    """Send them all and wait for every answer. `certificate` is the file of what a gateway with TLS is
+    shown. Raise InvalidInput."""
+    replayed = replay(
+        url, keys, planned, clock=clock, on_progress=on_progress, certificate=certificate
+    )
+    return uvloop.run(replayed)

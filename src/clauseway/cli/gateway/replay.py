@@ -38,6 +38,14 @@ def command(
             metavar="NUMBER",
         ),
     ] = 0,
+    certificate: Annotated[
+        Path | None,
+        typer.Option(
+            help="A PEM file with the certificate, and its private key, to show to a gateway that "
+            "asks for one.",
+            metavar="FILE",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> int:
     """Send recorded traffic through a gateway, as fast as it answers, and show what was served,
@@ -59,7 +67,7 @@ def command(
     secrets = keys_by_buyer(list(keys or []))
     planned = planned_requests(trace, limit)
     with ReplayDisplay(console(), len(planned), quiet=as_json) as display:
-        report = replay_now(url, secrets, planned, display.show)
+        report = replay_now(url, secrets, planned, display.show, certificate=certificate)
     failures = report.failures
     result = {
         "progress": report.progress,

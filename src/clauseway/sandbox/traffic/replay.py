@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -108,16 +109,18 @@ async def replay(
     clock: SimulatedClock | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     concurrency: int = CONCURRENCY,
+    certificate: Path | None = None,
 ) -> ReplayReport:
     """Send `planned` (in order of `event_ns`) to the OpenAI-compatible `base_url` (it ends in
     `/v1`). Raise InvalidInput where that is not an address.
 
     `keys` holds the secret of each buyer that the plan names. At most `concurrency` requests are
-    open at once. Proxies named in the environment are not used.
+    open at once. `certificate` is the file of what a gateway with TLS is shown. Proxies named in the
+    environment are not used.
     """
     strangers = {request.buyer for request in planned} - set(keys)
     assert not strangers, f"the plan names buyers without a key: {sorted(strangers)}"
-    address = GatewayAddress.of(base_url)
+    address = GatewayAddress.of(base_url, certificate)
     places = [ReplayConnection(address) for _ in range(concurrency)]
     try:
         return await _Replay(places, address, keys, planned, on_progress).send_all(clock)

@@ -6,6 +6,7 @@ It is the replay's own code on the parser that the gateway uses, because a libra
 
 import asyncio
 import ssl
+from pathlib import Path
 from typing import Final, Self, cast
 from urllib.parse import urlsplit
 
@@ -51,8 +52,9 @@ class GatewayAddress(msgspec.Struct, frozen=True):
     tls: ssl.SSLContext | None
 
     @classmethod
-    def of(cls, url: str) -> Self:
-        """Read an address like `http://127.0.0.1:8400/v1`. Raise InvalidInput."""
+    def of(cls, url: str, certificate: Path | None = None) -> Self:
+        """Read an address like `http://127.0.0.1:8400/v1`. `certificate` is the file of what a
+        gateway with TLS is shown. Raise InvalidInput."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -74,8 +76,25 @@ class GatewayAddress(msgspec.Struct, frozen=True):
             port=port or _PORTS[parts.scheme],
             authority=parts.netloc.rpartition("@")[2],
             path=parts.path.rstrip("/"),
-            tls=ssl.create_default_context() if parts.scheme == "https" else None,
+            tls=_tls_with(certificate) if parts.scheme == "https" else None,
         )
+
+
+def _tls_with(certificate: Path | None) -> ssl.SSLContext:
+    tls = ssl.create_default_context()
+    if certificate is not None:
+        try:
+            # No password is asked for: nobody may be there to answer.
+            tls.load_cert_chain(certificate, password="")
+        except (OSError, ValueError) as error:
+            raise InvalidInput.of(
+                what=f"{certificate} is not a certificate to show",
+                why=str(error),
+                where="--certificate",
+                remedy="Give a PEM file with the certificate and its private key, which no password "
+                "protects.",
+            ) from None
+    return tls
 
 
 class ReplayConnection(asyncio.Protocol):
