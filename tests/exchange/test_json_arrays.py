@@ -1,6 +1,7 @@
 """JSON arrays that others wrote, read value by value: a long one costs what its values cost, and says their lines."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +74,18 @@ def test_what_is_no_json_costs_the_same_wherever_it_stands(tmp_path: Path) -> No
     last.write_text(as_array(iter([wrong[0], long_text, *wrong[1:]])))
     assert count(first) == count(last) == 1_001
     assert least_cost(lambda: count(last)) < 3 * least_cost(lambda: count(first))
+
+
+@pytest.mark.parametrize(("name", "form"), [("deep.jsonl", "%s\n{}\n"), ("deep.json", "[%s,\n{}]\n")])
+def test_a_value_nests_as_deep_on_every_python(tmp_path: Path, name: str, form: str) -> None:
+    """Python 3.11 refuses a thousand levels; later ones read on, as this one does for as long."""
+    path = tmp_path / name
+    path.write_text(form % ('{"a":' + "[" * 2_000 + "]" * 2_000 + "}"))
+    least = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    try:
+        read = list(json_values(path))
+    finally:
+        sys.setrecursionlimit(least)
+    assert [problem for _, _, problem in read] == ["not readable JSON: it is nested too deep", *[""] * (len(read) - 1)]
+    assert len(read) == 2

@@ -34,7 +34,7 @@ from clauseway.exchange.cells import CsvRow, CsvWriter, csv_rows, lines_within_b
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
-from clauseway.values import NOT_JSON, InvalidInput, Problem, cause_of, refuse_any
+from clauseway.values import NOT_JSON, InvalidInput, Problem, cause_of, check_depth, refuse_any
 
 INVALID = "invalid"
 # The parts of a question, named as the flags are; a column may also be written with hyphens.
@@ -238,6 +238,7 @@ def _read_lines(path: Path) -> Iterator[QuestionRows]:
 def _object(line: bytes, path: Path) -> tuple[dict[str, Any], str]:
     """Return a line's object and its problem, empty for none."""
     try:
+        check_depth(line)
         row = msgspec.json.decode(line, type=dict[str, Any])
     except NOT_JSON as error:
         text = line.decode("utf-8", "replace").rstrip("\n")

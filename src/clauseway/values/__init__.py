@@ -35,7 +35,13 @@ from clauseway.values.days import (
     parse_day,
     through,
 )
-from clauseway.values.json_documents import check_names_once, elements_beyond, nests_beyond
+from clauseway.values.json_documents import (
+    LEVELS_MAX,
+    check_depth,
+    check_names_once,
+    elements_beyond,
+    nests_beyond,
+)
 from clauseway.values.money import (
     CENT,
     USD,
@@ -90,6 +96,7 @@ __all__ = [
     "HOURS_OF_WEEK",
     "HOUR_NS",
     "LAST_DAY",
+    "LEVELS_MAX",
     "NAME_CHARACTERS_MAX",
     "NOT_JSON",
     "NUMBER_BELOW",
@@ -106,6 +113,7 @@ __all__ = [
     "allocate",
     "amount_text",
     "cause_of",
+    "check_depth",
     "check_known",
     "check_names",
     "check_names_once",

@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import accumulate
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,8 @@ def elements_beyond(most: int, sign: bytes = b",") -> re.Pattern[bytes]:
     return re.compile(rb"(?:%b%b){%d}+" % (before, sign, most), re.DOTALL)
 
 
+# Documents of others nest some dozens of levels.
+LEVELS_MAX: Final = 900
 _TEXTS = re.compile(_TEXT, re.DOTALL)
 _DEEPER = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 _OTHER_SIGNS = bytes(set(range(256)) - set(_DEEPER))
@@ -34,6 +37,15 @@ def nests_beyond(document: bytes, most: int) -> bool:
         return False
     signs = _TEXTS.sub(b"", document).translate(None, _OTHER_SIGNS)
     return any(depth > most for depth in accumulate(map(_DEEPER.__getitem__, signs)))
+
+
+def check_depth(document: bytes) -> None:
+    """Raise RecursionError where a JSON document nests deeper than any that is read.
+
+    Python 3.11 refuses about so deep ones itself; later ones read on, some to thousands of levels.
+    """
+    if nests_beyond(document, LEVELS_MAX):
+        raise RecursionError(f"it nests more than {LEVELS_MAX} levels deep")
 
 
 def check_names_once(document: bytes) -> None:

@@ -11,7 +11,7 @@ from clauseway.decisions.joint_answers import answer_of, in_their_order
 from clauseway.decisions.question import QuestionRecord
 from clauseway.decisions.searches.change import WouldChange, would_change_together
 from clauseway.decisions.trace import Traced, trace, trace_together
-from clauseway.values import InvalidInput, check_names_once
+from clauseway.values import InvalidInput, check_depth, check_names_once
 from clauseway.wording.outcomes import is_due
 
 
@@ -133,6 +133,7 @@ def read_explanation(where: str, written: bytes) -> Explanation:
     permitted
     """
     try:
+        check_depth(written)
         recorded = msgspec.json.decode(written, type=Explanation)
         check_names_once(written)
         # Read here, because its text is only parsed where it is asked for.

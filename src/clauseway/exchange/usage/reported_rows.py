@@ -14,6 +14,8 @@ from typing import IO, Any
 
 import msgspec
 
+from clauseway.values import LEVELS_MAX, check_depth, nests_beyond
+
 # A file of one document is read whole up to here; more than that belongs in lines.
 _DOCUMENT_BYTES_MAX = 256 << 20
 # The longest record, or export of a collector. A longer value must not fill the memory.
@@ -104,6 +106,7 @@ def _lines(file: IO[bytes]) -> Iterator[tuple[bytes, bool]]:
 def _decoded(line: bytes) -> tuple[Any, str]:
     """Return the value of a line, or its beginning and why it is not JSON."""
     try:
+        check_depth(line)
         return msgspec.json.decode(line), ""
     except RecursionError:
         return _shown(line), _TOO_DEEP
@@ -165,6 +168,8 @@ def _elements(
         try:
             value, end = decoder.raw_decode(text, at)
             wrong = ""
+            if nests_beyond(text[at:end].encode("utf-8", "surrogatepass"), LEVELS_MAX):
+                value, wrong = text[at : at + _SHOWN], _TOO_DEEP
         except (ValueError, RecursionError) as error:
             # The element may continue: double the text, up to the length of the longest record.
             if not at_end and len(text) - at < _VALUE_BYTES_MAX:

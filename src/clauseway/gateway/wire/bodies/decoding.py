@@ -18,7 +18,7 @@ from clauseway.gateway.wire.bodies.members import (
     members_once,
 )
 from clauseway.gateway.wire.bodies.needs import PLAIN, Needs
-from clauseway.values import NOT_JSON, elements_beyond, nests_beyond
+from clauseway.values import LEVELS_MAX, NOT_JSON, elements_beyond, nests_beyond
 
 
 class DecodedBody(Protocol):
@@ -109,9 +109,8 @@ def _too_deep(noun: str) -> str:
 
 
 _OPENING_BRACE: Final = ord("{")
-# Python 3.11 ends with RecursionError at about so many levels. Later ones read thousands, at which
-# clouds fail, and then seem to be broken for everybody.
-_LEVELS_MAX: Final = 900
+# Python 3.11 ends with RecursionError at about as many levels as are read. Later ones read thousands,
+# at which clouds fail, and then seem to be broken for everybody.
 _READS_ANY_DEPTH: Final = sys.hexversion >= 0x030C0000
 # The elements of messages, items and tools are looked at one by one, and nobody else is served
 # meanwhile: so many take less than a second. A prompt of a million tokens has fewer.
@@ -180,7 +179,7 @@ def check_elements(body: bytes, *, members_alone: bool = False) -> None:
 
 def check_depth(body: bytes, noun: str = "The body") -> None:
     """Raise BadBody where a body nests deeper than clouds read, if Python itself would not."""
-    if _READS_ANY_DEPTH and nests_beyond(body, _LEVELS_MAX):
+    if _READS_ANY_DEPTH and nests_beyond(body, LEVELS_MAX):
         raise BadBody(_too_deep(noun))
 
 
