@@ -76,7 +76,7 @@ def test_what_is_no_json_costs_the_same_wherever_it_stands(tmp_path: Path) -> No
     assert least_cost(lambda: count(last)) < 3 * least_cost(lambda: count(first))
 
 
-@pytest.mark.parametrize(("name", "form"), [("deep.jsonl", "%s\n{}\n"), ("deep.json", "[%s,\n{}]\n")])
+@pytest.mark.parametrize(("name", "form"), [("deep.jsonl", "%s\n{}\n"), ("deep.json", "[\n%s,\n{}]\n")])
 def test_a_value_nests_as_deep_on_every_python(tmp_path: Path, name: str, form: str) -> None:
     """Python 3.11 refuses a thousand levels; later ones read on, as this one does for as long."""
     path = tmp_path / name
