@@ -41,7 +41,8 @@ class Background:
         fails: bool = False,
         states: tuple[str, ...] = (),
     ) -> None:
-        self.states = list(states)  # told to whoever asks for it, one after the other, before its end
+        # Told to whoever asks for it, one after the other, before its end; "" is a 404.
+        self.states = list(states)
         self.told, self.then, self.late_s = events, then, late_s
         self.deleted, self.cancelled, self.told_all, self.status = False, False, False, 200
         self.id, self.begins, self.cancels = f"resp_{next(NUMBERS)}", "queued", True
@@ -90,10 +91,11 @@ class Background:
 
     async def tell_again(self, connection: Connection, request: Received) -> None:
         line = request.head.partition(b"\r\n")[0].decode()
-        if self.states:
-            connection.answer(200, compact(self.state(self.states.pop(0))))
+        state = self.states.pop(0) if self.states else ""
+        if state:
+            connection.answer(200, compact(self.state(state)))
             return
-        if self.deleted:
+        if self.deleted or self.states:
             connection.answer(404, b'{"error":{"message":"Response with id \'resp\' not found."}}')
             return
         if "stream=true" not in line and self.cancelled:
@@ -246,6 +248,31 @@ def test_one_that_begins_with_a_status_that_nobody_knows_is_metered_at_its_end(s
     scene = scene_of(stage, cloud)
     assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "accepted"
     eventually(lambda: used(scene) == [USED])
+
+
+def test_one_that_is_not_found_for_a_while_is_metered_at_its_end(stage: Stage) -> None:
+    """Azure tells a response half a minute after it was made, and 404 until then."""
+    cloud = Background(states=("", "", "in_progress", "", "in_progress"))
+    scene = scene_of(stage, cloud, settings=PATIENT)
+    assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "queued"
+    url = f"{stage.rig.url}/v1/responses/{cloud.id}"
+    refused = stage.http.delete(url, headers=AUTHORIZED)
+    assert (refused.status_code, refused.headers["x-should-retry"], cloud.deleted) == (503, "true", False)
+    heard = [stage.http.get(url, headers=AUTHORIZED).status_code for _ in range(5)]
+    assert heard == [404, 200, 404, 200, 200]
+    assert used(scene) == [USED]
+
+
+def test_one_that_stays_lost_is_estimated_by_its_input(stage: Stage) -> None:
+    cloud = Background()
+    cloud.deleted = True
+    scene = scene_of(stage, cloud)
+    body = compact(WHOLE.body(scene.model, **BACKGROUND))
+    assert scene.ask(WHOLE, **BACKGROUND).json()["status"] == "queued"
+    url = f"{stage.rig.url}/v1/responses/{cloud.id}"
+    eventually(lambda: stage.http.get(url, headers=AUTHORIZED).status_code == 404 and used(scene))
+    assert used(scene) == [{"INPUT_TOKENS": -(-len(body) // 4), "OUTPUT_TOKENS": 0}]
+    assert len(scene.clouds[0].requests) > 2
 
 
 def test_an_end_is_charged_and_recorded_as_what_made_it(stage: Stage) -> None:

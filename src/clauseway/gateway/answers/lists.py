@@ -238,7 +238,9 @@ class MergedList:
         alone = [row for row in rows if row.identifier in missing]
         for row, answer in await self._ask_about(place, alone):
             if answer.status in GONE:
-                self._shared.resource_index.forget(row.identifier, ignore_outcome)
+                # One whose usage is still to be metered may be told a moment later.
+                if not self._shared.resource_index.is_pending(row.identifier):
+                    self._shared.resource_index.forget(row.identifier, ignore_outcome)
                 continue
             self._check(place, answer)
             objects[row.identifier] = answer.body
@@ -254,8 +256,7 @@ class MergedList:
         made can be read."""
         if row.identifier not in objects:
             return False
-        resource = self._shared.resource_index.find(row.identifier)
-        if resource is None or not resource.pending:
+        if not self._shared.resource_index.is_pending(row.identifier):
             return False
         state = resource_in(objects[row.identifier])
         return state is not None and state.has_ended

@@ -31,9 +31,11 @@ async def prepare_deletion(
     operation = BY_NAME[request.operation.name.replace(".delete", ".retrieve")]
     customer = maker_of(shared, resource)
     answer = await ask(shared, customer, selection, operation, resource, model=resource.model)
-    if answer.status != 200 and answer.status not in GONE:
+    is_gone = answer.status in GONE
+    is_pending = shared.resource_index.is_pending(resource.identifier)
+    if answer.status != 200 and (is_pending or not is_gone):
         raise Refused(
-            CLOUDS_UNAVAILABLE._replace(should_retry=answer.should_retry),
+            CLOUDS_UNAVAILABLE._replace(should_retry=is_gone or answer.should_retry),
             "The response is not deleted: its usage is still to be read from its cloud, which "
             f"answered {answer.status}. Delete it again later.",
             headers=answer.retry_lines,

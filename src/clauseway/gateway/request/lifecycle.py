@@ -723,6 +723,8 @@ class Lifecycle(AttemptOwner):
         ):
             self._meter_resource_end(resource_end, attempt, last_bytes, rows)
             return
+        if resource_end is None and status < 300 and resources.named_resource is not None:
+            self.shared.holds.forget_end(resources.named_resource.identifier)
         attempt.record_end(Status.COMPLETE if status < 300 else Status.FAILED, status)
         if status < 300 and self.request.operation.deletes and resources.named_resource is not None:
             self._decided = True
@@ -757,12 +759,12 @@ class Lifecycle(AttemptOwner):
 
     def _is_final(self, resource_end: ResourceEnd) -> bool:
         """Return whether an end stays as it is. A cloud that was about to complete a response may
-        call it cancelled at once, and tell its usage a moment later."""
+        call it cancelled at once, or know nothing of it yet, and tell its usage a moment later."""
         shared, identifier = self.shared, resource_end.resource.identifier
-        if not resource_end.may_change:
+        if not resource_end.believed_after:
             return True
-        cancelled_for_s = shared.holds.cancelled_for_s(identifier, shared.wheel.now_s)
-        return cancelled_for_s >= shared.limits.pending_s
+        told_for_s = shared.holds.end_told_for_s(identifier, shared.wheel.now_s)
+        return told_for_s >= resource_end.believed_after * shared.limits.pending_s
 
     def _events_streamed(self, resources: Resources) -> int:
         """Return how many events of the named resource this process has streamed."""

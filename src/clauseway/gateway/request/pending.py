@@ -4,7 +4,7 @@ when no client does, because their usage has to be metered all the same.
 It retrieves a few at a time, in turn, beside the clients' requests; of several workers, each
 retrieves its own part. Each retrieval is a request like a client's, with its own attempt in the
 journal; the request that sees the end claims it and meters it (see `resource_index`). Where the cloud
-no longer knows the resource, its usage is estimated. A resource on a deployment that is not
+has not known the resource for a while, its usage is estimated. A resource on a deployment that is not
 configured stays pending until that deployment is configured again.
 """
 

@@ -280,6 +280,11 @@ class ResourceIndex:
         )
         return resource_in_row(rows[0]) if rows else None
 
+    def is_pending(self, identifier: str) -> bool:
+        """Return whether the end of a resource is still to be seen, and its usage to be metered."""
+        resource = self.find(identifier)
+        return resource is not None and resource.pending
+
     def find_for(self, buyer: Buyer, identifier: str) -> IndexedResource | None:
         """Return a resource of a buyer's project; resources of other projects are reported as not
         found."""

@@ -36,19 +36,22 @@ GONE: Final = frozenset((404, 410))
 _OK: Final = 200
 _OUTPUT: Final = Unit.OUTPUT_TOKENS
 _BATCH_OUTPUT: Final = "batch_output"
+# A minute, by the default: Azure was seen to tell a response 33 seconds after it had answered with it.
+_GONE_AFTER: Final = 4
 _CONTAINER: Final = b'"container'
 _AUDIO: Final = b'"audio"'
 
 
 class ResourceEnd(NamedTuple):
-    """The end of a pending resource, with its usage. `may_change`: its cloud says that it was
-    cancelled, and may have completed it all the same. `unread_file_id` is the file with a batch's
-    answers, whose length the usage does not know yet."""
+    """The end of a pending resource, with its usage. It is believed once its cloud has told it for
+    `believed_after` times `pending_s`: one that is cancelled may be completed all the same, and one
+    that is not found may be a moment later. `unread_file_id` is the file with a batch's answers,
+    whose length the usage does not know yet."""
 
     resource: IndexedResource
     units: Units
     status: Status
-    may_change: bool = False
+    believed_after: int = 0
     unread_file_id: str = ""
 
     def with_output(self, tokens: int) -> "ResourceEnd":
@@ -240,7 +243,8 @@ class Resources:
         # It is gone before any request saw its end: its usage can only be estimated. A server that
         # cannot cancel says the same of the path.
         if status in GONE and operation is RETRIEVED_WITH.get(named_resource.endpoint):
-            return self._estimated_end(named_resource, named_resource.body_bytes, events_streamed)
+            gone = self._estimated_end(named_resource, named_resource.body_bytes, events_streamed)
+            return gone._replace(believed_after=_GONE_AFTER)
         resource = self._state_of_named(status, body)
         if resource is None or not resource.has_ended:
             return None
@@ -257,8 +261,8 @@ class Resources:
             if is_batch:
                 return resource_end._replace(unread_file_id=resource.text_file_id)
             return resource_end
-        may_change = units is None and resource.is_cancelled and not is_batch
-        return ResourceEnd(named_resource, units or (), Status.COMPLETE, may_change)
+        believed_after = int(units is None and resource.is_cancelled and not is_batch)
+        return ResourceEnd(named_resource, units or (), Status.COMPLETE, believed_after)
 
     def resource_end_in_stream(self, attempt: Attempt) -> ResourceEnd | None:
         """Return the end of a response in the background, if the stream reported it: one that is
