@@ -272,7 +272,7 @@ def test_steps_are_told_by_one_task(stage: Stage) -> None:
 
 
 def test_of_cancelled_responses_the_latest_are_known(stage: Stage) -> None:
-    for_s: Callable[[str, float], float] = stage.holds.end_told_for_s
+    for_s: Callable[[str, float], float] = stage.holds.end_reported_for_s
     first, second, last = "resp_0", "resp_1", f"resp_{_STREAMS_MAX}"
     assert {for_s(f"resp_{number}", 1.0) for number in range(_STREAMS_MAX + 1)} == {0.0}
     assert [for_s(last, 5.0), for_s(second, 5.0)] == [4.0, 4.0]

@@ -77,7 +77,7 @@ class Holds:
         self.being_measured: set[str] = set()
         self._measured: dict[str, int] = {}
         # When the cloud of a response first said that it was cancelled, and told no usage.
-        self._ends_told_s: dict[str, float] = {}
+        self._ends_reported_s: dict[str, float] = {}
         # Responses whose stream a client of this process still reads, which brings their end.
         self.ids_read_by_clients: set[str] = set()
         # Of responses in the background that were streamed here: the latest stream of each while it
@@ -123,12 +123,12 @@ class Holds:
         if stream is not None and self._streams.get(identifier, (None, 0))[0] is stream:
             self._streams[identifier] = None, self.events_streamed(identifier)
 
-    def end_told_for_s(self, identifier: str, now_s: float) -> float:
+    def end_reported_for_s(self, identifier: str, now_s: float) -> float:
         """Return for how long the cloud of a resource has told its end, as this process has seen; 0
         at the first time."""
-        first_s = self._ends_told_s.setdefault(identifier, now_s)
-        if len(self._ends_told_s) > _STREAMS_MAX:
-            del self._ends_told_s[next(iter(self._ends_told_s))]
+        first_s = self._ends_reported_s.setdefault(identifier, now_s)
+        if len(self._ends_reported_s) > _STREAMS_MAX:
+            del self._ends_reported_s[next(iter(self._ends_reported_s))]
         return now_s - first_s
 
     def may_measure(self, identifier: str) -> bool:
@@ -140,13 +140,13 @@ class Holds:
 
     def forget_end(self, identifier: str) -> None:
         """Forget that the cloud of a resource has told its end: it tells otherwise now."""
-        self._ends_told_s.pop(identifier, None)
+        self._ends_reported_s.pop(identifier, None)
 
     def forget_response(self, identifier: str) -> None:
         """Forget a response, or a batch, whose end was seen."""
         self._measured.pop(identifier, None)
         self._streams.pop(identifier, None)
-        self._ends_told_s.pop(identifier, None)
+        self._ends_reported_s.pop(identifier, None)
 
     def drop(self, identifier: str) -> None:
         """End a reservation without a charge: this process need not keep it."""

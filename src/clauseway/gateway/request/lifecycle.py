@@ -763,8 +763,8 @@ class Lifecycle(AttemptOwner):
         shared, identifier = self.shared, resource_end.resource.identifier
         if not resource_end.believed_after:
             return True
-        told_for_s = shared.holds.end_told_for_s(identifier, shared.wheel.now_s)
-        return told_for_s >= resource_end.believed_after * shared.limits.pending_s
+        reported_for_s = shared.holds.end_reported_for_s(identifier, shared.wheel.now_s)
+        return reported_for_s >= resource_end.believed_after * shared.limits.pending_s
 
     def _events_streamed(self, resources: Resources) -> int:
         """Return how many events of the named resource this process has streamed."""
