@@ -133,6 +133,11 @@ TWICE: list[tuple[Decode, str, str]] = [
         '{"model":"a","input":[{"output":{"type":"computer_screenshot","type":"x"}}]}',
         "input.output.type",
     ),
+    (
+        RESPONSES,
+        '{"model":"a","input":[{"type":"configuration_update","text":{"format":{"type":"json_object","type":"text"}}}]}',
+        "input.text.format.type",
+    ),
     # The same in other letters is not the same bytes, and who does not decode them reads another value.
     (RESPONSES, '{"model":"a","input":[{"role":"user","role":"us\\u0065r","content":"Hi"}]}', "input.role"),
     (RESPONSES, '{"model":"a","conversation":{"id":"c1","id":"c1"}}', "conversation.id"),

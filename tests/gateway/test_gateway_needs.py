@@ -90,6 +90,12 @@ RESPONSES: list[tuple[dict[str, Any], list[str]]] = [
     ({"tools": [{"type": "tool_search", "execution": "client"}]}, ["client-tool-search"]),
     ({"tools": [{"type": "a_tool_of_tomorrow"}]}, []),
     ({"text": {"format": {"type": "json_schema", "strict": True, "schema": {}}}}, ["json-schema", "strict-schema"]),
+    (
+        {"input": [{"type": "configuration_update", "text": {"format": {"type": "json_schema", "strict": True}}}]},
+        ["json-schema", "strict-schema"],
+    ),
+    ({"input": [{"type": "configuration_update", "reasoning": {"effort": "high"}, "text": None}]}, []),
+    ({"input": [{"type": "an_item_of_tomorrow", "text": {"format": {"type": "json_object"}}}]}, []),
     ({"text": {"verbosity": "low"}}, []),
     ({"reasoning": {"effort": "high"}}, []),
     ({"reasoning": {"summary": "auto"}}, ["reasoning-summary"]),

@@ -133,6 +133,8 @@ _RUN_BY_CALLER = ("computer", "local_shell", "apply_patch")
 _NAMESPACE = "namespace"  # a tool that groups others
 # An item with the tools that a server listed for an earlier answer, which asks for none of them.
 _LISTED = "mcp_list_tools"
+# An item that sets the format of the answers that follow, as `text` of a request does.
+_CONFIGURED = "configuration_update"
 
 
 class _Strict(msgspec.Struct, gc=False):
@@ -202,12 +204,13 @@ class _Part(msgspec.Struct, gc=False):
 
 class _Item(msgspec.Struct, gc=False):
     """A message, or another item of a Responses input. An item may bring tools along, as
-    `additional_tools` and `tool_search_output` do."""
+    `additional_tools` and `tool_search_output` do, or a format as `configuration_update`."""
 
     type: str | None = None
     content: str | list[_Part] | None = None
     output: str | list[_Part] | _Part | None = None
     tools: msgspec.Raw = ABSENT
+    text: msgspec.Raw = ABSENT
 
 
 class _Lists(msgspec.Struct, gc=False):
@@ -334,15 +337,16 @@ def frames_drawn(tools: msgspec.Raw, *, grouped: bool = False) -> int:
     return frames
 
 
-def format_needed(written: msgspec.Raw, *, in_text: bool) -> int:
-    """Return the bits of the format that the answer is to have. Raises RepeatedMember."""
+def format_needed(written: msgspec.Raw, *, in_text: bool, path: str = "text") -> int:
+    """Return the bits of the format that the answer is to have. `path` is where the `text` of a
+    response stands. Raises RepeatedMember."""
     try:
         text = _decode_text(written) if in_text else None
         form = text.format if text is not None else None if in_text else _decode_format(written)
         if text is not None:
-            members = members_once(written, _TEXT_READ, "text")
+            members = members_once(written, _TEXT_READ, path)
             if form is not None:
-                _check_format(members["format"], "text.format")
+                _check_format(members["format"], f"{path}.format")
         elif form is not None:
             _check_format(written, "response_format")
     except NOT_JSON:
@@ -463,6 +467,9 @@ def _of_items(items: list[_Item], path: str) -> Parts:
                 unbounded=parts.unbounded or unbounded,
                 frames=max(parts.frames, frames_drawn(item.tools) if bits & _DRAWING else 1),
             )
+        if item.type == _CONFIGURED and item.text is not ABSENT:
+            more = format_needed(item.text, in_text=True, path=f"{path}.text")
+            parts = parts._replace(bits=parts.bits | more)
         content, output = item.content, item.output
         if isinstance(content, list):
             for part in content:
