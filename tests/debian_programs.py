@@ -33,10 +33,10 @@ def load_library(name: str, package: str) -> None:
         ctypes.CDLL(name)
     except OSError:
         folder = obtain(f"debian-{package}", lambda folder: _unpack(folder, (package,)))
-        found = next(folder.glob(f"usr/lib/**/{name}"), None)
-        if found is None:
+        program = next(folder.glob(f"usr/lib/**/{name}"), None)
+        if program is None:
             raise Unavailable from None
-        ctypes.CDLL(str(found))
+        ctypes.CDLL(str(program))
 
 
 def _unpack_program(folder: Path, program: str, packages: tuple[str, ...]) -> None:
@@ -67,5 +67,5 @@ def _unpack(folder: Path, packages: tuple[str, ...]) -> None:
 
 def _command(folder: Path, program: str) -> list[str]:
     libraries = sorted({str(file.parent) for file in folder.glob("usr/lib/**/*.so*")})
-    found = [f"LD_LIBRARY_PATH={os.pathsep.join(libraries)}"] if libraries else []
-    return ["env", *found, str(folder / "usr/bin" / program)]
+    variables = [f"LD_LIBRARY_PATH={os.pathsep.join(libraries)}"] if libraries else []
+    return ["env", *variables, str(folder / "usr/bin" / program)]

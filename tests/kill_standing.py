@@ -70,7 +70,7 @@ def _pids(part: Part) -> list[int]:
 
 def _answers(got: Sequence[Got], now_s: float) -> Iterator[str]:
     lately = [answer for answer in got if answer.ended_s >= now_s - _LATELY_S]
-    counts = Counter((one.port, one.customer, f"{one.outcome} {one.status} {one.code}".strip()) for one in lately)
+    counts = Counter((got.port, got.customer, f"{got.outcome} {got.status} {got.code}".strip()) for got in lately)
     for (port, customer, outcome), count in sorted(counts.items()):
         yield f"  port {port}, {customer}: {outcome}, {count} times"
     if not counts:

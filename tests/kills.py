@@ -332,7 +332,7 @@ def judge(stage: Stage, customers: Sequence[Customer], got: Sequence[Got]) -> Ju
     ledger = _ledger(stage)
     unwritten = not_yet_written(usage, ledger, got)
     breaches = [*recount(usage, ledger, got, len(unwritten)), *_streams(got)]
-    over_budget, told = _budgets(first, customers, usage)
+    over_budget, errors = _budgets(first, customers, usage)
     over_limit = _most_in_a_minute([row["recorded_ns"] for row in intents if _limited(row)]) - _PER_MINUTE
     if over_limit > 0:
         breaches.append(f"{over_limit} requests more than the limit in a minute")
@@ -345,7 +345,7 @@ def judge(stage: Stage, customers: Sequence[Customer], got: Sequence[Got]) -> Ju
         not_yet_written=len(unwritten),
         overshoot=over_budget + max(over_limit, 0),
         statuses=Counter(Status(row["status"]).name.lower() for row in usage),
-        breaches=[*breaches, *told],
+        breaches=[*breaches, *errors],
     )
 
 
@@ -458,7 +458,7 @@ def killed(
 
 def evidence(run: Kills, judged: Judged, *, once: bool) -> dict[str, object]:
     """Return the figures of a run, for the record."""
-    told = Counter(f"{got.status} {got.code or 'ended by an error'}" for got in run.load.got if got.outcome == "told")
+    errors = Counter(f"{got.status} {got.code or 'ended by an error'}" for got in run.load.got if got.outcome == "told")
     return {
         "kind": "kills-once" if once else "kills",
         "day": datetime.now(UTC).date().isoformat(),
@@ -472,7 +472,7 @@ def evidence(run: Kills, judged: Judged, *, once: bool) -> dict[str, object]:
         "recounted": judged.recounted,
         "not_yet_written": judged.not_yet_written,
         "overshoot": judged.overshoot,
-        "refusals": dict(sorted(told.items())),
+        "refusals": dict(sorted(errors.items())),
         "metered": dict(sorted(judged.statuses.items())),
         "budgets": len(run.capped),
         "held_before": run.held_before,

@@ -193,8 +193,8 @@ def deployment(account: Account, environment: Mapping[str, str]) -> str:
 
 
 def _values(text: str, environment: Mapping[str, str]) -> dict[str, str]:
-    found = [part.split("}")[0] for part in text.split("{")[1:]]
-    names = [name for name in found if name.partition("|")[0].isupper() or name.partition("|")[0].startswith("LIVE_")]
+    words = [part.split("}")[0] for part in text.split("{")[1:]]
+    names = [name for name in words if name.partition("|")[0].isupper() or name.partition("|")[0].startswith("LIVE_")]
     given = {name: environment.get(name.partition("|")[0]) or name.partition("|")[2] for name in names}
     return {name: value.rstrip("/") for name, value in given.items()}  # consoles show addresses with a slash
 
@@ -218,11 +218,11 @@ def asked(written: DeploymentWritten, where: Path) -> Iterator[Check]:
         yield Check(deployment=written.name, what="request", ok=False, found=str(error), remedy="See above.")
         return
     units = (chat_report_in if by_chat else responses_report_in)(answered.body).units
-    told = ", ".join(f"{unit.column} {count}" for unit, count in units) if units else answered.said
-    found = f"{answered.status} in {answered.duration_ms} ms, {answered.request_id or 'no request id'}: {told}"
+    usage = ", ".join(f"{unit.column} {count}" for unit, count in units) if units else answered.said
+    summary = f"{answered.status} in {answered.duration_ms} ms, {answered.request_id or 'no request id'}: {usage}"
     well = answered.status == 200 and units is not None
     remedy = "" if well else "An answer with its usage was expected."
-    yield Check(deployment=written.name, what="request", ok=well, found=found, remedy=remedy)
+    yield Check(deployment=written.name, what="request", ok=well, found=summary, remedy=remedy)
 
 
 def main(environment: Mapping[str, str]) -> int:

@@ -88,7 +88,7 @@ def metered_home(root: Path, sold: Sequence[Sold] = SOLD, book: str = BOOK, firs
     (root / "book.csv").write_text(book)
     change_prices(home, "the prices of this example", file=root / "book.csv", of_this_version=False, alone=False)
     if sold:
-        metered(home, [record(number, one) for number, one in enumerate(sold, first)], first)
+        metered(home, [record(number, sale) for number, sale in enumerate(sold, first)], first)
     return home
 
 

@@ -50,12 +50,12 @@ def test_the_day_of_conclusion_may_be_written() -> None:
 
 
 def test_of_one_day_after_orders_them() -> None:
-    one = letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
+    amendment = letter("A2", "2026-02-01", "2026-03-01", "id: a2\nsets-end: [x]\nthrough: 2030-12-31")
     other = "id: a3\nsets-end: [x]\nthrough: 2026-12-31"
     later = letter("A3", "2026-02-01", "2026-03-01", other, after="A2")
-    assert forbidden_on(opened(one, later), "2027-01-01") == [False]
+    assert forbidden_on(opened(amendment, later), "2027-01-01") == [False]
     earlier = letter("A3", "2026-02-01", "2026-03-01", other)
-    last = one.replace("sources: [T]\n---", "sources: [T]\nafter: A3\n---")
+    last = amendment.replace("sources: [T]\n---", "sources: [T]\nafter: A3\n---")
     assert forbidden_on(opened(last, earlier), "2027-01-01") == [True]
 
 

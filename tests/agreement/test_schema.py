@@ -69,7 +69,7 @@ def test_sellers_and_regions_fit() -> None:
 def test_the_agreements_that_ship_fit(folder: str) -> None:
     read = [block for file in (BUILT_IN / folder).iterdir() for block in blocks(file.read_text("utf-8"))]
     assert len(read) > 15
-    assert [(block.line, found) for block in read if (found := mistakes(block))] == []
+    assert [(block.line, errors) for block in read if (errors := mistakes(block))] == []
     assert all(Draft202012Validator(SCHEMA).is_valid(as_an_editor_reads_it(block.text)) for block in read)
 
 
@@ -81,8 +81,8 @@ def test_the_template_shows_every_kind_of_term() -> None:
 def told_of_shape() -> Iterator[tuple[str, str, int]]:
     """The malformed agreements whose mistake is one of shape: name, file and line of each such mistake."""
     for name, case in ALL.items():
-        for told in case.told:
-            place, _, what = told.partition(" ")
+        for text in case.told:
+            place, _, what = text.partition(" ")
             document, _, line = place.partition(":")
             if SHAPE.search(what) and block_at(name, document, int(line)) is not None:
                 yield name, document, int(line)

@@ -1352,11 +1352,11 @@ def test_where_readings_are_too_many_it_is_said() -> None:
 
 def test_a_minimum_beside_a_share_is_no_copy_of_it() -> None:
     share = "id: A%d.s\nkind: revenue-share\npayer: shop\npayee: maker\nrate: %s\nbase: {sellers: [shop]}%s"
-    for rate, floors, told in (("10 %", "", 1), ("0 %", "\nfloors: [{amount: USD 5, per: month}]", 0)):
+    for rate, floors, count in (("10 %", "", 1), ("0 %", "\nfloors: [{amount: USD 5, per: month}]", 0)):
         later = {"A2.md": hand.amendment("A2", "2026-07-01", share % (2, rate, floors))}
         opened = hand.reading(hand.documents(share % (1, "5 %", "")) | later)
         remarks = check_agreement(opened.agreement, opened.facts)
-        assert len([remark for remark in remarks if remark.kind == "overlap"]) == told
+        assert len([remark for remark in remarks if remark.kind == "overlap"]) == count
 
 
 def test_a_change_of_a_rescinded_amendment_is_not_blamed() -> None:
@@ -1396,7 +1396,7 @@ def test_a_withdrawal_of_what_was_not_granted_is_noted() -> None:
     ]
     opened = at_hand("", (granted, *withdrawn))
     said = [remark for remark in check_agreement(opened.agreement, opened.facts) if remark.kind == "idle-withdrawal"]
-    assert [one.why for one in said] == [
+    assert [remark.why for remark in said] == [
         "no grant of tool to shop was in effect on 2026-03-02",
         "no grant of app to shop on south for state customers was in effect on 2026-03-03",
         "no grant of app to rival was in effect on 2026-03-04",
@@ -1533,18 +1533,18 @@ def test_what_is_said_of_figures_prices_and_caps(shares: str, figures: dict[str,
         if remark.kind in kinds and (remark.term in figures or remark.term.startswith("A1."))
     ]
     assert sorted(map(said, about)) == expected
-    assert all(one.line and one.remedy for one in about)
+    assert all(remark.line and remark.remedy for remark in about)
 
 
 def test_the_event_of_a_term_that_has_ended_is_not_dropped() -> None:
     ended = "id: A1.x\nkind: permission\nparty: shop\nactions: [sell]\nproducts: [apps]\nuntil: milestone"
     happened = ("kind: milestone, effective: 2026-03-01",)
     later = hand.amendment("A2", "2026-06-01", "id: A2.c\nsets-end: [A1.x]\nthrough: 2027-12-31")
-    for facts, told in ((happened, ["idle-change"]), ((), ["drops-event"])):
+    for facts, expected in ((happened, ["idle-change"]), ((), ["drops-event"])):
         opened = hand.reading(hand.documents(ended, facts) | {"A2.md": later})
         assert [
             remark.kind for remark in check_agreement(opened.agreement, opened.facts) if remark.term == "A2.c"
-        ] == told
+        ] == expected
 
 
 @pytest.mark.parametrize(
@@ -1582,18 +1582,18 @@ def test_a_launch_of_what_is_on_no_cloud_changes_nothing(product: str, expected:
 
 
 def test_what_is_kept_and_reserved_to_the_same_is_named() -> None:
-    [told] = remarks_on(documents([OWNS, STAKE, SERVE_ON_OTHER + ", clouds: [other]"], []))
-    assert told.why == "it is kept to other and reserved to the same, so nothing lies outside it"
+    [remark] = remarks_on(documents([OWNS, STAKE, SERVE_ON_OTHER + ", clouds: [other]"], []))
+    assert remark.why == "it is kept to other and reserved to the same, so nothing lies outside it"
 
 
 def test_a_region_that_a_grant_alone_names_is_not_idle() -> None:
     facts = ("kind: grant, party: shop, product: app, region: eu, effective: 2026-02-01",)
-    for recorded, told in ((facts, []), ((), ["eu is defined and never mentioned"])):
+    for recorded, expected in ((facts, []), ((), ["eu is defined and never mentioned"])):
         texts = hand.documents("", recorded)
         texts["agreement.md"] = texts["agreement.md"].replace("segments:", "regions: {eu: {own: [own-1]}}\nsegments:")
         opened = hand.reading(texts)
         remarks = check_agreement(opened.agreement, opened.facts)
-        assert [remark.what for remark in remarks if remark.kind == "idle"] == told
+        assert [remark.what for remark in remarks if remark.kind == "idle"] == expected
 
 
 def test_no_case_is_excepted_from_what_a_right_writes() -> None:

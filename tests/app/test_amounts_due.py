@@ -52,7 +52,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def settle(home: Home, opened: OpenAgreement, *periods: str, assume: tuple[str, ...] = ()) -> Settlement:
-    accepted = [*assume, *(one for one in settled_book.ACCEPTED if one not in {a.split("=")[0] for a in assume})]
+    accepted = [*assume, *(name for name in settled_book.ACCEPTED if name not in {a.split("=")[0] for a in assume})]
     for period in periods:
         settlement = settle_month(home, opened, PRICES, period, accepted, {})
     return settlement
@@ -112,7 +112,7 @@ def test_every_face_says_one_amount(tmp_path: Path, says: str, kind: str, parts:
     [ahead] = [outlook for outlook in outcome.forecast.outlooks if outlook.term == A5]
     assert str(ahead.settled) == "1.56"  # 0.76 + 0.60 + 0.20
     bookkeeping.pay(home, "bank-1", may.id, "", date(2026, 6, 30))
-    assert [str(left) for one, left in bookkeeping.invoices(home) if one.id == may.id] == ["0.00"]
+    assert [str(left) for invoice, left in bookkeeping.invoices(home) if invoice.id == may.id] == ["0.00"]
     assert owed(home) == D("0.00")
     # June owes nothing of April again.
     settle(home, opened, "2026-06")
@@ -123,10 +123,12 @@ def owed(home: Home) -> D:
     """Return the amount that the journal has as payable and not invoiced."""
     control = Control.open(home.control)
     try:
-        found = balances(control.entries())
+        accounts = balances(control.entries())
     finally:
         control.close()
-    return -exact_sum(amount for account, amount in found.items() if str(account).startswith("openai:payable:revenue"))
+    return -exact_sum(
+        amount for account, amount in accounts.items() if str(account).startswith("openai:payable:revenue")
+    )
 
 
 def test_a_late_invoice_does_not_move_a_due_day(tmp_path: Path) -> None:
@@ -349,7 +351,7 @@ def test_a_share_that_a_milestone_ended_is_not_explained_by_usage(home: Home) ->
 def test_a_forecast_at_another_rate_leaves_the_settled_months_alone(home: Home) -> None:
     def ahead(*assume: str) -> list[tuple[str, D, D, D]]:
         named = {assumption.split("=")[0] for assumption in assume}
-        accepted = [*assume, *(one for one in settled_book.ACCEPTED if one not in named)]
+        accepted = [*assume, *(name for name in settled_book.ACCEPTED if name not in named)]
         result = look_ahead(
             home, open_agreement(), known_at=settled_book.KNOWN, assume=accepted, readings={}, growth="0%", through=2026
         )

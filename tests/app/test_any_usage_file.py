@@ -153,8 +153,8 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Every place in a document, the whole of it first."""
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for name, one in inner:
-        yield from places(one, (*path, name))
+    for name, result in inner:
+        yield from places(result, (*path, name))
 
 
 @st.composite
@@ -222,8 +222,8 @@ TORN = st.one_of(
 # format | the bytes of a file
 FILES = st.one_of(
     st.tuples(st.just("cloudevents"), spoilt(EVENT).map(events)),
-    st.tuples(st.just("cloudevents"), spoilt(EVENT).map(lambda one: json.dumps([EVENT, one], indent=1).encode())),
-    st.tuples(st.just("opentelemetry"), spoilt(EXPORT).map(lambda one: lines_of(one, EXPORT))),
+    st.tuples(st.just("cloudevents"), spoilt(EVENT).map(lambda event: json.dumps([EVENT, event], indent=1).encode())),
+    st.tuples(st.just("opentelemetry"), spoilt(EXPORT).map(lambda export: lines_of(export, EXPORT))),
     st.tuples(st.just("focus"), CELLS.map(bill_row)),
     st.tuples(st.sampled_from(["cloudevents", "opentelemetry", "focus", "parquet", ""]), TORN),
 )

@@ -382,8 +382,8 @@ def test_a_withdrawn_key_says_who_withdrew_it_and_when(tmp_path: Path, monkeypat
 
 def test_launches_say_the_result_in_a_sentence(client: TestClient) -> None:
     page = client.get("/auditor/launches").text
-    found = r'<p class="verdict \w+">(No breach was found|One breach was found|[\d,]+ breaches were found)'
-    assert re.search(found + r"(; [\d,]+ of [\d,]+ products cannot be told| among [\d,]+ products?)\.</p>", page)
+    verdict = r'<p class="verdict \w+">(No breach was found|One breach was found|[\d,]+ breaches were found)'
+    assert re.search(verdict + r"(; [\d,]+ of [\d,]+ products cannot be told| among [\d,]+ products?)\.</p>", page)
 
 
 def test_a_check_says_by_how_much_a_line_differs_and_which_estimates_it_has() -> None:

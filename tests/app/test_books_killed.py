@@ -46,7 +46,7 @@ def state(home: Home) -> tuple[object, ...]:
     finally:
         control.close()
     assert sum(balances(entries).values()) == 0
-    return entries, [(one.receipt, one.statement) for one, _ in closed_months(home)]
+    return entries, [(month.receipt, month.statement) for month, _ in closed_months(home)]
 
 
 def test_killed_at_any_moment_the_books_end_alike(tmp_path: Path) -> None:

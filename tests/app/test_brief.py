@@ -127,7 +127,7 @@ def test_the_groups_of_any_diff_are_exactly_what_changed(documents: Mapping[str,
     opened = opened_from(documents)
     for amendment in opened.agreement.amendments:
         comparison = compare_amendments(opened, [amendment.id])
-        changed = [Combination(**one.named()) for one in comparison.changed]
+        changed = [Combination(**change.named()) for change in comparison.changed]
         told_of = {combination for group in comparison.groups for combination in group.combinations()}
         assert told_of == set(changed)
         assert sum(group.count for group in comparison.groups) == len(changed) == len(set(changed))
@@ -141,12 +141,12 @@ def test_a_diff_says_of_each_combination_what_decisions_say(documents: Mapping[s
     opened = opened_from(documents)
     first, last = opened.agreement.amendments[0], opened.agreement.amendments[-1]
     comparison = compare_days(opened, [first.effective, last.effective], [KNOWN])
-    for one in comparison.changed[::7]:
-        parts = {field: getattr(one, field) for field in Combination.__struct_fields__}
+    for change in comparison.changed[::7]:
+        parts = {field: getattr(change, field) for field in Combination.__struct_fields__}
         before, after = (
             opened.decide(as_of=day, known_at=KNOWN, **parts).outcome for day in (first.effective, last.effective)
         )
-        assert (before, after) == (one.before, one.after), parts
+        assert (before, after) == (change.before, change.after), parts
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -227,8 +227,8 @@ def test_the_years_are_those_asked_for() -> None:
 def test_a_brief_is_told_with_what_was_known_then() -> None:
     """GPT-5.5 came to Oracle's cloud on 11 June 2026."""
     end_of_may, later = KnownAt.end_of(date(2026, 5, 31)), KnownAt.end_of(date(2026, 6, 30))
-    told = [brief(BUILT_IN, "A5", None, known).since_then for known in (end_of_may, later)]
-    assert ["OCI" in " ".join(said.text for said in since) for since in told] == [False, True]
+    since_then = [brief(BUILT_IN, "A5", None, known).since_then for known in (end_of_may, later)]
+    assert ["OCI" in " ".join(said.text for said in since) for since in since_then] == [False, True]
     assert brief(BUILT_IN, "A5", None, later).known_at == "2026-06-30T23:59:59Z"
     with pytest.raises(InvalidInput, match="A5 was not known then"):
         brief(BUILT_IN, "A5", None, KnownAt.end_of(date(2026, 3, 31)))
@@ -979,7 +979,7 @@ def test_a_diff_as_it_is_read() -> None:
     assert str(second.before) == "A1, as of 2026-07-01, known at 2026-07-01T23:59:59Z"
     assert [f"{group.sentence} · {group.count}" for group in second.groups] == OF_A2
     for compared, some in ((compare_amendments(opened, ["A1"]), OF_A1), (third, OF_A3)):
-        told = [f"{group.sentence} · {group.count}" for group in compared.groups]
-        assert [sentence for sentence in told if sentence in some] == some
+        sentences = [f"{group.sentence} · {group.count}" for group in compared.groups]
+        assert [sentence for sentence in sentences if sentence in some] == some
     first = second.changed[0]
     assert (first.was_because, first.because) == ("A1 1, A1.md:14; T", "A2 1, A2.md:40; T")

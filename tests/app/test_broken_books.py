@@ -54,7 +54,7 @@ def test_a_stated_break_lets_the_books_go_on_and_is_shown_for_ever(tmp_path: Pat
     assert "edited on 3 June" in run("audit", "log", home=home.root).stdout
     assert run(*SETTLE, home=home.root).returncode == 0
     assumed = answer("statement", "--period", "2026-05", home=home.root)["assumptions"]
-    (shown,) = [one for one in assumed if one["name"] == "books-begun-again-1"]
+    (shown,) = [assumption for assumption in assumed if assumption["name"] == "books-begun-again-1"]
     assert stated["head"] in shown["text"]
     assert "edited on 3 June" in shown["text"]
 

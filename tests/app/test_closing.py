@@ -65,11 +65,11 @@ def seal(home: Home, *rows: tuple[int, str, int, int, int, tuple[int, int, int]]
 def balance(home: Home, account: str) -> str:
     control = Control.open(home.control)
     try:
-        found = {str(key): amount for key, amount in balances(control.entries()).items()}
+        amounts = {str(key): amount for key, amount in balances(control.entries()).items()}
     finally:
         control.close()
-    assert exact_sum(found.values()) == 0
-    return str(found[account])
+    assert exact_sum(amounts.values()) == 0
+    return str(amounts[account])
 
 
 def totals(settlement: Settlement) -> dict[str, str]:
@@ -278,7 +278,7 @@ def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
         bookkeeping.pay(home, "bank-2", april.id, "0.23", TODAY, "EUR")
     legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
     assert {leg.leg.posting.currency: str(leg.balance) for leg in legs} == {"USD": "1.00", "EUR": "0.24"}
-    assert [(one.id, str(left)) for one, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]
+    assert [(invoice.id, str(left)) for invoice, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]
 
 
 def test_an_invoice_that_is_asked_for_otherwise_is_refused_and_stands(home: Home, tmp_path: Path) -> None:
@@ -547,7 +547,7 @@ def test_a_book_that_is_accepted_during_the_first_settlement_is_not_replaced(
     assert basis_of(home).of("prices")[0].label.startswith("book.csv")
 
 
-@pytest.mark.parametrize(("what", "said", "moved", "why"), LATER, ids=[one[0] for one in LATER])
+@pytest.mark.parametrize(("what", "said", "moved", "why"), LATER, ids=[row[0] for row in LATER])
 def test_what_else_is_known_later(
     home: Home, tmp_path: Path, what: str, said: str, moved: dict[str, str], why: str
 ) -> None:
@@ -565,9 +565,9 @@ def test_what_else_is_known_later(
     else:
         opened = opened.supposing([said])
     may = settle_month(home, opened, prices, "2026-05", accepted, {})
-    found: dict[str, D] = {}
+    amounts: dict[str, D] = {}
     for change in may.corrections:
-        found[change.term] = found.get(change.term, D(0)) + change.amount
+        amounts[change.term] = amounts.get(change.term, D(0)) + change.amount
         expected = why.format(who=acting(), today=datetime.now(UTC).date(), list=list_book().name)
         assert any(expected in cause for cause in change.causes), change.causes
-    assert {term: str(amount) for term, amount in found.items()} == moved
+    assert {term: str(amount) for term, amount in amounts.items()} == moved

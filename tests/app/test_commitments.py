@@ -90,8 +90,8 @@ TOLD: list[tuple[list[RevenueLine], str, dict[str, object]]] = [
 
 @pytest.mark.parametrize(("lines", "day", "expected"), TOLD)
 def test_a_burn_down(lines: list[RevenueLine], day: str, expected: dict[str, object]) -> None:
-    found: BurnDown = burn_down(MACC, lines, date.fromisoformat(day))
-    assert {name: getattr(found, name) for name in expected} == expected
+    burn: BurnDown = burn_down(MACC, lines, date.fromisoformat(day))
+    assert {name: getattr(burn, name) for name in expected} == expected
 
 
 COMMITMENT = """

@@ -53,12 +53,12 @@ def home(tmp_path: Path) -> Home:
         }
         for number in range(10)
     ]
-    found = Home(tmp_path / "home")
+    compacted = Home(tmp_path / "home")
     for number, line in enumerate(lines):
         path = tmp_path / f"{number}.jsonl"
         path.write_text(json.dumps(line) + "\n")
-        import_usage(found, OPENED, [path], ImportSource(), lambda *_: None)
-    return found
+        import_usage(compacted, OPENED, [path], ImportSource(), lambda *_: None)
+    return compacted
 
 
 def tokens(home: Home) -> list[tuple[str, dict[str, int]]]:
@@ -117,8 +117,8 @@ def test_merging_by_command(home: Home) -> None:
     # Ten imports left five files on each of two days.
     assert compact_lake(home) == Compacted(before=10, after=2, rows=10, removed=0)
     assert compact_lake(home) == Compacted(before=0, after=0, rows=0, removed=0)
-    found = state(home)
-    assert (found.usage_files, found.rows, found.first_day, found.last_day, found.kept_from) == (
+    current = state(home)
+    assert (current.usage_files, current.rows, current.first_day, current.last_day, current.kept_from) == (
         2,
         10,
         date(2026, 4, 20),
@@ -197,7 +197,7 @@ def test_where_the_disk_fails_it_is_told_once_and_usage_waits(tmp_path: Path) ->
 
 
 def test_what_was_used_is_shown_from_the_sums(home: Home) -> None:
-    assert [(one.key, one.served) for one in usage_shown(home, ["cloud", "product"])] == [(("azure", "gpt-5.4"), 10)]
+    assert [(row.key, row.served) for row in usage_shown(home, ["cloud", "product"])] == [(("azure", "gpt-5.4"), 10)]
     hours = usage_shown(home, ["hour"], Interval(date(2026, 5, 2), date(2026, 5, 3)))
     assert [hour.key[0] for hour in hours][:2] == ["2026-05-02T01:00Z", "2026-05-02T03:00Z"]
     with pytest.raises(InvalidInput, match="'colour' is nothing to sum by"):

@@ -528,10 +528,10 @@ def test_the_example_is_sound_and_shows_every_setting_at_its_default(
     # A port that is named is that one; named nowhere, it may give way to the next.
     named = msgspec.structs.replace(as_shipped.gateway, port=USUAL_PORT)
     assert read_configuration(path, CATALOG) == msgspec.structs.replace(as_shipped, gateway=named)
-    told = {setting.key: setting for setting in show_configuration(path, CATALOG)}
-    assert {setting.source for setting in told.values()} & {DEFAULT} == set()
+    settings = {setting.key: setting for setting in show_configuration(path, CATALOG)}
+    assert {setting.source for setting in settings.values()} & {DEFAULT} == set()
     prose = " ".join(line.removeprefix("# ") for line in text.splitlines())
-    assert [key for key, setting in told.items() if setting.reason not in prose] == []
+    assert [key for key, setting in settings.items() if setting.reason not in prose] == []
 
 
 def test_a_name_can_be_seen(tmp_path: Path) -> None:

@@ -70,15 +70,15 @@ def test_the_same_again_counts_once_and_the_amendment_moves_what_asks_for_aws(tm
     )
     with open_lake(home) as lake:
         by_hour = usage_by(lake.control, ["hour", "cloud"])
-        assert sum(one.served for one in by_hour) == done.records
+        assert sum(row.served for row in by_hour) == done.records
     boundary = start_of_day_ns(date(2026, 4, 27)) // (3600 * 10**9)
-    served = Counter((one.key[1], int(one.key[0]) >= boundary) for one in by_hour)
+    served = Counter((row.key[1], int(row.key[0]) >= boundary) for row in by_hour)
     assert set(served) == {("azure", False), ("aws", True)}
 
 
 def test_of_a_tenant_with_n_requests_the_scale_makes_its_part_exactly() -> None:
     scale = Fraction(1, 7_000)
-    made = Counter(one.client for one in demand(WINDOWS, 0, 14, scale, 1))
+    made = Counter(request.client for request in demand(WINDOWS, 0, 14, scale, 1))
     there = Counter[int]()
     for window in WINDOWS:
         there[window.client] += window.requests
@@ -86,13 +86,13 @@ def test_of_a_tenant_with_n_requests_the_scale_makes_its_part_exactly() -> None:
 
 
 def test_tokens_keep_to_the_quantiles_and_requests_to_their_windows() -> None:
-    window = max(WINDOWS, key=lambda one: one.requests)
+    window = max(WINDOWS, key=lambda candidate: candidate.requests)
     made = list(demand([window], 0, 14, Fraction(1, 10), 1))
-    tokens = sorted(one.input_tokens for one in made)
+    tokens = sorted(request.input_tokens for request in made)
     for share, quantile in ((0.1, window.input_p10), (0.5, window.input_p50), (0.9, window.input_p90)):
         assert abs(tokens[int(share * len(tokens))] - quantile) <= 0.1 * quantile
     begin_ns = window.window_start_s * 10**9
-    assert all(begin_ns <= one.event_ns < begin_ns + 600 * 10**9 for one in made)
+    assert all(begin_ns <= request.event_ns < begin_ns + 600 * 10**9 for request in made)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1/0", "much"])

@@ -111,7 +111,7 @@ def complaints_of(page: Page) -> list[str]:
     """Return the browser's complaints of a page: errors of scripts, and all that it writes to its console."""
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda told: complaints.append(told.text))
+    page.on("console", lambda message: complaints.append(message.text))
     return complaints
 
 
@@ -261,14 +261,14 @@ def test_a_file_that_is_too_long_is_told_before_it_is_sent(
     chosen = tmp_path / "chosen"
     chosen.write_bytes(b"=" * (2 << 20))  # a character is sent as three
     page.locator("#files").set_input_files(chosen)
-    told = page.get_by_role("alert")
-    expect(told).to_contain_text("it has 6,145 KiB as it is sent, and a form takes 4,096 KiB. Use the command line")
-    expect(told.locator("code")).to_contain_text("clauseway ")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("it has 6,145 KiB as it is sent, and a form takes 4,096 KiB. Use the command line")
+    expect(alert.locator("code")).to_contain_text("clauseway ")
     longer = tmp_path / "longer"
     with longer.open("wb") as file:
         file.truncate(1 << 30)
     page.locator("#files").set_input_files(longer)
-    expect(told).to_contain_text("it has 1,048,576 KiB")
+    expect(alert).to_contain_text("it has 1,048,576 KiB")
 
 
 def test_an_amendment_that_is_none_is_told_at_its_field(readers: dict[str, Reader], url: str) -> None:

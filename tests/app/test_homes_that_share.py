@@ -277,22 +277,22 @@ def test_a_copy_of_a_home_is_not_served_beside_it(tmp_path: Path, monkeypatch: p
 def test_a_machine_that_lost_its_identity_to_a_copy_says_so_once(tmp_path: Path) -> None:
     """The copy was started while the server did."""
     machines = Machines(tmp_path)
-    told: list[str] = []
+    messages: list[str] = []
     with (
         ThreadPoolExecutor(1) as thread,
         closing(IdentityLock(machines.first)) as lock,
         closing(IdentityLock(machines.first)) as copied,
     ):
-        rounds = Rounds(machines.first, told.append, thread, lock)
+        rounds = Rounds(machines.first, messages.append, thread, lock)
         rounds.keep_identity()
-        assert told == []
+        assert messages == []
         end_connections(str(machines.first.control))
         copied.require()
         rounds.keep_identity()
         rounds.keep_identity()
-        assert [line for line in told if "another machine serves a home" in line] == told
-        assert len(told) == 1
+        assert [line for line in messages if "another machine serves a home" in line] == messages
+        assert len(messages) == 1
         copied.close()
         rounds.keep_identity()
-    assert len(told) == 1
+    assert len(messages) == 1
     machines.control.close()

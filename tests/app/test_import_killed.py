@@ -35,9 +35,9 @@ def events() -> str:
 
 
 def brought_in(server: Server) -> Any:
-    code, found = server.step("brought in")
+    code, state = server.step("brought in")
     assert code == DONE
-    return found
+    return state
 
 
 @pytest.mark.slow

@@ -63,8 +63,8 @@ def load(home: Home, *paths: Path, form: str = "", **fields: str) -> Imported:
 
 def rows(home: Home) -> list[dict[str, Any]]:
     with open_lake(home) as lake:
-        found = [row for path in lake.files() for row in pq.read_table(path).to_pylist()]
-    return sorted(found, key=lambda row: (row["event_ns"], row["request_id"]))
+        rows = [row for path in lake.files() for row in pq.read_table(path).to_pylist()]
+    return sorted(rows, key=lambda row: (row["event_ns"], row["request_id"]))
 
 
 def figures(home: Home) -> dict[str, tuple[int, int | None, int | None]]:
@@ -189,12 +189,12 @@ def test_a_meter_that_is_not_ours_is_cleared_and_what_it_counts_is_set(home: Hom
     """No other field of the row is touched, and a name that no row has is refused."""
     provisioned = BILL.splitlines()[1].replace("Inp", "Provisioned").replace("inp", "provisioned")
     load(home, put(tmp_path, "bill.csv", f"{BILL.splitlines()[0]}\n{provisioned}\n"))
-    [one] = listed(home)
-    [(meter, reason)] = [(flaw.field, flaw.reason) for flaw in one.flaws]
+    [row] = listed(home)
+    [(meter, reason)] = [(flaw.field, flaw.reason) for flaw in row.flaws]
     assert (meter.startswith("ConsumedQuantity ("), reason) == (True, "no such field")
     with pytest.raises(InvalidInput, match="'SkuMeter' is in none of these rows"):
         replay(home, OPENED, [], {"SkuMeter": ""})
-    assert replay(home, OPENED, [], {meter: "", "input_tokens": "1500000"}).replayed == (one.number,)
+    assert replay(home, OPENED, [], {meter: "", "input_tokens": "1500000"}).replayed == (row.number,)
     assert figures(home) == {"acme": (1, 1_500_000, None)}
 
 
@@ -310,8 +310,8 @@ def test_spans_and_token_metrics(home: Home, tmp_path: Path) -> None:
     done = load(home, path, organisation="acme", seller="openai")
     assert (done.imported, sum(done.skipped.values())) == (1, 2)
     [row] = rows(home)
-    told = [row[name] for name in ("project", "region", "cloud", "product", "model", "duration_us", "input_tokens")]
-    assert told == ["shop", "us-east-2", "aws", "gpt-5.4", "openai.gpt-5.4", 1_500_000, 7]
+    values = [row[name] for name in ("project", "region", "cloud", "product", "model", "duration_us", "input_tokens")]
+    assert values == ["shop", "us-east-2", "aws", "gpt-5.4", "openai.gpt-5.4", 1_500_000, 7]
 
     def metric(temporality: int) -> str:
         given = {"gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-5.5", "gen_ai.token.type": "output"}
@@ -360,7 +360,7 @@ def test_numbers_that_are_not_in_quarantine_are_refused_and_dropped_rows_stay_li
     load(home, put(tmp_path, "bill.csv", BILL))
     with pytest.raises(InvalidInput, match="99 in quarantine"):
         drop(home, [1, 99])
-    assert [one.number for one in drop(home, [1])] == [1]
+    assert [record.number for record in drop(home, [1])] == [1]
     with pytest.raises(InvalidInput):
         replay(home, OPENED, [1], {})
     assert [(item.number, item.state) for item in listed(home, with_ended=True)] == [(1, "dropped"), (2, "open")]
@@ -394,9 +394,9 @@ def test_what_a_cloud_reported_wrongly_is_corrected_and_counts_once(home: Home) 
     with open_lake(home) as lake:
         lake.seal(batch, 4)
     assert figures(home) == {"acme": (0, None, None)}
-    [one] = listed(home)
-    assert dict(replay(home, OPENED, [one.number], {"cached_input_tokens": "12"}).still)[one.number]
-    assert replay(home, OPENED, [one.number], {"cached_input_tokens": "9"}).replayed == (one.number,)
+    [row] = listed(home)
+    assert dict(replay(home, OPENED, [row.number], {"cached_input_tokens": "12"}).still)[row.number]
+    assert replay(home, OPENED, [row.number], {"cached_input_tokens": "9"}).replayed == (row.number,)
     assert figures(home) == {"acme": (1, 10, None)}
     held, corrected = rows(home)
     assert (held["status"], corrected["status"], corrected["cached_input_tokens"]) == (Status.QUARANTINED, 1, 9)
@@ -488,7 +488,7 @@ def test_a_name_that_cannot_be_seen_waits(home: Home, tmp_path: Path) -> None:
 
 def test_an_import_in_which_nothing_was_understood_is_refused(home: Home, tmp_path: Path) -> None:
     others = [{"specversion": "1.0", "type": f"x.{n % 2}", "id": str(n), "source": "/x"} for n in range(3)]
-    path = put(tmp_path, "others.jsonl", "".join(json.dumps(one) + "\n" for one in others))
+    path = put(tmp_path, "others.jsonl", "".join(json.dumps(event) + "\n" for event in others))
     with pytest.raises(InvalidInput) as refused:
         load(home, path)
     [problem] = refused.value.problems
@@ -571,7 +571,7 @@ PROVIDERS = [
 ]
 
 
-@pytest.mark.parametrize(("providers", "cloud"), PROVIDERS, ids=[",".join(one) for one, _ in PROVIDERS])
+@pytest.mark.parametrize(("providers", "cloud"), PROVIDERS, ids=[",".join(name) for name, _ in PROVIDERS])
 def test_a_bill_of_any_version_says_who_hosted(
     home: Home, tmp_path: Path, providers: dict[str, str], cloud: str
 ) -> None:

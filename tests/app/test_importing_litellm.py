@@ -28,9 +28,9 @@ def imported(folder: Path, text: str, *flags: str) -> tuple[dict[str, Any], dict
 
 
 def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    told, written = imported(tmp_path, TEN)
+    output, written = imported(tmp_path, TEN)
     stands = [
-        (model["asked_as"], model["product"], model["deployments"], model["standing"]) for model in told["models"]
+        (model["asked_as"], model["product"], model["deployments"], model["standing"]) for model in output["models"]
     ]
     assert stands == [
         ("gpt-5.5", "gpt-5.5", ["openai"], "permitted"),
@@ -44,7 +44,7 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
         ("mistral-embed", "mistral-embed", ["mistral"], "unstated"),
         ("claude-haiku-4-5", "claude-haiku-4.5", ["anthropic", "anthropic-chat"], "unstated"),
     ]
-    assert "A5.any-cloud" in told["models"][0]["why"]
+    assert "A5.any-cloud" in output["models"][0]["why"]
     assert written["names"] == {"fast": "gpt-5.4-mini", "chat": "gpt-5.5"}
     assert (written["unstated"], written["agreement"]) == ("serve", ["openai-microsoft", "names"])
     assert written["gateway"] == {"deadline_s": 120.0}
@@ -55,7 +55,7 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
         600,
     )
     # Each line that is not carried says what there is instead; no secret is written.
-    instead = {setting["key"]: setting["says"] for setting in told["settings"] if not setting["carried"]}
+    instead = {setting["key"]: setting["says"] for setting in output["settings"] if not setting["carried"]}
     assert instead.keys() == {
         "fast: temperature",
         "gpt-4o: api_key",
@@ -72,9 +72,9 @@ def test_ten_models_each_with_how_its_sale_stands(tmp_path: Path, monkeypatch: p
     everything = [path.read_text() for path in (tmp_path / "home").rglob("*") if path.is_file()]
     assert not any("sk-live-123" in text for text in everything)
     # A sound configuration follows.
-    for variable in told["secrets"]:
+    for variable in output["secrets"]:
         monkeypatch.setenv(variable, "sk-x")
-    basis, *_ = told["next"]
+    basis, *_ = output["next"]
     assert run(*basis.split()[1:4], "--why", "the list", home=tmp_path / "home").returncode == 0
     checked = answer("config", "check", home=tmp_path / "home")
     assert len(checked["products"]) == 9
@@ -207,8 +207,8 @@ def test_every_vendor_by_its_address_and_credential(tmp_path: Path, params: str,
     _, written = imported(tmp_path, text)
     deployment = written["deployment"][0]
     [model] = deployment["models"].values()
-    found = (*(deployment[key] for key in ("dialect", "url", "cloud", "seller")), deployment["auth"]["kind"], model)
-    assert found == account
+    fields = (*(deployment[key] for key in ("dialect", "url", "cloud", "seller")), deployment["auth"]["kind"], model)
+    assert fields == account
 
 
 # litellm_params of a model on Bedrock | the credential that is written, and each variable that it is read from
@@ -236,9 +236,9 @@ CREDENTIALS = [
 @pytest.mark.parametrize(("params", "auth"), CREDENTIALS)
 def test_each_credential_of_bedrock_is_the_same_here(tmp_path: Path, params: str, auth: dict[str, Any]) -> None:
     text = f"model_list: [{{model_name: ours, litellm_params: {BEDROCK}{params}}}]"
-    told, written = imported(tmp_path, text)
+    output, written = imported(tmp_path, text)
     assert written["deployment"][0]["auth"] == auth
-    assert told["secrets"] == sorted(value for name, value in auth.items() if name.endswith("_env"))
+    assert output["secrets"] == sorted(value for name, value in auth.items() if name.endswith("_env"))
 
 
 def test_stated_costs_are_a_price_book(tmp_path: Path) -> None:
@@ -265,13 +265,13 @@ def test_a_listed_price_is_found_by_the_model_and_not_by_the_name_of_its_deploym
     tmp_path: Path, params: str, base: str, source: str
 ) -> None:
     info = f", model_info: {{base_model: {base}}}" if base else ""
-    told, _ = imported(tmp_path, f"model_list: [{{model_name: ours-1, litellm_params: {params}{info}}}]")
-    assert told["models"][0]["standing"] == "unstated"
+    output, _ = imported(tmp_path, f"model_list: [{{model_name: ours-1, litellm_params: {params}{info}}}]")
+    assert output["models"][0]["standing"] == "unstated"
     prices = (tmp_path / "home" / "prices.csv").read_text()
     assert f"genai-prices: {source}" in prices
     assert {"input_tokens", "output_tokens"} <= {line.split(",")[4] for line in prices.splitlines()[1:]}
     # Microsoft lists few models of OpenAI; another seller's price is never taken in silence.
-    taken = [setting["says"] for setting in told["settings"] if setting["key"] == "ours-1: model"]
+    taken = [setting["says"] for setting in output["settings"] if setting["key"] == "ours-1: model"]
     assert ["OpenAI's" in says for says in taken] == ([True] if source.startswith("openai") else [])
 
 
@@ -293,8 +293,8 @@ def test_a_name_of_ones_own_that_the_list_has_for_another_model_does_not_price_i
     ],
 )
 def test_a_model_that_answers_in_its_vendors_format_alone_is_told_to(tmp_path: Path, params: str) -> None:
-    told, _ = imported(tmp_path, f"model_list: [{{model_name: claude, litellm_params: {params}}}]")
-    assert ["clients ask /v1/messages" in setting["says"] for setting in told["settings"]] == [True]
+    output, _ = imported(tmp_path, f"model_list: [{{model_name: claude, litellm_params: {params}}}]")
+    assert ["clients ask /v1/messages" in setting["says"] for setting in output["settings"]] == [True]
 
 
 # litellm_params | why it is left out, and what to do
@@ -326,8 +326,8 @@ def test_what_cannot_be_served_is_left_out_with_the_way_to_serve_it(
 ) -> None:
     beside = "  - {model_name: gpt-5.4, litellm_params: {model: openai/gpt-5.4}}\n"
     alone = f"model_list:\n  - {{model_name: ours, litellm_params: {params}}}\n"
-    told, written = imported(tmp_path, alone + beside)
-    [left, served] = told["models"]
+    output, written = imported(tmp_path, alone + beside)
+    [left, served] = output["models"]
     assert (left["standing"], served["standing"]) == ("left out", "permitted")
     assert why in left["why"]
     assert remedy in left["remedy"]
@@ -383,24 +383,24 @@ def test_included_files_and_shared_credentials(tmp_path: Path, monkeypatch: pyte
         "api_base: os.environ/WHERE}\n",
         "models.yaml",
     )
-    told, written = imported(tmp_path, "include: [models.yaml]\nsome_section: {a: 1}\n")
+    output, written = imported(tmp_path, "include: [models.yaml]\nsome_section: {a: 1}\n")
     [deployment] = written["deployment"]
     assert deployment["url"] == "https://contoso.openai.azure.com/openai/v1"
     assert deployment["auth"] == {"kind": "api-key", "secret_env": "EU_KEY"}
-    assert [(setting["key"], setting["says"]) for setting in told["settings"]] == [
+    assert [(setting["key"], setting["says"]) for setting in output["settings"]] == [
         ("gpt-5.5: api_base", "it is written as WHERE says now"),
         ("some_section", "nothing here reads it"),
     ]
-    assert told["models"][0]["place"] == "models.yaml:2"
+    assert output["models"][0]["place"] == "models.yaml:2"
 
 
 def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
     model = "model_list: [{model_name: gpt-5.5, litellm_params: {model: openai/gpt-5.5}}]\n"
     write(tmp_path, f"include: [again.yaml, more.yaml]\n{model}", "more.yaml")
     write(tmp_path, "include: [./more.yaml, config.yaml]\n", "again.yaml")
-    told, _ = imported(tmp_path, "include: [more.yaml, again.yaml]\nenvironment_variables: {A_KEY: x}\n")
-    assert [model["asked_as"] for model in told["models"]] == ["gpt-5.5"]
-    [setting] = [setting for setting in told["settings"] if setting["key"].endswith("A_KEY")]
+    output, _ = imported(tmp_path, "include: [more.yaml, again.yaml]\nenvironment_variables: {A_KEY: x}\n")
+    assert [model["asked_as"] for model in output["models"]] == ["gpt-5.5"]
+    [setting] = [setting for setting in output["settings"] if setting["key"].endswith("A_KEY")]
     assert setting["says"] == "set A_KEY in the environment of the gateway, where something names it"
 
 
@@ -445,12 +445,12 @@ def test_what_litellm_sent_without_tls_is_sent_on_and_told(
         "input_cost_per_token: 0.000001, output_cost_per_token: 0.000001}}\n"
         for name in names
     ]
-    told, written = imported(tmp_path, "model_list:\n" + "".join(models))
+    output, written = imported(tmp_path, "model_list:\n" + "".join(models))
     [deployment] = written["deployment"]
     assert set(deployment["models"]) == set(names), "one server is one deployment"
     assert deployment.get("plain_http", False) is plain
     assert ("anybody on the way can read it" in (tmp_path / "home/clauseway.toml").read_text()) is plain
-    for command in told["next"][:-1]:
+    for command in output["next"][:-1]:
         done = run(*shlex.split(command)[1:], cwd=tmp_path, home=tmp_path / "home")
         assert done.returncode == 0, f"{command}: {done.stderr}"
 
@@ -499,16 +499,16 @@ def test_prices_that_are_not_accepted_yet_are_one_problem_with_its_command(tmp_p
 
 
 def test_one_seller_sells_everything(tmp_path: Path) -> None:
-    told, written = imported(tmp_path, TEN, "--seller", "us")
+    output, written = imported(tmp_path, TEN, "--seller", "us")
     assert {deployment["seller"] for deployment in written["deployment"]} == {"us"}
-    assert {model["standing"] for model in told["models"]} == {"unstated"}
+    assert {model["standing"] for model in output["models"]} == {"unstated"}
 
 
 def test_under_an_agreement_that_names_it_a_model_is_that_agreements(tmp_path: Path) -> None:
     both = ("--agreement", "openai-microsoft", "--agreement", "anthropic-clouds")
     text = "model_list: [{model_name: haiku, litellm_params: {model: anthropic/claude-haiku-4-5-20251001}}]"
-    told, written = imported(tmp_path, text, *both)
-    assert [(model["product"], model["standing"]) for model in told["models"]] == [("claude-haiku-4.5", "permitted")]
+    output, written = imported(tmp_path, text, *both)
+    assert [(model["product"], model["standing"]) for model in output["models"]] == [("claude-haiku-4.5", "permitted")]
     assert written["agreement"] == ["openai-microsoft", "anthropic-clouds"]
     assert written["names"] == {"haiku": "claude-haiku-4.5"}
 
@@ -532,8 +532,8 @@ def test_every_key_is_carried_or_told(tmp_path: Path, params: dict[str, Any], se
         **{f"{name}s": value for name, value in sections.items()},
     }
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
-    told, _ = imported(folder, json.dumps(content))
-    keys = {setting["key"] for setting in told["settings"]}
+    output, _ = imported(folder, json.dumps(content))
+    keys = {setting["key"] for setting in output["settings"]}
     assert keys >= {f"gpt-5.5: {name}" for name in params} | {f"gpt-5.5: {name}i" for name in params}
     assert keys >= {f"litellm_settings.{name}" for name in sections} | {f"{name}s" for name in sections}
 
@@ -542,9 +542,9 @@ def test_an_alias_that_is_another_models_own_name_is_told_once(tmp_path: Path) -
     model = "{model: openai/gpt-5.5, api_key: os.environ/OPENAI_API_KEY}"
     entries = "".join(f"  - {{model_name: {name}, litellm_params: {model}}}\n" for name in ("gpt-5.5", "gpt-5.4"))
     aliases = "router_settings: {model_group_alias: {gpt-5.4: gpt-5.5, gpt-4o: gpt-5.5}}\n"
-    told, written = imported(tmp_path, f"model_list:\n{entries}{aliases}")
+    output, written = imported(tmp_path, f"model_list:\n{entries}{aliases}")
     says = "is another model's own name: clients ask for gpt-5.5"
-    refused = [(setting["key"], setting["says"]) for setting in told["settings"] if not setting["carried"]]
+    refused = [(setting["key"], setting["says"]) for setting in output["settings"] if not setting["carried"]]
     assert refused == [
         ("model_group_alias: gpt-5.4", f"gpt-5.4 {says}"),
         ("model_group_alias: gpt-4o", f"gpt-4o {says}"),

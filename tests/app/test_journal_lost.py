@@ -55,10 +55,10 @@ def base(home: Home) -> Decimal:
     return exact_sum(Decimal(line["base"]) for line in settled(home)["lines"])
 
 
-def problems(found: Any) -> str:
+def problems(checks: Any) -> str:
     return "\n".join(
         f"{problem['what']} {problem['why']} {problem['where']} {problem['remedy']}"
-        for problem in found["error"]["problems"]
+        for problem in checks["error"]["problems"]
     )
 
 
@@ -476,11 +476,11 @@ def test_a_journal_that_went_back_with_its_database_writes_over_nothing_in_the_l
     compact_lake(home)
     assert lost.read_bytes() == content
     name = lost.relative_to(home.lake).as_posix()
-    told: list[str] = []
-    upkeep = Upkeep(home, told.append)
+    messages: list[str] = []
+    upkeep = Upkeep(home, messages.append)
     for _ in range(2):
         upkeep.round(merging=True)
-    (line,) = told
+    (line,) = messages
     assert "the lake holds usage that the database does not know" in line
     assert name in line
     config = home.root / "clauseway.toml"

@@ -112,7 +112,7 @@ def nothing(home: Home) -> None:
 CAME: list[Callable[[Home], None]] = [nothing, late_usage, credited, disputed]
 
 
-@pytest.mark.parametrize("came", CAME, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("came", CAME, ids=lambda change: change.__name__)
 def test_whatever_comes_late_kept_sums_are_a_recount(home: Home, came: Callable[[Home], None]) -> None:
     came(home)
     july = both(home, "2026-07", prices=LATER_BOOK)

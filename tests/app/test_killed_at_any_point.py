@@ -41,10 +41,10 @@ class Server:
         return code, json.loads(result.read_text()) if code == DONE else None
 
     def state(self) -> dict[str, Any]:
-        code, found = self.step("state")
+        code, outcome = self.step("state")
         assert code == DONE
-        assert isinstance(found, dict)
-        return found
+        assert isinstance(outcome, dict)
+        return outcome
 
 
 @contextmanager
@@ -58,14 +58,14 @@ def running(home: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("killed")) as found:
-        yield found
+    with running(tmp_path_factory.mktemp("killed")) as outcome:
+        yield outcome
 
 
-def all_is_well(found: dict[str, Any]) -> None:
-    problems = {name: found[name] for name in ("missing", "twice", "rollups", "unlisted", "manifest", "ids_twice")}
+def all_is_well(outcome: dict[str, Any]) -> None:
+    problems = {name: outcome[name] for name in ("missing", "twice", "rollups", "unlisted", "manifest", "ids_twice")}
     assert problems == {"missing": [], "twice": 0, "rollups": 0, "unlisted": 0, "manifest": 0, "ids_twice": 0}
-    assert float(found["journal"]) == 0
+    assert float(outcome["journal"]) == 0
 
 
 @pytest.mark.slow
@@ -122,6 +122,6 @@ def test_on_a_full_disk_nothing_is_lost_and_all_is_done_once_there_is_room(tmp_p
         assert refused > examples(3)
         for name in ("serve", "seal", "merge", "settle"):
             assert server.step(name)[0] == DONE
-        found = server.state()
-    all_is_well(found)
-    assert found["rows"] >= found["answered"] > 0
+        outcome = server.state()
+    all_is_well(outcome)
+    assert outcome["rows"] >= outcome["answered"] > 0

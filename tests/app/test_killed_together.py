@@ -31,16 +31,16 @@ def test_what_stands_still_is_told_of_each_part(tmp_path: Path) -> None:
     sleeper.start()
     sleeper.said(b"I sleep.")  # a process that has just begun has no command line yet
     try:
-        told = standing(stage, got, now_s=100.0)
+        report = standing(stage, got, now_s=100.0)
     finally:
         assert sleeper.kill()
     assert not gone.kill()
-    assert "port 8400, acme: told 503 limit_unavailable, 2 times" in told
-    assert f"sleeper: runs\n    {sleeper.pid} " in told
-    assert "sleep 1000" in told
-    assert "gone: does not run" in told
-    assert "it cannot be asked" in told
-    assert "Last said by sleeper:\n  I wait." in told
+    assert "port 8400, acme: told 503 limit_unavailable, 2 times" in report
+    assert f"sleeper: runs\n    {sleeper.pid} " in report
+    assert "sleep 1000" in report
+    assert "gone: does not run" in report
+    assert "it cannot be asked" in report
+    assert "Last said by sleeper:\n  I wait." in report
 
 
 MISSING = "1 attempts reached a cloud, and only 0 are metered without the cloud's name"

@@ -33,8 +33,8 @@ def settled(home: Home, period: str = "2026-05", code: int = 0) -> Any:
 
 def owed(home: Home) -> dict[str, str]:
     """Return openai's debt for May, by cloud."""
-    found = settled(home)
-    return {line["cloud"]: line["amount"] for line in found["lines"] if line["payer"] == "openai"}
+    amounts = settled(home)
+    return {line["cloud"]: line["amount"] for line in amounts["lines"] if line["payer"] == "openai"}
 
 
 def lose(home: Home, day: str = LOST_DAY) -> tuple[Path, Path]:
@@ -72,7 +72,7 @@ def test_a_lost_file_is_accepted_by_name_and_the_month_says_so(
     assert "1 record of 2026-05-05, and its SHA-256 was" in lost["text"]
     assert "the disk failed" in lost["text"]
     result = answer("lake", "check", home=home.root)
-    assert [(one["file"], one["estimate"]) for one in result["lost"]] == [(named(path), estimate)]
+    assert [(loss["file"], loss["estimate"]) for loss in result["lost"]] == [(named(path), estimate)]
     assert run("lake", "rollups", home=home.root).stdout == "Every day was as it should be.\n"
     assert answer("statement", "verify", "2026-05", home=home.root)["repeated"]["same"]
     packed = str(tmp_path / "may.pack")

@@ -242,5 +242,5 @@ def test_a_place_that_is_away_or_lacks_a_file_is_told(home: Home, storage: Objec
     assert refused.returncode == 3, refused.stdout
     assert f"{name}: a file of the lake is missing" in refused.stderr
     monkeypatch.setenv("LAKE_SECRET", "another")
-    ok, found = lake_check()
-    assert (ok, found.startswith("object storage refuses the credentials")) == (False, True), found
+    ok, findings = lake_check()
+    assert (ok, findings.startswith("object storage refuses the credentials")) == (False, True), findings

@@ -53,7 +53,7 @@ BY_HAND = (
 @pytest.mark.parametrize(("product", "cloud", "order", "bound", "on_azure", "there"), BY_HAND)
 def test_products_by_hand(product: str, cloud: str, order: str, bound: str, on_azure: str, there: str) -> None:
     [row] = [row for row in rows_of(audited(), product) if row.cloud == cloud]
-    days = [str(found[0].day) if found else "" for found in (row.on_first, row.elsewhere)]
+    days = [str(launches[0].day) if launches else "" for launches in (row.on_first, row.elsewhere)]
     assert [row.order, row.bound, *days] == [order, bound, on_azure, there]
     assert not row.breach
 
@@ -74,7 +74,7 @@ def test_no_breach_is_evidenced() -> None:
 
 def test_the_evidence_names_commits_and_times() -> None:
     [row] = [row for row in rows_of(audited(), "gpt-5.4") if row.cloud == "aws"]
-    listed = [(one.evidence, one.known) for one in (*row.on_first, *row.elsewhere) if one.listed]
+    listed = [(launch.evidence, launch.known) for launch in (*row.on_first, *row.elsewhere) if launch.listed]
     assert listed == [
         ("azure gpt-5.4 35c757bad5", "2026-03-07T22:00:43Z"),
         ("amazon-bedrock openai.gpt-5.4 fbaf50d323", "2026-06-03T19:58:05Z"),
@@ -89,7 +89,7 @@ def test_as_known_then() -> None:
     assert (row.cloud, row.order, row.bound) == ("", "nowhere else", "no")
     assert row.why_bound == "no such clause was in force, as known then"
     assert rows_of(audited("2026-04-26"), "managed-agents") == []
-    assert [one.evidence for one in row.on_first][-1] == "azure-cognitive-services gpt-5.5 1bb50141c2"
+    assert [launch.evidence for launch in row.on_first][-1] == "azure-cognitive-services gpt-5.5 1bb50141c2"
 
 
 def test_under_the_reading_that_binds_every_product() -> None:
@@ -99,7 +99,7 @@ def test_under_the_reading_that_binds_every_product() -> None:
 
 def test_what_resellers_list_is_no_other_host() -> None:
     rows = audited().rows
-    sellers = {one.seller for row in rows for one in row.elsewhere}
+    sellers = {launch.seller for row in rows for launch in row.elsewhere}
     assert not sellers & {
         "github-models",
         "github-copilot",
@@ -139,7 +139,7 @@ SAID = [
 def test_whoever_knows_better_says_so_by_name(said: str, launched: set[tuple[str, str]], standing: str) -> None:
     name, _, host = said.partition("=")
     view = launch_audit(open_agreement(), None, "2026-07-31", hosts={name: host})
-    rows = {(row.product, row.cloud) for row in view.rows if any(one.seller == name for one in row.elsewhere)}
+    rows = {(row.product, row.cloud) for row in view.rows if any(launch.seller == name for launch in row.elsewhere)}
     assert launched <= rows
     assert bool(launched) == bool(rows)
     assert {provider.provider: provider.standing for provider in view.providers}[name] == standing
@@ -308,7 +308,7 @@ TIED = (
 @given(events=st.permutations(TIED))
 def test_what_ties_is_cited_in_one_order(tmp_path_factory: pytest.TempPathFactory, events: list[str]) -> None:
     folder = tmp_path_factory.mktemp("tied")
-    one, other = (rows_of(audited("2026-07-31", history(folder, *found)), "gpt-9") for found in (TIED, events))
+    one, other = (rows_of(audited("2026-07-31", history(folder, *listings)), "gpt-9") for listings in (TIED, events))
     cited = [[shipment.evidence for shipment in (*row.on_first, *row.elsewhere)] for row in (one[0], other[0])]
     assert cited[0] == cited[1]
     assert (one[0].order, one[0].why, one[0].why_bound) == (other[0].order, other[0].why, other[0].why_bound)

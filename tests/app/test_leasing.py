@@ -361,9 +361,9 @@ def test_a_process_of_another_home_is_dead_once_its_journal_rests_and_its_home_i
     ask = Ask(budget=BUDGET, part=0, serial=1, least=10, target=10)
     with contextlib.closing(Control.open(home.control)) as control:
         losses, leases = Losses(control), Leases(control)
-        found = Spool(spool=journal, place="gateway", registered_ns=1, home=another)
-        losses.register(found)
-        losses.saw(msgspec.structs.replace(found, boots=(boot,), is_at_rest=is_at_rest))
+        registered = Spool(spool=journal, place="gateway", registered_ns=1, home=another)
+        losses.register(registered)
+        losses.saw(msgspec.structs.replace(registered, boots=(boot,), is_at_rest=is_at_rest))
         if is_heard:
             losses.heard(another)
         answer(leases, LeaseCall(boot=boot, pid=os.getpid(), asks=(ask,), spool=journal), NOON_NS)
@@ -395,8 +395,8 @@ def test_of_a_journal_that_is_written_off_all_that_was_leased_counts_as_spent(ki
     shutil.rmtree(killed.spools)
     seal(killed)
     with open_lake(killed) as lake:
-        (one,) = Losses(lake.control).spools()
-    write_off(killed, one.spool, "reserved", "the volume is gone")
+        (spool,) = Losses(lake.control).spools()
+    write_off(killed, spool.spool, "reserved", "the volume is gone")
     assert (standing(killed).spent, standing(killed).leased) == (60_000, 0)
 
 
@@ -736,12 +736,12 @@ def test_why_calls_fail_is_told_once_until_one_is_answered_again(home: Home, cap
         return line
 
     with lease_server(home, {"/counts": answer}):
-        told = []
+        messages = []
         for error in (OSError("the line is cut\nat 10.0.0.9"), OSError("the line is cut"), None, OSError("again")):
             away[:] = [] if error is None else [error]
             assert asyncio.run(status()) == (b"" if error else b"HTTP/1.1 200 OK\r\n")
-            told.append(capfd.readouterr().err)
-    assert told == [
+            messages.append(capfd.readouterr().err)
+    assert messages == [
         "A question of a gateway was not answered: OSError: the line is cut\n",
         "",
         "",

@@ -129,12 +129,12 @@ def test_people_read_what_was_lost_and_who_accepted_it(tmp_path: Path) -> None:
 
 
 def test_serve_says_it_once_and_tells_the_gateway(home: Home, wrong: str) -> None:
-    told: list[str] = []
-    tending = Upkeep(home, told.append)
+    messages: list[str] = []
+    tending = Upkeep(home, messages.append)
     tending.round(merging=False)
     tending.round(merging=False)
     said, remedy = SAID[wrong]
-    assert len([line for line in told if said in line and remedy in line]) == 1
+    assert len([line for line in messages if said in line and remedy in line]) == 1
     counts = read_damages(home.damages)
     assert counts == {"frames": 0, "spool": 0, "lake": 0} | {wrong.partition("-")[0]: 1}
 
@@ -171,9 +171,9 @@ def test_what_was_put_right_is_told_no_more(tmp_path: Path) -> None:
     flip(path, path.stat().st_size // 2)
     assert run("lake", "check", home=home.root).returncode == 0
     assert blocking_damages(home) == []
-    told: list[str] = []
-    Upkeep(home, told.append).round(merging=False)
-    assert told == []
+    messages: list[str] = []
+    Upkeep(home, messages.append).round(merging=False)
+    assert messages == []
     assert read_damages(home.damages) == {"frames": 0, "spool": 0, "lake": 0}
 
 
@@ -184,9 +184,9 @@ def test_serving_finds_a_changed_file_by_itself(tmp_path: Path) -> None:
     seal(home)
     path = next((home.lake / "usage").rglob("*.parquet"))
     flip(path, path.stat().st_size // 2)
-    told: list[str] = []
-    tending = Upkeep(home, told.append)
+    messages: list[str] = []
+    tending = Upkeep(home, messages.append)
     tending._part = 23  # behind the last part comes the first one
     for _ in range(24):
         tending.round(merging=True)
-    assert len([line for line in told if "a file of the lake is changed" in line]) == 1
+    assert len([line for line in messages if "a file of the lake is changed" in line]) == 1

@@ -66,10 +66,10 @@ def test_a_month_reads_settles_and_closes_on_a_server_as_in_a_file(home: Home, t
     assert (home.embedded_control.exists(), Path(moved.kept).exists()) == (False, True)
     assert {table.table for table in moved.tables} >= {"manifest", "settlements", "entries", "postings", "audit_log"}
     assert bytes_of(home, "2026-05") == before
-    for one in (home, embedded):
-        settled_book.seal(one, (LATE,))
-        settled_book.settle(one, "2026-04", "2026-05")
-        close_month(one, "2026-04", TODAY)
+    for either in (home, embedded):
+        settled_book.seal(either, (LATE,))
+        settled_book.settle(either, "2026-04", "2026-05")
+        close_month(either, "2026-04", TODAY)
     assert bytes_of(home, "2026-05") == bytes_of(embedded, "2026-05") != before
     assert [closed.digest for closed, _ in closed_months(home)] == [c.digest for c, _ in closed_months(embedded)]
     assert verify_books(home).problems == ()

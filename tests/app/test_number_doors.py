@@ -67,9 +67,9 @@ LISTED = (
 
 def listed(text: str) -> D:
     line = in_csv("azure", "gpt-5.5", "2026-05-01T00:00:00+00:00", "c", "listed", text, "", "", "False")
-    [found] = read_listings("listings.csv", f"{LISTED}\n{line}")
-    assert found.input is not None
-    return found.input
+    [listing] = read_listings("listings.csv", f"{LISTED}\n{line}")
+    assert listing.input is not None
+    return listing.input
 
 
 def budget(text: str) -> D:
@@ -118,8 +118,8 @@ def configured(*, quota: str = "0", amount: str = "1") -> tuple[int, D]:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "clauseway.toml"
         path.write_text(CONFIGURED.format(quota=quota, amount=amount))
-        found = read_configuration(path, CATALOG)
-        return found.deployment[0].quota_requests_per_minute, found.commitment[0].amount
+        configuration = read_configuration(path, CATALOG)
+        return configuration.deployment[0].quota_requests_per_minute, configuration.commitment[0].amount
 
 
 def assumed(item: str) -> Assumptions:

@@ -303,10 +303,10 @@ def check_each_is_metered_once(fleet: Fleet, got: Sequence[Got]) -> Decimal:
     complete = [event for event in ours if event["data"]["status"] == "complete"]
     metered = Counter(event["id"].partition("/")[0] for event in complete)
     assert [each.request for each in got if each.outcome == "whole" and metered[each.request] != 1] == []
-    told = fleet.told()
+    messages = fleet.told()
     for event in complete:
         units = event["data"]["units"]
-        assert (units["input_tokens"], units["output_tokens"]) == told[event["data"]["upstream_id"]]
+        assert (units["input_tokens"], units["output_tokens"]) == messages[event["data"]["upstream_id"]]
     assert len({event["data"]["upstream_id"] for event in complete}) == len(complete)
     return sum((Decimal(event["data"]["charge_picodollars"]) for event in ours), Decimal()) / 10**12
 

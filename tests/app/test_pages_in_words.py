@@ -184,8 +184,8 @@ def raw_in(texts: list[str]) -> Iterator[str]:
         for word in set(HYPHENATED.findall(text)) - known:
             yield f"an identifier of ours, {word!r}: {text[:200]}"
         for what, looks in RAW.items():
-            if found := re.search(looks, text):
-                yield f"{what}, {found[0]!r}: {text[:200]}"
+            if match := re.search(looks, text):
+                yield f"{what}, {match[0]!r}: {text[:200]}"
 
 
 class Night(NamedTuple):
@@ -239,20 +239,20 @@ def of_kind(page: WebPage[PageSource], pages: Mapping[str, VisibleText]) -> list
 @pytest.fixture(scope="module")
 def pages(night: Night) -> dict[str, VisibleText]:
     """Return the text that a person reads on each page, by its address."""
-    told: dict[str, VisibleText] = {}
+    texts: dict[str, VisibleText] = {}
     alike: Counter[str] = Counter()
     ahead = [page.path for page in PAGES if "{" not in page.path]
     while ahead:
         address = ahead.pop(0).partition("#")[0]
-        if address in told or not kind(address) or alike[kind(address)] == ALIKE_MAX:
+        if address in texts or not kind(address) or alike[kind(address)] == ALIKE_MAX:
             continue
         alike[kind(address)] += 1
         page = VisibleText(read(night.address + address))
-        told[address] = page
+        texts[address] = page
         ahead += page.links
     for address, form in forms_of(night).items():
-        told[address + SENT] = VisibleText(read(night.address + address, form))
-    return told
+        texts[address + SENT] = VisibleText(read(night.address + address, form))
+    return texts
 
 
 def test_the_walk_comes_to_every_page_and_each_form_is_answered(pages: dict[str, VisibleText]) -> None:

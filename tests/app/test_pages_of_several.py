@@ -49,28 +49,28 @@ def links_of(page: str) -> list[str]:
 @pytest.fixture(scope="module")
 def opened_pages(home: Home, both: Opened) -> dict[str, tuple[int, str, set[str]]]:
     """Each page that a link leads to: its status, its text, and the pages that link to it."""
-    told: dict[str, tuple[int, str, set[str]]] = {}
+    answers: dict[str, tuple[int, str, set[str]]] = {}
     alike: Counter[str] = Counter()
     ahead = [(address, "typed") for address in BEGINNINGS]
     pages = pages_client(home, both)
     while ahead:
         link, origin = ahead.pop(0)
         address = link.partition("#")[0]
-        if address in told:
-            told[address][2].add(origin)
+        if address in answers:
+            answers[address][2].add(origin)
         elif address.startswith("/") and alike[urlsplit(address).path] < ALIKE_MAX:
             alike[urlsplit(address).path] += 1
             answer = pages.get(address)
             text = answer.text if answer.headers["content-type"].startswith("text/html") else ""
-            told[address] = answer.status_code, text, {origin}
+            answers[address] = answer.status_code, text, {origin}
             # A statement taken away as a file is read without these pages.
             ahead += [] if address.startswith("/download") else [(each, address) for each in links_of(text)]
-    return told
+    return answers
 
 
 def test_every_link_leads_to_a_page(opened_pages: Mapping[str, tuple[int, str, set[str]]]) -> None:
     assert {page.path for page in PAGES if "{" not in page.path} <= opened_pages.keys()
-    lost = {address: told for address, (status, _, told) in opened_pages.items() if status != 200}
+    lost = {address: text for address, (status, _, text) in opened_pages.items() if status != 200}
     assert lost == {}
 
 

@@ -86,7 +86,9 @@ def both(folder: Path, term: str) -> Opened:
 
 def plan(opened: Opened, sellers: list[str], known_at: KnownAt = KNOWN_AT) -> Plan:
     written = msgspec.convert(tomllib.loads(CONFIGURATION), Configuration)
-    deployments = [msgspec.structs.replace(one, seller=seller) for seller in sellers for one in written.deployment]
+    deployments = [
+        msgspec.structs.replace(deployment, seller=seller) for seller in sellers for deployment in written.deployment
+    ]
     configuration = Configuration(deployment=tuple(deployments))
     prices = open_prices(known_at)
     return compile_plan(opened, configuration, [], "00", known_at=known_at, prices=prices, where=Path("a file"))
@@ -141,8 +143,8 @@ def test_the_pages_draw_the_rights_of_both(tmp_path: Path) -> None:
     drawn = timeline_of_rights(opened, KnownAt.end_of(date(2026, 7, 1)))
     assert "C1" in {mark.label for mark in drawn.marks}
     [row] = [row for row in drawn.rows if row.label == "OpenAI serves gpt-5.5 on AWS"]
-    found = {segment.begin: segment.outcome for segment in row.stretches}
-    assert found[date(2026, 5, 10)] == "forbidden"
+    outcomes = {segment.begin: segment.outcome for segment in row.stretches}
+    assert outcomes[date(2026, 5, 10)] == "forbidden"
 
 
 def test_a_recorded_fact_opens_a_route(tmp_path: Path) -> None:

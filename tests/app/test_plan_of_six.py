@@ -271,8 +271,8 @@ def test_a_retired_name_is_told_with_the_day(tmp_path: Path) -> None:
 
 def azure_alone(tmp_path: Path, model: str = "mine", more: str = "") -> Plan:
     """Azure's deployments by the shipped catalogue: of gpt-5.5 (to 2027-04-23), under a name of the operator's."""
-    one = SIX.partition("[[deployment]]\n")[2].split("[[deployment]]\n")[1]
-    written = "[[deployment]]\n" + one.replace('"gpt-5.5" = "gpt-5.5"', f'"gpt-5.5" = "{model}"') + more
+    deployment = SIX.partition("[[deployment]]\n")[2].split("[[deployment]]\n")[1]
+    written = "[[deployment]]\n" + deployment.replace('"gpt-5.5" = "gpt-5.5"', f'"gpt-5.5" = "{model}"') + more
     return compiled(tmp_path, written)
 
 

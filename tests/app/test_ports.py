@@ -233,12 +233,12 @@ def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as up:
         try:
             assert up.stdout is not None
-            told, _ = json.JSONDecoder().raw_decode("".join(iter(up.stdout.readline, "}\n")) + "}")
+            printed, _ = json.JSONDecoder().raw_decode("".join(iter(up.stdout.readline, "}\n")) + "}")
             children = Path(f"/proc/{up.pid}/task/{up.pid}/children").read_text().split()
             lines = [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
-            page = httpx.get(told["pages"], timeout=60).text
+            page = httpx.get(printed["pages"], timeout=60).text
         finally:
             up.terminate()
     assert len(lines) == 3  # clouds, gateway, pages
-    assert told["key"] in page
-    assert [line for line in lines if told["key"].encode() in line] == []
+    assert printed["key"] in page
+    assert [line for line in lines if printed["key"].encode() in line] == []

@@ -88,10 +88,10 @@ def row(rows: list[Row], day: int, cloud: str, unit: str) -> Row:
     return row
 
 
-def priced(one: Row, quantity: int, per_million: str) -> None:
+def priced(row: Row, quantity: int, per_million: str) -> None:
     """The row with another quantity or price, its costs with it."""
     cost = f"{quantity * D(per_million) / MILLION:f}"
-    one |= {"ConsumedQuantity": str(quantity), "ContractedCost": cost, "EffectiveCost": cost, "BilledCost": cost}
+    row |= {"ConsumedQuantity": str(quantity), "ContractedCost": cost, "EffectiveCost": cost, "BilledCost": cost}
 
 
 def reconciled(
@@ -259,8 +259,8 @@ def test_what_is_planted_is_found(
     plant(rows)
     reconciliation = reconciled(home, rows)
     assert findings(reconciliation) == expected
-    assert reconciliation.found.difference == sum((D(one[1]) for one in expected.values()), D(0))
-    assert reconciliation.found.at_stake == sum((abs(D(one[1])) for one in expected.values()), D(0))
+    assert reconciliation.found.difference == sum((D(row[1]) for row in expected.values()), D(0))
+    assert reconciliation.found.at_stake == sum((abs(D(row[1])) for row in expected.values()), D(0))
     assert (
         reconciliation.found.billed - reconciliation.found.metered == reconciliation.found.difference or plant is euros
     )
@@ -543,7 +543,7 @@ def test_rows_that_cannot_be_read_are_told_and_the_rest_is_compared(home: Home) 
     reconciliation = reconciled(home, rows)
     assert findings(reconciliation) == {}
     assert not reconciliation.is_matched
-    assert [(one.line - len(rows) + 7, one.field) for one in reconciliation.unread] == [
+    assert [(flaw.line - len(rows) + 7, flaw.field) for flaw in reconciliation.unread] == [
         (1, "ConsumedQuantity"),
         (2, "ChargePeriodStart"),
         (3, "SkuMeter"),
@@ -567,7 +567,7 @@ def test_a_bill_of_a_later_version_is_fully_matched(home: Home, providers: dict[
     """The host is read from the columns that took the place of ProviderName."""
     azure = [row for row in bill(home) if row["x_HostCloud"] == "azure"]
     left = ("ProviderName", "PublisherName", "x_HostCloud")
-    rows = [{name: one[name] for name in one if name not in left} | providers for one in azure]
+    rows = [{name: row[name] for name in row if name not in left} | providers for row in azure]
     reconciliation = reconciled(home, rows)
     assert reconciliation.is_matched
     # Azure's six days of 4.469134.

@@ -88,4 +88,4 @@ def test_it_is_the_same_however_many_look(tmp_path: Path) -> None:
         requests.append(220)
         asyncio.run(source.collect(at_s=60))
         shown = [re.search(r"requests a second</dt><dd>(\S+)", pages.get("/engineer").text) for _ in range(3)]
-    assert [found and found[1] for found in shown] == ["2.0"] * 3
+    assert [match and match[1] for match in shown] == ["2.0"] * 3

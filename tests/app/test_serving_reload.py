@@ -77,10 +77,10 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
     options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
     secret = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any").secret
     signals, wrong = Signals(), threading.Event()
-    told: list[str] = []
+    messages: list[str] = []
 
     def tell(text: str) -> None:
-        told.append(text)
+        messages.append(text)
         wrong.set()
 
     with serving(options) as served:
@@ -94,27 +94,27 @@ def test_a_changed_file_is_taken_over_and_a_wrong_one_is_told(tmp_path: Path) ->
             assert home.lease_socket.is_socket()
             write_whole(home.configuration, b"[gateway]\nprot = 0\n")
             assert wrong.wait(PATIENCE_S)
-            assert "Did you mean 'port'?" in told[0]
-            assert "no deployment" in told[0]
+            assert "Did you mean 'port'?" in messages[0]
+            assert "no deployment" in messages[0]
             assert home.plan.read_bytes() == before
             assert "gpt-5.5" in _models(served.gateway_url, secret)
             other = "[gateway]\nport = 0\n[log]\naccess = 1.0\n" + DEPLOYMENT.format(name="two", product="gpt-5.4")
             write_whole(home.configuration, other.encode())
             eventually(lambda: "gpt-5.4" in _models(served.gateway_url, secret))
             assert "gpt-5.5" not in _models(served.gateway_url, secret)
-            assert len(told) == 1
+            assert len(messages) == 1
             # Files opened at the start stay open, and that is told once.
             kept = "agreement = ['anthropic-clouds']\n" + other.replace("port = 0", "port = 1\nhost = '::1'")
             write_whole(home.configuration, kept.encode())
-            eventually(lambda: len(told) == 2)
+            eventually(lambda: len(messages) == 2)
             for text in (kept.replace("1.0", "0.5"), other):
                 before = home.plan.read_bytes()
                 write_whole(home.configuration, text.encode())
                 eventually(partial(_differs, home.plan, before))
             write_whole(home.configuration, b"[gateway]\nprot = 0\n")
-            eventually(lambda: len(told) == 3)
-            assert "Did you mean 'port'?" in told[2]
-            assert told[1].startswith("agreement, gateway.host and gateway.port need a restart: ")
+            eventually(lambda: len(messages) == 3)
+            assert "Did you mean 'port'?" in messages[2]
+            assert messages[1].startswith("agreement, gateway.host and gateway.port need a restart: ")
         finally:
             signals.stop.set()
             keeping.join(PATIENCE_S)
@@ -193,16 +193,16 @@ def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> Non
     opened, signals = open_agreements([ours]), Signals()
     options = ServeOptions(home=home, opened=opened, agreements=(ours,), configuration=home.configuration, pages_port=0)
     secret = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any").secret
-    told: list[str] = []
+    messages: list[str] = []
     with serving(options) as served:
-        keeping = threading.Thread(target=keep, args=(options, served, signals, told.append))
+        keeping = threading.Thread(target=keep, args=(options, served, signals, messages.append))
         keeping.start()
         try:
             assert not _is_without_deployment(served.gateway_url, secret)
             assert "A6" not in _lawyers_page(served.pages_url)
             write_whole(ours / "A6.md", AMENDMENT.partition("only:")[0].encode())
-            eventually(lambda: bool(told))
-            assert "A6.md" in told[0]
+            eventually(lambda: bool(messages))
+            assert "A6.md" in messages[0]
             assert not _is_without_deployment(served.gateway_url, secret)
             assert "A6" not in _lawyers_page(served.pages_url)
             write_whole(ours / "A6.md", AMENDMENT.encode())
@@ -211,7 +211,7 @@ def test_an_amendment_is_taken_over_by_gateways_and_pages(tmp_path: Path) -> Non
             assert "On AWS" in message
             assert "A6.api" in message
             assert "A6" in _lawyers_page(served.pages_url)
-            assert len(told) == 1
+            assert len(messages) == 1
         finally:
             signals.stop.set()
             keeping.join(PATIENCE_S)
@@ -247,21 +247,21 @@ def test_a_change_that_the_disk_did_not_take_is_loaded_once_it_does(tmp_path: Pa
     opened, signals = open_agreements([]), Signals()
     options = ServeOptions(home=home, opened=opened, configuration=home.configuration)
     created = create_key(home, opened.catalog, organisation="acme", project="p", seller="openai", segment="any")
-    told: list[str] = []
+    messages: list[str] = []
     with serving(options) as served:
-        keeping = threading.Thread(target=keep, args=(options, served, signals, told.append))
+        keeping = threading.Thread(target=keep, args=(options, served, signals, messages.append))
         keeping.start()
         try:
             assert "gpt-5.5" in _models(served.gateway_url, created.secret)
             plan = home.plan.rename(tmp_path / "aside")
             (home.plan / "in-the-way").mkdir(parents=True)
             revoke_key(home, created.key_id)
-            eventually(lambda: any("not loaded yet" in text for text in told))
+            eventually(lambda: any("not loaded yet" in text for text in messages))
             shutil.rmtree(home.plan)
             plan.rename(home.plan)
             eventually(lambda: _models(served.gateway_url, created.secret) == [])
-            eventually(lambda: "The change is loaded." in told)
-            assert sum("not loaded yet" in text for text in told) == 1
+            eventually(lambda: "The change is loaded." in messages)
+            assert sum("not loaded yet" in text for text in messages) == 1
         finally:
             signals.stop.set()
             keeping.join(PATIENCE_S)

@@ -108,7 +108,7 @@ def test_what_one_home_issued_is_found_at_the_other_by_its_project_alone(homes: 
     homes.of("first").copy()
     # A pending file is metered by the home that made it, and by no other.
     expected = [msgspec.structs.replace(pending, pending=False), file]
-    assert sorted(homes.find("second", "file-1", "batch-1") or [], key=lambda one: one.identifier) == expected
+    assert sorted(homes.find("second", "file-1", "batch-1") or [], key=lambda resource: resource.identifier) == expected
     assert homes.find("second", "file-1", buyer=THEIRS) == []
 
 

@@ -38,8 +38,8 @@ def home(tmp_path: Path) -> Home:
     return settled_book.make(tmp_path / "home")
 
 
-def take(home: Home, told: str, sold: Sold, amount: str = "") -> D:
-    return credit(home, lambda: PRICES, VoucherDraft(id=told, sold=sold, amount=amount)).of.amount
+def take(home: Home, voucher: str, sold: Sold, amount: str = "") -> D:
+    return credit(home, lambda: PRICES, VoucherDraft(id=voucher, sold=sold, amount=amount)).of.amount
 
 
 # first, then → what is left for the second
@@ -133,16 +133,20 @@ def test_what_stands_never_exceeds_what_was_charged(
     taken: dict[str, D] = {}
     open_disputes: list[str] = []
     for number, (what, sold, amount) in enumerate(steps):
-        told = f"v-{number}"
+        voucher = f"v-{number}"
         try:
             if what == "credit":
-                taken[told] = credit(home, lambda: PRICES, VoucherDraft(id=told, sold=sold, amount=amount)).of.amount
+                taken[voucher] = credit(
+                    home, lambda: PRICES, VoucherDraft(id=voucher, sold=sold, amount=amount)
+                ).of.amount
             elif what == "dispute":
-                taken[told] = dispute(home, lambda: PRICES, VoucherDraft(id=told, sold=sold, amount=amount)).of.amount
-                open_disputes.append(told)
+                taken[voucher] = dispute(
+                    home, lambda: PRICES, VoucherDraft(id=voucher, sold=sold, amount=amount)
+                ).of.amount
+                open_disputes.append(voucher)
             elif open_disputes:
                 ended = open_disputes.pop()
-                resolve(home, told, ended, upheld=what == "uphold", day=None, reason="")
+                resolve(home, voucher, ended, upheld=what == "uphold", day=None, reason="")
                 if what == "reject":
                     del taken[ended]
         except InvalidInput:

@@ -183,8 +183,8 @@ def test_a_plan_says_when_each_secret_ends(
     again = rotate_key(home, made.key_id, grace_hours)
     hash_key = bytes.fromhex(home.hash_key())
     ends_ns = {key.digest: key.ends_ns for key in tenancy_for_plan(home).keys}
-    found = [ends_ns[digest(hash_key, secret.encode()).hex()] for secret in (made.secret, again.secret)]
-    assert found == [begin_ns + hours * HOUR_NS if hours else 0 for hours in ends]
+    result = [ends_ns[digest(hash_key, secret.encode()).hex()] for secret in (made.secret, again.secret)]
+    assert result == [begin_ns + hours * HOUR_NS if hours else 0 for hours in ends]
 
 
 def test_a_key_that_is_over_gets_no_other_secret(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

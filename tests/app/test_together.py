@@ -28,14 +28,14 @@ NOW = KnownAt.end_of(DAY)
 
 def folders(where: Path, *says: str) -> list[Path]:
     """A folder for each, of the agreements `north`, `south`, …: north from 2024 on, the others from March 2025 on."""
-    found = []
+    rows = []
     for name, item in zip(("north", "south", "west"), says, strict=False):
         folder = where / name
         folder.mkdir()
         for document, text in documents(name, item, "2024-01-01" if name == "north" else "2025-03-01").items():
             (folder / document).write_text(text)
-        found.append(folder)
-    return found
+        rows.append(folder)
+    return rows
 
 
 def opened(where: Path, *says: str) -> OpenAgreements:
@@ -93,7 +93,7 @@ def test_a_proof_of_both_has_its_counterexample_explained_by_both(tmp_path: Path
 def test_what_changes_between_two_days_is_told_with_its_agreement(tmp_path: Path) -> None:
     asked = opened(tmp_path, "the reseller may sell", "only the maker sells")
     comparison = compare_days(asked, [date(2025, 2, 28), date(2025, 3, 1)], [NOW])
-    assert {(one.action, one.party) for one in comparison.changed} == {
+    assert {(change.action, change.party) for change in comparison.changed} == {
         (action, party) for action in ("serve", "sell") for party in ("reseller", "partner")
     }
     assert sum(len(list(group.combinations())) for group in comparison.groups) == len(comparison.changed)

@@ -82,7 +82,7 @@ def test_a_month_between_two_parties(parties: tuple[Party, Party], tmp_path: Pat
     )
     said = theirs.did("statement", "dispute", line, "--party", "microsoft", "--reason", "test traffic")
     assert "in dispute" in said
-    (claim,) = [one["dispute"]["id"] for one in theirs.told("books", "dispute", "list")]
+    (claim,) = [dispute["dispute"]["id"] for dispute in theirs.told("books", "dispute", "list")]
     theirs.did("settle", "--period", "2026-04")
     assert theirs.stated("2026-04") != april.read_bytes()
     theirs.did("books", "dispute", "resolve", claim, "--id", "answer-1", "--rejected")

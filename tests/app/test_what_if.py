@@ -56,8 +56,8 @@ MONTHS = [
 @pytest.mark.parametrize(("period", "under", "due"), MONTHS)
 def test_what_would_be_due(home: Home, period: str, under: tuple[str, ...], due: dict[str, tuple[str, str]]) -> None:
     comparison = asked(home, period, *under).beside
-    told = {f"{item.payer}>{item.payee}": (item.real, item.other) for item in comparison.directions}
-    assert told == {pair: tuple(map(D, amounts)) for pair, amounts in due.items()}
+    result = {f"{item.payer}>{item.payee}": (item.real, item.other) for item in comparison.directions}
+    assert result == {pair: tuple(map(D, amounts)) for pair, amounts in due.items()}
     for direction in comparison.directions:
         lines = [line for line in comparison.lines if (line.payer, line.payee) == (direction.payer, direction.payee)]
         assert sum((line.real.amount for line in lines), D(0)) == direction.real

@@ -42,8 +42,8 @@ DAYS = [
 
 @pytest.mark.parametrize(("surface", "product", "day", "lacks"), DAYS)
 def test_what_a_surface_lacks_on_a_day(surface: str, product: str, day: str, lacks: bool) -> None:
-    found = MATRIX.lacking(surface, product, date.fromisoformat(day))
-    assert (Capability.WEB_SEARCH in found) is lacks
+    lacking = MATRIX.lacking(surface, product, date.fromisoformat(day))
+    assert (Capability.WEB_SEARCH in lacking) is lacks
 
 
 def test_the_days_on_which_that_changes_are_known() -> None:
@@ -147,9 +147,9 @@ def test_a_bad_line_of_versions_is_told(lines: str, what: str) -> None:
 
 
 def test_a_surface_tells_what_its_versions_lack() -> None:
-    told = {one.capability: one.source for one in lacking_on("azure-dated", "", date(2026, 11, 20))}
-    assert told["json-schema"].startswith("there from 2024-08-01-preview or 2024-10-21 on; ")
-    assert not told["flex"].startswith("there from")
+    sources = {gap.capability: gap.source for gap in lacking_on("azure-dated", "", date(2026, 11, 20))}
+    assert sources["json-schema"].startswith("there from 2024-08-01-preview or 2024-10-21 on; ")
+    assert not sources["flex"].startswith("there from")
 
 
 def test_names_lead_to_products_and_a_products_own_name_is_its_own() -> None:

@@ -34,12 +34,12 @@ def main(kind: str, template: str, folder: str) -> None:
     for path in uses():  # whatever commands import is read before the disk is spoilt
         run(*path.split(), "--help")
     {"read-only": _forbid_writing, "full": _fill}[kind](place, mounted)
-    told = {}
+    messages = {}
     for path, command in commands():
         if "home" in {parameter.name for parameter in command.params}:
             done = run(*arguments_of(path, command, str(out)), "--home", str(home))
-            told[path] = (done.returncode, done.stdout, done.stderr)
-    print(json.dumps(told))
+            messages[path] = (done.returncode, done.stdout, done.stderr)
+    print(json.dumps(messages))
 
 
 def _forbid_writing(place: Path, mounted: bool) -> None:

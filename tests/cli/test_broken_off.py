@@ -26,12 +26,12 @@ def test_a_command_is_broken_off_while_it_loads(module: str) -> None:
     fcntl.fcntl(theirs, fcntl.F_SETPIPE_SZ, mmap.PAGESIZE)
     command = [sys.executable, "-X", "importtime", "-m", "clauseway", "--version"]
     with (
-        os.fdopen(ours, "rb", buffering=0) as told,
+        os.fdopen(ours, "rb", buffering=0) as pipe,
         subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, preexec_fn=_heed_interrupts) as process,
     ):
         os.close(theirs)
-        assert any(line.rstrip().endswith(module.encode()) for line in iter(told.readline, b""))
+        assert any(line.rstrip().endswith(module.encode()) for line in iter(pipe.readline, b""))
         process.send_signal(signal.SIGINT)
-        said = told.read()
+        said = pipe.read()
     assert b"Traceback" not in said
     assert process.returncode == -signal.SIGINT

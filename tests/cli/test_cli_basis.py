@@ -493,9 +493,11 @@ def test_a_home_from_before_the_register_keeps_what_it_settled_with(home: Path, 
     Path(book).unlink()
     assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]
     assert told(home, "basis", "history") == []
-    assert {one["why"] for one in told(home, "basis")} == {"settled with it before this home kept a register"}
+    assert {entry["why"] for entry in told(home, "basis")} == {"settled with it before this home kept a register"}
     assert due(told(home, *MAY)) == "0.40"
-    assert [one["label"].partition(" ")[0] for one in told(home, "basis") if one["kind"] == "prices"] == ["book.csv"]
+    assert [entry["label"].partition(" ")[0] for entry in told(home, "basis") if entry["kind"] == "prices"] == [
+        "book.csv"
+    ]
     assert told(home, "statement", "verify", "2026-05")["repeated"]["same"]
 
 

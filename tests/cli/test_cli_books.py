@@ -42,7 +42,7 @@ def test_a_month_of_bookkeeping(home: Path, tmp_path: Path) -> None:
         r"2026-04 was closed already, at \d{4}-\d\d-\d\d \d\d:\d\d UTC\. Receipt ",
         printed(work, "books", "close", "2026-04"),
     )
-    assert [one["receipt"] for one in told(work, "books", "close")] == [closed["receipt"]]
+    assert [month["receipt"] for month in told(work, "books", "close")] == [closed["receipt"]]
     refused = told(work, "settle", "--period", "2026-04", *ACCEPTED, code=3)
     assert refused["error"]["problems"][0]["what"] == "2026-04 is closed"
 

@@ -42,10 +42,10 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def hledger() -> list[str]:
-    found = hledger_judge.find()
-    if found is None:
+    program = hledger_judge.find()
+    if program is None:
         pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
-    return found
+    return program
 
 
 def exported(book: Home, *arguments: str) -> str:
@@ -67,12 +67,12 @@ def test_beancount_books_what_was_settled(book: Home) -> None:
     text = exported(book, "beancount", "--party", "microsoft")
     entries, errors, _ = loader.load_string(text)
     assert errors == []
-    found: dict[tuple[str, str], D] = {}
+    amounts: dict[tuple[str, str], D] = {}
     for entry in entries:
         for posting in getattr(entry, "postings", ()):
             root, _, _, about = posting.account.lower().split(":")
-            found[root, about] = found.get((root, about), D(0)) + posting.units.number
-    assert found == MICROSOFT
+            amounts[root, about] = amounts.get((root, about), D(0)) + posting.units.number
+    assert amounts == MICROSOFT
 
 
 def test_hledger_books_what_was_settled(book: Home, tmp_path: Path, hledger: list[str]) -> None:

@@ -41,12 +41,12 @@ def test_a_fact_that_is_known_only_later_is_told(tmp_path: Path, monkeypatch: py
     with monkeypatch.context() as ahead:
         ahead.setattr("clauseway.app.books.register.time.time_ns", lambda: now_ns + 30 * 86_400 * 10**9)
         answer(*ANSWER, "--answer", "cannot+declines", cwd=tmp_path)
-    told = "recorded while a clock was ahead: F1"
-    assert told in " ".join(run("fact", "list", cwd=tmp_path).stdout.split())
+    sentence = "recorded while a clock was ahead: F1"
+    assert sentence in " ".join(run("fact", "list", cwd=tmp_path).stdout.split())
     (tmp_path / "clauseway.toml").write_text("")
     checks = answer("doctor", "--config", "clauseway.toml", code=2, cwd=tmp_path)["checks"]
     (check,) = (check for check in checks if check["what"] == "facts")
-    assert told in check["found"]
+    assert sentence in check["found"]
     again = (*ANSWER, "--answer", "cannot+declines", "--corrects", "F1")
     assert "--clock-was-ahead" in run(*again, cwd=tmp_path).stderr
     answer(*again, "--clock-was-ahead", cwd=tmp_path)

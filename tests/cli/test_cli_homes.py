@@ -135,11 +135,11 @@ def on_a_disk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def test_every_command_tells_it_in_words(on_a_disk: tuple[str, Told]) -> None:
-    _, told = on_a_disk
-    assert sorted(told) == sorted(USES)
+    _, outcomes = on_a_disk
+    assert sorted(outcomes) == sorted(USES)
     wrong = {
         path: (code, err)
-        for path, (code, out, err) in told.items()
+        for path, (code, out, err) in outcomes.items()
         if code not in (0, 1, 2, 3)
         or "Traceback" in err
         or "failure of ours" in err
@@ -170,8 +170,8 @@ WRITES = (
 
 @pytest.mark.parametrize("path", WRITES)
 def test_what_writes_says_why_it_did_not(on_a_disk: tuple[str, Told], path: str) -> None:
-    kind, told = on_a_disk
-    code, _, err = told[path]
+    kind, outcomes = on_a_disk
+    code, _, err = outcomes[path]
     assert code in (1, 3), err
     assert any(words in err for words in SAID[kind]), err
 

@@ -212,10 +212,10 @@ def test_sums_are_held_against_the_readers_own_usage(ours: Path, packs: Path, tm
     settled_book.seal(Home(theirs), [(13, "05-03", 9, 1, 2, (100_000, 0, 10_000))])
     done = answer("statement", "verify", str(packs / "sums.pack"), home=theirs, code=2)
     assert done["pack"]["days_changed"] == ["2026-05-03"]
-    told = {(line["of"], line["verdict"]): line["because"] for line in done["repeated"]["lines"]}
-    because = told["gpt-5.4 on aws, sold by openai", "cannot be checked here"]
+    verdicts = {(line["of"], line["verdict"]): line["because"] for line in done["repeated"]["lines"]}
+    because = verdicts["gpt-5.4 on aws, sold by openai", "cannot be checked here"]
     assert "another on 2026-05-03. The lines add up to what is owed" in because
-    assert ("gpt-5.5 on azure, sold by openai", "the same") in told, "their usage of it comes to the same"
+    assert ("gpt-5.5 on azure, sold by openai", "the same") in verdicts, "their usage of it comes to the same"
 
 
 def test_a_correction_in_ones_own_home_is_performed_again(ours: Path, tmp_path: Path) -> None:
@@ -297,9 +297,9 @@ def test_another_amount_is_told_line_by_line(packs: Path, tmp_path: Path) -> Non
         packs / "april.pack", tmp_path / "a.pack", edit("statement.json", '"amount": "0.72"', '"amount": "0.99"')
     )
     done = answer("statement", "verify", str(forged), home=tmp_path / "nowhere", code=2)["repeated"]
-    told = {line["line"]: (line["verdict"], line["differs_by"]) for line in done["lines"]}
-    assert told.pop(line["id"]) == ("differs", "-0.27")
-    assert {verdict for verdict, _ in told.values()} == {"the same"}
+    verdicts = {line["line"]: (line["verdict"], line["differs_by"]) for line in done["lines"]}
+    assert verdicts.pop(line["id"]) == ("differs", "-0.27")
+    assert {verdict for verdict, _ in verdicts.values()} == {"the same"}
 
 
 def test_a_statement_in_other_bytes_is_not_the_same(packs: Path, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_name_of_ones_own_is_priced_by_a_book_that_names_it_or_none(
     at = "--tokens in=1000000 --as-of 2026-05-02"
     named = asked(capsys, f"price own-model --cloud anywhere --seller reseller {at}", book)
     unnamed = asked(capsys, f"price any-model --cloud own-cloud --seller anthropic {at}", book)
-    assert [Decimal(found["amount"]) for found in (named, unnamed)] == [7, 8]
+    assert [Decimal(price["amount"]) for price in (named, unnamed)] == [7, 8]
 
 
 def test_a_book_is_checked(capsys: pytest.CaptureFixture[str], own: Path) -> None:
@@ -231,8 +231,8 @@ def test_a_name_that_is_nearly_another_is_told(
     ):
         assert run(line) == 0
         said.append(" ".join(capsys.readouterr().out.split()))
-    told = f"Nothing else names {meant} What this book states of it counts for no other." if meant else ""
-    assert [(told in text, "Did you mean" in text) for text in said] == [(True, bool(meant))] * 2
+    remark = f"Nothing else names {meant} What this book states of it counts for no other." if meant else ""
+    assert [(remark in text, "Did you mean" in text) for text in said] == [(True, bool(meant))] * 2
 
 
 @pytest.mark.parametrize(

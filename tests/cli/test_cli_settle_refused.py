@@ -30,7 +30,7 @@ PATIENCE_S = 60.0
 
 def content(root: Path) -> dict[str, str]:
     """The digest of each file of a home, and of what each of its databases says."""
-    found = {}
+    digests = {}
     for path in sorted(path for path in root.rglob("*") if path.is_file()):
         if path.name.endswith(WITHOUT_CONTENT):
             continue
@@ -39,9 +39,9 @@ def content(root: Path) -> dict[str, str]:
                 text = "\n".join(row for row in connection.iterdump() if not row.startswith(FOLLOWS)).encode()
         else:
             text = path.read_bytes()
-        found[str(path.relative_to(root))] = hashlib.sha256(text).hexdigest()
-    assert "control.db" in found
-    return found
+        digests[str(path.relative_to(root))] = hashlib.sha256(text).hexdigest()
+    assert "control.db" in digests
+    return digests
 
 
 @pytest.fixture(scope="module")

@@ -111,7 +111,7 @@ def test_how_requests_are_routed(clauseway: Commands) -> None:
     assert answer["holds"]["clouds"] == ["aws"]
     assert "pinned to aws-eu · clouds aws · residency eu · drain" in clauseway("project show acme search")
     assert "it says itself: strategy, pinned, clouds, on-leave" in clauseway("project show acme search")
-    assert [one["project"] for one in clauseway.json("project list acme")] == ["search"]
+    assert [project["project"] for project in clauseway.json("project list acme")] == ["search"]
     assert "clouds azure, aws" in clauseway("organisation list")
 
 

@@ -121,9 +121,9 @@ def test_the_picture_in_the_documents_is_what_the_command_draws(tmp_path: Path) 
     ],
 )
 def test_what_is_refused(arguments: tuple[str, ...], where: str, what: str) -> None:
-    found = problems(*arguments)
-    assert {told for _, told in found} == {what}
-    assert " ".join(flag for flag, _ in found) == where
+    errors = problems(*arguments)
+    assert {text for _, text in errors} == {what}
+    assert " ".join(flag for flag, _ in errors) == where
 
 
 def test_a_diff_tells_every_change_in_groups_and_one_by_one() -> None:
@@ -158,7 +158,7 @@ def test_a_diff_of_what_was_known() -> None:
 
 
 def test_a_brief_is_a_page_and_the_same_as_json() -> None:
-    page, found = run("agreement", "brief", "A4"), answer("agreement", "brief", "A4")
+    page, document = run("agreement", "brief", "A4"), answer("agreement", "brief", "A4")
     assert page.returncode == 0
     assert [line for line in page.stdout.splitlines() if line.startswith("#")] == [
         "# A4: The joint statement",
@@ -169,5 +169,5 @@ def test_a_brief_is_a_page_and_the_same_as_json() -> None:
         "## Since then, until A5",
         "## Sources",
     ]
-    for said in (*found["what_happened"], *found["why_it_matters"]):
+    for said in (*document["what_happened"], *document["why_it_matters"]):
         assert f"- {said['text']} ({said['place']})\n" in page.stdout

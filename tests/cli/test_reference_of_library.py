@@ -52,9 +52,9 @@ def examples() -> Iterator[doctest.DocTest]:
 def test_an_example_answers_as_it_shows(example: doctest.DocTest, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(demo)
     monkeypatch.delenv("CLAUSEWAY_HOME", raising=False)
-    told: list[str] = []
-    done = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=told.append)
-    assert done.failed == 0, "".join(told)
+    messages: list[str] = []
+    done = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(example, out=messages.append)
+    assert done.failed == 0, "".join(messages)
     assert done.attempted
 
 

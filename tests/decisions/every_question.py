@@ -56,8 +56,8 @@ def day(text: str) -> date:
 
 
 def around(days: Iterable[date]) -> tuple[date, ...]:
-    one = timedelta(days=1)
-    return tuple(sorted({near for boundary in days for near in (boundary - one, boundary, boundary + one)}))
+    a_day = timedelta(days=1)
+    return tuple(sorted({near for boundary in days for near in (boundary - a_day, boundary, boundary + a_day)}))
 
 
 DAYS = around(map(day, BOUNDARIES))
@@ -116,25 +116,25 @@ SUPPOSED: tuple[tuple[str, ...], ...] = (
 
 def supposed(texts: Iterable[str]) -> Supposed:
     """The suppositions of a question, as the oracle takes them."""
-    found = Supposed()
+    supposed = Supposed()
     for text in texts:
         subject, _, when = text.partition("=")
         kind, *rest = subject.split(":")
         at = day(when)
         if kind == "milestone":
             # Verified once: of two such records the earlier counts.
-            found = found._replace(milestone=min(at, found.milestone or at))
+            supposed = supposed._replace(milestone=min(at, supposed.milestone or at))
         elif kind == "launch":
-            found = found._replace(launches=(*found.launches, Launch(rest[0], rest[1], rest[2], at)))
+            supposed = supposed._replace(launches=(*supposed.launches, Launch(rest[0], rest[1], rest[2], at)))
         elif kind == "answer":
-            found = found._replace(answers=(*found.answers, (rest[0], rest[1], at)))
+            supposed = supposed._replace(answers=(*supposed.answers, (rest[0], rest[1], at)))
         elif kind == "offer":
-            found = found._replace(offers_passed=(*found.offers_passed, at))
+            supposed = supposed._replace(offers_passed=(*supposed.offers_passed, at))
         elif kind == "grant":
-            found = found._replace(grants=(*found.grants, (rest[0], rest[1], at)))
+            supposed = supposed._replace(grants=(*supposed.grants, (rest[0], rest[1], at)))
         else:
             raise AssertionError(text)
-    return found
+    return supposed
 
 
 def days_of(texts: Iterable[str]) -> tuple[date, ...]:

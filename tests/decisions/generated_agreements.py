@@ -159,7 +159,7 @@ class _Wheres(NamedTuple):
         )
 
 
-_WHERE = {told: _Wheres.of(*told) for told in ((False, False), (True, False), (False, True), (True, True))}
+_WHERE = {places: _Wheres.of(*places) for places in ((False, False), (True, False), (False, True), (True, True))}
 _binds = st.sampled_from(
     (
         Choice("", {"": "first-shipped-since"}),
@@ -353,7 +353,7 @@ _events = st.sampled_from(tuple(EVENTS))
 
 
 @functools.cache
-def _drawn(told: tuple[bool, bool]) -> Sequence[st.SearchStrategy[AnyTerm]]:
+def _drawn(places: tuple[bool, bool]) -> Sequence[st.SearchStrategy[AnyTerm]]:
     """Terms of each kind without what they have of their amendment. Hypothesis checks a strategy when it first draws
     from it: one made anew for each term would be checked for each."""
     common = {
@@ -362,13 +362,13 @@ def _drawn(told: tuple[bool, bool]) -> Sequence[st.SearchStrategy[AnyTerm]]:
         "begins": st.just(BEGIN),
         "under": st.sampled_from(({}, {}, {"X": "strict"}, {"Y": "far"})),
     }
-    return [kind(_WHERE[told], **common) for kind in _KINDS]
+    return [kind(_WHERE[places], **common) for kind in _KINDS]
 
 
 @st.composite
-def _terms(draw: st.DrawFn, told: tuple[bool, bool], name: str, amendment: str, begins: date) -> AnyTerm:
+def _terms(draw: st.DrawFn, places: tuple[bool, bool], name: str, amendment: str, begins: date) -> AnyTerm:
     # By its number: among all the ways that kinds have, a kind with many would be drawn most.
-    term, ends, day = draw(_drawn(told)[draw(_number)]), draw(_ends), draw(_days)
+    term, ends, day = draw(_drawn(places)[draw(_number)]), draw(_ends), draw(_days)
     own: dict[str, object] = {
         "id": name,
         "citation": cited(name, amendment),
@@ -385,7 +385,7 @@ def _terms(draw: st.DrawFn, told: tuple[bool, bool], name: str, amendment: str, 
 @st.composite
 def _amendments(
     draw: st.DrawFn,
-    told: tuple[bool, bool],
+    places: tuple[bool, bool],
     number: int,
     effective: date,
     earlier: Sequence[str],
@@ -394,7 +394,7 @@ def _amendments(
     name = f"B{number}"
     announced = draw(_days)
     terms = [
-        draw(_terms(told, f"{name}.{index}", name, effective))
+        draw(_terms(places, f"{name}.{index}", name, effective))
         for index in range(draw(st.integers(count[0] if earlier else count[0] + 1, count[1])))
     ]
     if not earlier:
@@ -476,12 +476,12 @@ def _facts(draw: st.DrawFn, regions: bool) -> Fact:
 def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreement:
     """An agreement of one to four amendments, each of so many terms, with its register of facts."""
     days = sorted(draw(st.lists(_days, min_size=1, max_size=4, unique=True)))
-    told = draw(st.sampled_from(tuple(_WHERE)))
-    catalog = msgspec.structs.replace(CATALOG, regions=REGIONS) if told[1] else CATALOG
+    places = draw(st.sampled_from(tuple(_WHERE)))
+    catalog = msgspec.structs.replace(CATALOG, regions=REGIONS) if places[1] else CATALOG
     amendments: list[Amendment] = []
     for number, effective in enumerate(days):
         earlier = [term.id for amendment in amendments for term in amendment.terms]
-        amendments.append(draw(_amendments(told, number, effective, earlier, terms)))
+        amendments.append(draw(_amendments(places, number, effective, earlier, terms)))
     agreement = Agreement(
         id="generated",
         title="A generated agreement",
@@ -508,5 +508,5 @@ def agreements(draw: st.DrawFn, terms: tuple[int, int] = (2, 7)) -> OpenAgreemen
         events=EVENTS,
         amendments=tuple(with_changes_of_both(amendments)),
     )
-    facts = FactRegister().with_facts(draw(st.lists(_facts(told[1]), max_size=12)))
+    facts = FactRegister().with_facts(draw(st.lists(_facts(places[1]), max_size=12)))
     return OpenAgreement(agreement, catalog, facts)

@@ -80,7 +80,7 @@ class World:
     def not_rescinded(self, amendments: tuple[Amendment, ...]) -> list[Amendment]:
         known = [item for item in amendments if item.known <= self.question.known_at]
         gone: set[str] = set()
-        for amendment in sorted(known, key=lambda one: -one.rank):
+        for amendment in sorted(known, key=lambda each: -each.rank):
             for change in amendment.changes if amendment.id not in gone else ():
                 gone |= {*change.rescinds} if self.reads(change.under) else set()
         return [item for item in known if item.id not in gone]
@@ -153,11 +153,11 @@ class World:
         right = term.id.removesuffix(".exclusive")
         rights = [each for amendment in self.amendments for each in amendment.terms if each.id == right]
         behind = [right for right in rights if getattr(right, "exclusive", False) or getattr(right, "sole", False)]
-        return min([end, *(self.written_end_of(one, begin) for one in behind)])
+        return min([end, *(self.written_end_of(term, begin) for term in behind)])
 
     def written_end_of(self, term: Any, begin: date) -> date:
         end, set_on = self.written(term, begin), date.min
-        for amendment in sorted(self.amendments, key=lambda one: one.rank):
+        for amendment in sorted(self.amendments, key=lambda each: each.rank):
             since = amendment.effective
             for change in amendment.changes:
                 # Of two changes of one day the later finds open what the earlier ended.
@@ -279,7 +279,7 @@ class World:
         outcomes = [self.decide(asked.action, asked.party)]
         if asked.action == "serve" and asked.seller != asked.party:
             outcomes.append(self.decide("sell", asked.seller))
-        return next(one for one in ("forbidden", "unstated", "conditional", "permitted") if one in outcomes)
+        return next(outcome for outcome in ("forbidden", "unstated", "conditional", "permitted") if outcome in outcomes)
 
     def deed(self, action: str, party: str) -> Deed:
         asked = self.question
@@ -306,7 +306,7 @@ class World:
         if not owner and not any(public):
             return "unstated"
         needed = list(self.needed(deed, owner))
-        if any(self.forbidden(one, party) for one in needed):
+        if any(self.forbidden(deed, party) for deed in needed):
             return "forbidden"
         if party == owner:
             return self.unless_open(needed, party, owner)
@@ -367,7 +367,7 @@ class World:
     def stands(self, term: Any, deed: Deed) -> bool:
         """Return whether the term that `exclusive` or `sole` wrote stands: while the right may be given."""
         id = term.id.removesuffix(".exclusive")
-        rights = [one for one in (*self.of("permission"), *self.of("licence")) if one.id == id != term.id]
+        rights = [right for right in (*self.of("permission"), *self.of("licence")) if right.id == id != term.id]
         givers = [getattr(right, "licensor", "") or getattr(right, "grantor", "") for right in rights]
         return all(not giver or self.could_give(giver, deed.product, {giver}) for giver in givers)
 
@@ -399,7 +399,8 @@ class World:
 
     def permitted(self, deed: Deed, party: str) -> bool:
         return any(
-            one.party == party and self.covers(one, deed) and self.by_right(one, deed) for one in self.of("permission")
+            right.party == party and self.covers(right, deed) and self.by_right(right, deed)
+            for right in self.of("permission")
         )
 
     def by_right(self, permission: Any, deed: Deed) -> bool:
@@ -410,13 +411,13 @@ class World:
         if giver == self.owner(product, day):
             return True
         past = [term for each in self.amendments for term in each.terms]
-        for one in self.of("permission", self.live if day is None else past):
-            if one.party == giver and "license" in one.actions and self.lies_in(product, one.products):
-                if not self.stood(one, day):
+        for right in self.of("permission", self.live if day is None else past):
+            if right.party == giver and "license" in right.actions and self.lies_in(product, right.products):
+                if not self.stood(right, day):
                     continue
-                if not one.grantor:
+                if not right.grantor:
                     return True
-                if one.grantor not in asked and self.could_give(one.grantor, product, asked | {one.grantor}, day):
+                if right.grantor not in asked and self.could_give(right.grantor, product, asked | {right.grantor}, day):
                     return True
         return False
 

@@ -79,8 +79,8 @@ def written(rows: list[dict[str, Any]], path: Path) -> Path:
 
 def read(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
-        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-        return found
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return rows
     if path.suffix == ".csv":
         with path.open(newline="") as file:
             return [row | {"terms": row["terms"].split(";") if row["terms"] else []} for row in csv.DictReader(file)]

@@ -66,9 +66,9 @@ def test_exactly_the_outcomes_that_differ() -> None:
         for (combination, one), (_, other) in zip(outcomes(eve), outcomes(day), strict=True)
         if one != other
     }
-    found = {change.combination: (change.before, change.after) for change in compare(eve, day, OPENED.catalog)}
-    assert found == walked
-    assert len(found) > 2000
+    changes = {change.combination: (change.before, change.after) for change in compare(eve, day, OPENED.catalog)}
+    assert changes == walked
+    assert len(changes) > 2000
 
 
 @few
@@ -81,8 +81,8 @@ def test_the_boxes_expand_to_exactly_the_changes(first: Side, second: Side) -> N
     assert set(rows) == {(change.combination, said_of(change)) for change in changes}
 
 
-def said_of(told: Box | OutcomeChange) -> tuple[object, ...]:
-    return told.before, told.after, told.conditions, told.because.document, told.because.line
+def said_of(change: Box | OutcomeChange) -> tuple[object, ...]:
+    return change.before, change.after, change.conditions, change.because.document, change.because.line
 
 
 @few
@@ -127,9 +127,12 @@ def test_no_two_boxes_could_be_one() -> None:
             key = (box.before, box.after, box.conditions, box.because.term, "share-revenue" in box.actions)
             alike.setdefault(key, []).append(members)
         for some in alike.values():
-            for index, one in enumerate(some):
+            for index, question in enumerate(some):
                 for other in some[:index]:
-                    assert sum(left != right for left, right in zip(one, other, strict=True)) > 1, (one, other)
+                    assert sum(left != right for left, right in zip(question, other, strict=True)) > 1, (
+                        question,
+                        other,
+                    )
 
 
 @pytest.mark.parametrize(

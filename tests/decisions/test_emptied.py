@@ -293,7 +293,7 @@ def test_what_stays_reserved_to_whom_has_lost_its_right_is_told(
     opened = reading(texts)
     outlived = outlived_rights(opened.agreement, opened.catalog, opened.facts)
     lives = Lives(opened.agreement, opened.facts, RESTS_ON)
-    assert [one.what for one in reserved_in_vain(lives, outlived)] == ([said] if said else [])
+    assert [remark.what for remark in reserved_in_vain(lives, outlived)] == ([said] if said else [])
 
 
 def told(opened: OpenAgreement) -> list[str]:

@@ -233,8 +233,8 @@ def test_an_event_that_comes_about_on_a_day_is_cited_where_it_is_defined() -> No
     decision = agreement.answer(question)
     [cited] = [reason for reason in decision.reasons if reason.bearing == "meets"]
     assert (cited.amendment, cited.term, cited.document) == ("agreement", "expiry", "agreement.md")
-    found = trace(agreement.agreement, agreement.catalog, agreement.facts, question, decision)
-    assert [one.kind for one in found if one.term == "expiry"] == ["event"]
+    steps = trace(agreement.agreement, agreement.catalog, agreement.facts, question, decision)
+    assert [step.kind for step in steps if step.term == "expiry"] == ["event"]
 
 
 def test_events_are_supposed_retracted_and_known_late() -> None:
@@ -410,5 +410,5 @@ def test_a_share_that_an_event_ends_names_what_was_recorded() -> None:
     ):
         texts = documents(share % until, facts)
         texts["agreement.md"] = texts["agreement.md"].replace("rules:", f"{EVENTS}rules:", 1)
-        [found] = reading(texts).revenue_shares(KnownAt.everything(), {})
-        assert (found.end, found.event.term) == (end, event)  # type: ignore[union-attr]
+        [result] = reading(texts).revenue_shares(KnownAt.everything(), {})
+        assert (result.end, result.event.term) == (end, event)  # type: ignore[union-attr]

@@ -61,7 +61,7 @@ class Compared:
 
     def ask_all(self, asked: Iterable[Asked]) -> None:
         """Ask day by day: questions about one day share what they rest on."""
-        for case, texts in sorted(asked, key=lambda one: (one.texts, one.case.known_at, one.case.as_of)):
+        for case, texts in sorted(asked, key=lambda each: (each.texts, each.case.known_at, each.case.as_of)):
             self.ask(case, texts)
 
 
@@ -72,7 +72,7 @@ def agrees(compared: Compared) -> None:
 
 def test_the_register_by_hand_is_the_register() -> None:
     facts = [(fact.citation.term, fact.effective) for fact in partnership().facts.facts]
-    by_hand = [(f"launch:{one.product}:{one.cloud}:{one.stage}", one.day) for one in REGISTER]
+    by_hand = [(f"launch:{launch.product}:{launch.cloud}:{launch.stage}", launch.day) for launch in REGISTER]
     assert sorted(facts) == sorted(by_hand)
 
 

@@ -400,7 +400,7 @@ def test_what_a_licence_carries_and_its_licensor_can_never_give_is_told(terms: s
     )
     opened = reading(texts)
     ungiven = never_given(opened.agreement, opened.catalog, opened.facts)
-    remarks = [(one.what, one.why, one.remedy) for one in carried_in_vain(opened.agreement, ungiven)]
+    remarks = [(remark.what, remark.why, remark.remedy) for remark in carried_in_vain(opened.agreement, ungiven)]
     assert remarks == ([(*IN_VAIN, expected)] if expected else [])
 
 

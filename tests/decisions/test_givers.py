@@ -120,8 +120,8 @@ LINKS: list[tuple[list[TermState], list[str] | None]] = [
 @pytest.mark.parametrize(("permissions", "links"), LINKS)
 def test_by_what_a_right_is_passed_on(permissions: Sequence[TermState], links: list[str] | None) -> None:
     givers = among(owns("maker"), *permissions)
-    found = givers.links("seller", APP, on("05-01"))
-    assert (found and [state.term.id for state in found]) == links
+    result = givers.links("seller", APP, on("05-01"))
+    assert (result and [state.term.id for state in result]) == links
     assert givers.may_give("seller", APP, on("05-01")) is (links is not None)
     assert givers.links("maker", APP, on("05-01")) == ()
 
@@ -192,8 +192,8 @@ def test_since_when_a_right_is_lost(state: TermState, as_of: str, lost: tuple[st
     # An exclusivity that the right wrote is lost with it.
     beside = stating(owns("nobody").term, state.begin.strftime("%m-%d"), "", right=state.term)
     if state.end == FOREVER:
-        found = SOLD.lost(beside, APP, on(as_of))
-        assert (found and (found.day, found.fell)) == (expected and (expected.day, expected.fell))
+        loss = SOLD.lost(beside, APP, on(as_of))
+        assert (loss and (loss.day, loss.fell)) == (expected and (expected.day, expected.fell))
 
 
 def test_of_rights_that_were_lost_the_last_in_time_ranks_highest() -> None:
@@ -215,8 +215,8 @@ PERMISSIONS = [
 
 @pytest.mark.parametrize(("state", "day"), PERMISSIONS)
 def test_since_when_a_permission_is_lost(state: TermState, day: str | None) -> None:
-    found = SOLD.lost_permission(state, APP, on("12-31"))
-    assert (found and found.day) == (day and on(day))
+    loss = SOLD.lost_permission(state, APP, on("12-31"))
+    assert (loss and loss.day) == (day and on(day))
 
 
 # Ownership that passed on 1 June: the earlier owner, and the later one, who could give rights from then on.

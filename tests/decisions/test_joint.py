@@ -40,11 +40,13 @@ def two(says: tuple[str, str]) -> list[AskedAgreement]:
 
 
 def days(asked: list[AskedAgreement]) -> list[date]:
-    return sorted({day for one in asked for day in boundaries(one.agreement, one.facts, ALWAYS) if day > date.min})
+    return sorted(
+        {day for opened in asked for day in boundaries(opened.agreement, opened.facts, ALWAYS) if day > date.min}
+    )
 
 
 def questions(asked: list[AskedAgreement], day: date) -> Iterator[Question]:
-    catalog = joint_catalog([one.catalog for one in asked])
+    catalog = joint_catalog([opened.catalog for opened in asked])
     for question in all_questions(asked[0].agreement, catalog, as_of=day, known_at=ALWAYS):
         yield msgspec.structs.replace(question, readings={})
 
@@ -96,9 +98,9 @@ def test_a_comparison_finds_exactly_what_is_decided_otherwise(says: tuple[str, s
         if decide_together(asked, question).outcome
         is not decide_together(asked, msgspec.structs.replace(question, as_of=was)).outcome
     }
-    found = compare_together(before, after)
-    assert {change.combination for change in found} == changed
-    assert {combination for box in grouped(found) for combination in box.combinations()} == changed
+    comparison = compare_together(before, after)
+    assert {change.combination for change in comparison} == changed
+    assert {combination for box in grouped(comparison) for combination in box.combinations()} == changed
     assert {change.combination for change in compare_together(after, before)} == changed
     assert not compare_together(after, after)
 
@@ -173,13 +175,13 @@ def test_what_would_change_this_and_in_which_agreement(
         if (question.action, question.party, question.product, question.cloud, question.segment)
         == (action, who, "item", "west", "any")
     ]
-    found = would_change_together(asked, question, decide_together(asked, question))
-    told = [
-        f"{one.kind} {one.as_of or one.known_at or ' '.join(one.suppose) or one.reading}: {one.outcome}"
-        f" ({', '.join(one.agreements)})"
-        for one in found
+    changes = would_change_together(asked, question, decide_together(asked, question))
+    sentences = [
+        f"{change.kind} {change.as_of or change.known_at or ' '.join(change.suppose) or change.reading}: "
+        f"{change.outcome} ({', '.join(change.agreements)})"
+        for change in changes
     ]
-    assert told == stated
+    assert sentences == stated
 
 
 def test_the_eve_of_the_day_asked_about_would_change_an_answer_of_the_first_day() -> None:
@@ -190,7 +192,9 @@ def test_the_eve_of_the_day_asked_about_would_change_an_answer_of_the_first_day(
         if (question.action, question.party, question.product, question.cloud, question.segment)
         == ("serve", "maker", "item", "west", "any")
     ]
-    [eve] = [one for one in would_change_together(asked, question, decide_together(asked, question)) if one.as_of]
+    [eve] = [
+        change for change in would_change_together(asked, question, decide_together(asked, question)) if change.as_of
+    ]
     assert (eve.kind, eve.as_of, eve.outcome) == ("earlier", date(2026, 5, 31), Outcome.PERMITTED)
 
 
@@ -203,11 +207,11 @@ def test_the_trace_is_each_agreements_own_and_says_whose() -> None:
         == ("sell", "reseller", "item", "west", "any")
     ]
     traced = trace_together(asked, question)
-    for one in asked[:2]:
-        own = put_to(one, question)
-        decision = decide_together([one], question)
-        alone = trace(one.agreement, one.catalog, one.facts, own, decision)
-        mine = [msgspec.structs.replace(each, agreement="") for each in traced if each.agreement == one.agreement.id]
+    for opened in asked[:2]:
+        own = put_to(opened, question)
+        decision = decide_together([opened], question)
+        alone = trace(opened.agreement, opened.catalog, opened.facts, own, decision)
+        mine = [msgspec.structs.replace(each, agreement="") for each in traced if each.agreement == opened.agreement.id]
         assert mine == list(alone)
     [silent] = [each for each in traced if each.agreement == "silent"]
     assert (silent.kind, silent.term, silent.why) == (
@@ -268,7 +272,7 @@ def test_regions_and_sellers_of_one_agreement_count_for_both() -> None:
     table = JointTable(asked, ALWAYS, {})
     outcomes = {}
     for region in ("eu", "elsewhere", "w1"):
-        one = Question(
+        question = Question(
             action="serve",
             party="maker",
             product="item",
@@ -281,8 +285,8 @@ def test_regions_and_sellers_of_one_agreement_count_for_both() -> None:
             known_at=ALWAYS,
             readings={},
         )
-        outcomes[region] = table.verdict(one, DAY).outcome
-        assert outcomes[region] is decide_together(asked, one).outcome
+        outcomes[region] = table.verdict(question, DAY).outcome
+        assert outcomes[region] is decide_together(asked, question).outcome
     assert outcomes == {"eu": Outcome.PERMITTED, "elsewhere": Outcome.FORBIDDEN, "w1": Outcome.PERMITTED}
 
 

@@ -198,7 +198,7 @@ _BLOCK = re.compile(r"```yaml \w+\n.*?```", re.DOTALL)
 
 
 def rename(text: str, names: Mapping[str, str]) -> str:
-    return _NAME.sub(lambda found: names[found[1]], text)
+    return _NAME.sub(lambda match: names[match[1]], text)
 
 
 def rename_blocks(text: str, names: Mapping[str, str]) -> str:
@@ -243,7 +243,7 @@ def test_other_names_for_everything_leave_every_outcome(data: st.DataObject) -> 
 
 def defining_lines(texts: Mapping[str, str]) -> dict[tuple[str, str], range]:
     """(document, identifier) → the lines that define it, found by reading the text from top to bottom."""
-    found: dict[tuple[str, str], range] = {}
+    places: dict[tuple[str, str], range] = {}
     for name, text in texts.items():
         lines = text.splitlines()
         opened = 0
@@ -252,21 +252,21 @@ def defining_lines(texts: Mapping[str, str]) -> dict[tuple[str, str], range]:
                 opened = number
             elif line == "```" and opened:
                 block = lines[opened : number - 1]
-                identifiers = [one[4:] for one in block if one.startswith("id: ")]
+                identifiers = [line[4:] for line in block if line.startswith("id: ")]
                 if identifiers:
-                    found[name, identifiers[0]] = range(opened, number + 1)
+                    places[name, identifiers[0]] = range(opened, number + 1)
                 opened = 0
             elif opened and name == "agreement.md" and (key := re.match(r"  ([\w-]+):", line)):
                 # A rule, a reading or a commentary: from its key to the last line indented deeper.
                 last = number
                 while lines[last].startswith("   "):
                     last += 1
-                found[name, key[1]] = range(number, last + 1)
+                places[name, key[1]] = range(number, last + 1)
             elif opened and name == "facts.md" and line.startswith("- {"):
                 entry = dict(part.split(": ", 1) for part in line[3:].split(", ") if ": " in part)
                 named = (entry["kind"], entry["product"], entry["cloud"], entry["stage"])
-                found[name, ":".join(named)] = range(number, number + 1)
-    return found
+                places[name, ":".join(named)] = range(number, number + 1)
+    return places
 
 
 @many

@@ -101,7 +101,7 @@ def test_what_is_no_question_is_refused_and_says_where(asked: str, where: str, w
 
 
 def test_every_problem_is_told_at_once() -> None:
-    told = problems(
+    messages = problems(
         action="sell",
         party="nobody",
         product="research",
@@ -114,7 +114,7 @@ def test_every_problem_is_told_at_once() -> None:
         reading={"R1": "maybe", "R9": "x"},
         suppose=["milestone", "launch:x:y:z=2026-05-01"],
     )
-    assert sorted(where for where, _ in told) == sorted(
+    assert sorted(where for where, _ in messages) == sorted(
         ["--party", "--product", "--cloud", "--to", "--seller", "--segment", "--as-of", "--known-at"]
         + ["--reading R1", "--reading", "--suppose"]
         + ["--suppose"] * 3  # of the launch: its product, its cloud and its stage

@@ -23,7 +23,7 @@ def differing(
     tables = Tables(opened.agreement, opened.catalog, opened.facts)
     sellers = sorted(opened.catalog.parties)
     turns = boundaries(opened.agreement, opened.facts, everything)
-    found = []
+    differences = []
     for _ in range(days):
         day, known_at = data.draw(st.sampled_from(turns)), data.draw(st.sampled_from(points))
         asked = list(all_questions(opened.agreement, opened.catalog, as_of=day, known_at=known_at, readings=readings))
@@ -34,8 +34,8 @@ def differing(
             by_letter = World(opened, question).answer()
             engine, table = opened.answer(question).outcome, tables.answer(question).outcome
             if not by_letter == engine == table:
-                found.append(f"by the letter {by_letter}, engine {engine}, table {table}: {question}")
-    return found
+                differences.append(f"by the letter {by_letter}, engine {engine}, table {table}: {question}")
+    return differences
 
 
 @settings(

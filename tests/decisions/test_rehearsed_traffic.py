@@ -65,15 +65,15 @@ def with_last(opened: OpenAgreement, *amendments: Amendment) -> OpenAgreement:
     return OpenAgreement(changed, opened.catalog, opened.facts)
 
 
-def permitted(opened: OpenAgreement, one: MeteredSum) -> bool:
-    day = date(1970, 1, 1) + timedelta(days=one.hour // 24)
+def permitted(opened: OpenAgreement, usage: MeteredSum) -> bool:
+    day = date(1970, 1, 1) + timedelta(days=usage.hour // 24)
     decision = opened.decide(
         action=SELL,
-        party=one.seller,
-        product=one.product,
-        cloud=one.cloud,
-        region=one.region,
-        segment=one.segment,
+        party=usage.seller,
+        product=usage.product,
+        cloud=usage.cloud,
+        region=usage.region,
+        segment=usage.segment,
         as_of=day,
         known_at=EVERYTHING,
     )
@@ -81,10 +81,10 @@ def permitted(opened: OpenAgreement, one: MeteredSum) -> bool:
 
 
 def played(real: OpenAgreement, drafted: OpenAgreement, traffic: list[MeteredSum]) -> Traffic:
-    found = Traffic(real, drafted, PRICES, {})
-    for one in traffic:
-        found.take(one)
-    return found
+    result = Traffic(real, drafted, PRICES, {})
+    for usage in traffic:
+        result.take(usage)
+    return result
 
 
 @few
@@ -103,9 +103,9 @@ def test_a_draft_without_terms_changes_nothing(opened: OpenAgreement, traffic: l
         changes=(),
         clauses=(),
     )
-    found = played(opened, with_last(opened, *opened.agreement.amendments, empty), traffic)
-    assert found.routed() == ()
-    assert found.unchanged + sum(item.requests for item in found.not_asked()) == 100 * len(traffic)
+    result = played(opened, with_last(opened, *opened.agreement.amendments, empty), traffic)
+    assert result.routed() == ()
+    assert result.unchanged + sum(item.requests for item in result.not_asked()) == 100 * len(traffic)
 
 
 @few
@@ -115,11 +115,11 @@ def test_requests_fare_as_the_decisions_say(opened: OpenAgreement, traffic: list
     assume(earlier)
     real = with_last(opened, *earlier)
     drafted = played_as_if(opened, last.effective)
-    found = played(real, drafted, traffic)
-    assert found.not_asked() == ()
-    was = sum(100 for one in traffic if permitted(real, one) and not permitted(drafted, one))
-    now = sum(100 for one in traffic if permitted(drafted, one) and not permitted(real, one))
-    told = found.routed()
-    assert sum(row.requests for row in told if row.what in (REFUSED, MOVED)) == was
-    assert sum(row.requests for row in told if row.what == ADMITTED) == now
-    assert all(bool(row.clouds) == (row.what != REFUSED) for row in told)
+    result = played(real, drafted, traffic)
+    assert result.not_asked() == ()
+    was = sum(100 for usage in traffic if permitted(real, usage) and not permitted(drafted, usage))
+    now = sum(100 for usage in traffic if permitted(drafted, usage) and not permitted(real, usage))
+    routes = result.routed()
+    assert sum(row.requests for row in routes if row.what in (REFUSED, MOVED)) == was
+    assert sum(row.requests for row in routes if row.what == ADMITTED) == now
+    assert all(bool(row.clouds) == (row.what != REFUSED) for row in routes)

@@ -145,14 +145,14 @@ def test_a_carve_out_says_for_whom_and_where() -> None:
 
 def test_the_trace_says_what_lies_outside() -> None:
     agreement = opened()
-    found = {}
+    outcomes = {}
     for parts in (("serve", "maker", "south", "maker", "any", "us"), ("serve", "maker", "own", "maker", "any", "us")):
         question = asking(*parts)
         traced = trace(agreement.agreement, agreement.catalog, agreement.facts, question, agreement.answer(question))
-        found[parts[2]] = {step.term: step.why for step in traced}
-    assert found["south"]["H1.eu"] == "the region us lies outside; it is about eu"
-    assert found["south"]["H1.state"] == "the segment any lies outside; it is about state"
-    assert found["own"]["H1.own"] == "the seller maker lies outside; it is about broker, reseller"
+        outcomes[parts[2]] = {step.term: step.why for step in traced}
+    assert outcomes["south"]["H1.eu"] == "the region us lies outside; it is about eu"
+    assert outcomes["south"]["H1.state"] == "the segment any lies outside; it is about state"
+    assert outcomes["own"]["H1.own"] == "the seller maker lies outside; it is about broker, reseller"
 
 
 def test_what_would_change_is_asked_of_the_same_seller_and_region() -> None:
@@ -245,13 +245,13 @@ def test_an_agreement_that_names_no_seller_asks_of_none() -> None:
 
 def test_an_action_that_no_term_keeps_to_a_region_says_why_one_is_asked_for() -> None:
     opened = open_agreement(Path(__file__).with_name("appointment"))
-    told = []
+    texts = []
     for action, product in (("sell", "beacon"), ("contract-compute", "hall-one")):
         with pytest.raises(InvalidInput) as refused:
             opened.decide(action=action, party="lumen", product=product, cloud="lumen-own", as_of="2024-05-01")
-        told += [problem.why for problem in refused.value.problems]
-    assert told[0].startswith("A1.appointment, A1.exclusive, ")
-    assert told[1] == "no term keeps contract-compute to a region, but a grant may be kept to one"
+        texts += [problem.why for problem in refused.value.problems]
+    assert texts[0].startswith("A1.appointment, A1.exclusive, ")
+    assert texts[1] == "no term keeps contract-compute to a region, but a grant may be kept to one"
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_a_timeline_says_each_day_what_is_decided_on_it(who: str, one: str, othe
 
 @pytest.mark.parametrize("says", sorted(SAYS))
 def test_one_agreement_alone_answers_as_it_does(says: str) -> None:
-    one = agreement("north", says)
-    asking = question([one], "reseller")
-    own = msgspec.structs.replace(asking, readings=one.agreement.default_readings())
-    assert decide_together([one], asking) == decide(one.agreement, one.catalog, one.facts, own)
+    text = agreement("north", says)
+    asking = question([text], "reseller")
+    own = msgspec.structs.replace(asking, readings=text.agreement.default_readings())
+    assert decide_together([text], asking) == decide(text.agreement, text.catalog, text.facts, own)

@@ -199,11 +199,11 @@ def test_what_no_term_tells_apart_is_decided_once() -> None:
         opened.agreement, opened.catalog, opened.facts, KnownAt.everything(), opened.agreement.default_readings()
     )
     day = date(2026, 5, 1)
-    one = table.look_up("sell", "google", "new-model", "google-cloud", as_of=day)
-    assert table.look_up("sell", "google", "new-model", "google-cloud", as_of=date(2026, 5, 20)) is one
+    decision = table.look_up("sell", "google", "new-model", "google-cloud", as_of=day)
+    assert table.look_up("sell", "google", "new-model", "google-cloud", as_of=date(2026, 5, 20)) is decision
     other = table.look_up("sell", "deployment-venture", "new-model", "openai-own", as_of=day)
-    assert [reason.term for reason in other.reasons] == [reason.term for reason in one.reasons]
-    assert one.conditions[0].needs == ("grant:google:new-model",)
+    assert [reason.term for reason in other.reasons] == [reason.term for reason in decision.reasons]
+    assert decision.conditions[0].needs == ("grant:google:new-model",)
     assert other.conditions[0].needs == ("grant:deployment-venture:new-model",)
     table.decide_all()
     everything = len(domain(opened, day, KnownAt.everything(), {})) * len(days_of(opened)) // 3

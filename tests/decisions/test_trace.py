@@ -29,19 +29,19 @@ def traced(asked: Asked) -> tuple[Decision, tuple[Traced, ...]]:
 @settings(max_examples=examples(60))
 @given(asked=cases())
 def test_what_decides_applies_and_what_does_not_apply_decides_nothing(asked: Asked) -> None:
-    decision, found = traced(asked)
+    decision, steps = traced(asked)
     reasons = {reason.term for reason in decision.reasons}
-    applying = {one.term for one in found if one.applies}
+    applying = {step.term for step in steps if step.applies}
     assert reasons <= applying
-    assert not reasons & {one.term for one in found if not one.applies}
+    assert not reasons & {step.term for step in steps if not step.applies}
 
 
 @settings(max_examples=examples(60))
 @given(asked=cases())
 def test_a_term_in_force_that_is_cited_was_looked_at(asked: Asked) -> None:
     """Found by the engine's own comparisons, not read off the reasons: it reaches the act, or it has ended."""
-    decision, found = traced(asked)
-    finding = {one.term: one.finding for one in found}
+    decision, steps = traced(asked)
+    finding = {step.term: step.finding for step in steps}
     for reason in decision.reasons:
         assert finding[reason.term] in ("ended" if reason.bearing == "ended" else "", "applies", "carved-out"), reason
 
@@ -49,12 +49,12 @@ def test_a_term_in_force_that_is_cited_was_looked_at(asked: Asked) -> None:
 @settings(max_examples=100)
 @given(asked=cases())
 def test_every_term_is_traced_once_with_its_place_and_a_reason(asked: Asked) -> None:
-    _, found = traced(asked)
+    _, steps = traced(asked)
     terms = [term for amendment in partnership().agreement.amendments for term in amendment.terms]
-    names = [one.term for one in found]
+    names = [step.term for step in steps]
     assert len(names) == len(set(names))
     assert {term.id for term in terms} <= set(names)
-    assert all(one.why and one.document for one in found)
+    assert all(step.why and step.document for step in steps)
 
 
 # question → term → finding, and words that stand in why
@@ -108,9 +108,9 @@ FINDINGS = [
 
 @pytest.mark.parametrize(("case", "term", "finding", "words"), FINDINGS)
 def test_why_a_term_did_or_did_not_apply(case: Case, term: str, finding: str, words: str) -> None:
-    _, found = traced(Asked(case, ()))
-    [one] = [one for one in found if one.term == term]
-    assert (one.finding, words in one.why) == (finding, True), one
+    _, steps = traced(Asked(case, ()))
+    [step] = [item for item in steps if item.term == term]
+    assert (step.finding, words in step.why) == (finding, True), step
 
 
 RESCINDED = documents("") | {
@@ -157,9 +157,9 @@ def test_a_term_of_a_rescinded_amendment_is_told_with_who_rescinds_it(
     question = opened.question(
         action="sell", party="shop", product="app", cloud="own", as_of=as_of, known_at=known_at, reading=readings
     )
-    found = trace(opened.agreement, opened.catalog, opened.facts, question, opened.answer(question))
-    [one] = [one for one in found if one.term == "A2.x"]
-    assert (one.finding, one.why) == (finding, why)
+    steps = trace(opened.agreement, opened.catalog, opened.facts, question, opened.answer(question))
+    [step] = [item for item in steps if item.term == "A2.x"]
+    assert (step.finding, step.why) == (finding, why)
 
 
 OVERRIDDEN = """
@@ -189,14 +189,14 @@ def test_a_term_that_a_permission_overrides_says_by_which(party: str, outcome: s
     opened = at_hand(OVERRIDDEN)
     decision = decided(opened, f"sell {party} app own")
     question = asking(opened, f"sell {party} app own", "2026-06-01")
-    found = {step.term: step for step in trace(opened.agreement, opened.catalog, opened.facts, question, decision)}
-    assert (decision.outcome, found["p"].finding, found["p"].why) == (outcome, "applies", why)
+    steps = {step.term: step for step in trace(opened.agreement, opened.catalog, opened.facts, question, decision)}
+    assert (decision.outcome, steps["p"].finding, steps["p"].why) == (outcome, "applies", why)
 
 
 def test_what_applies_stands_first() -> None:
-    _, found = traced(Asked(on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), ()))
-    assert [one.applies for one in found] == sorted((one.applies for one in found), reverse=True)
-    assert found[0].term == "A4.api"
+    _, steps = traced(Asked(on("2026-03-15", "serve", "openai", "gpt-5.5", "aws"), ()))
+    assert [step.applies for step in steps] == sorted((step.applies for step in steps), reverse=True)
+    assert steps[0].term == "A4.api"
 
 
 @settings(max_examples=60)
@@ -209,9 +209,9 @@ def test_the_same_of_any_agreement(opened: OpenAgreement, data: st.DataObject) -
     questions = list(all_questions(opened.agreement, opened.catalog, as_of=as_of, known_at=known_at))
     for question in data.draw(st.lists(st.sampled_from(questions), min_size=30, max_size=30)):
         decision = opened.answer(question)
-        found = trace(opened.agreement, opened.catalog, opened.facts, question, decision)
-        finding = {one.term: one for one in found}
-        assert len(finding) == len(found)
+        steps = trace(opened.agreement, opened.catalog, opened.facts, question, decision)
+        finding = {step.term: step for step in steps}
+        assert len(finding) == len(steps)
         for reason in decision.reasons:
             assert finding[reason.term].applies, reason
             assert finding[reason.term].finding in (

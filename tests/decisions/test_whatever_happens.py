@@ -195,11 +195,11 @@ _LASTING = r"from (\d{4}-\d\d-\d\d)(?: through (\d{4}-\d\d-\d\d))?"
 
 def days_told(text: str, days: list[date]) -> list[date]:
     """The days among these on which a remark says that something is so; all, if it names none."""
-    found = re.search(_LASTING, text)
-    if found is None:
+    match = re.search(_LASTING, text)
+    if match is None:
         until = re.search(r"through (\d{4}-\d\d-\d\d)", text)
         return [day for day in days if until is None or day <= date.fromisoformat(until[1])]
-    begin, end = found[1], found[2] or "9999-12-31"
+    begin, end = match[1], match[2] or "9999-12-31"
     return [day for day in days if begin <= str(day) <= end]
 
 
@@ -230,12 +230,12 @@ def answers_told(opened: OpenAgreement, remark: Remark, names: set[str]) -> Iter
     if events are."""
     action, name = remark.what.split()[2:4]
     for facts in registers(opened):
-        told = {day: in_force_on(opened, facts, day) for day in days_told(remark.what, days_of(opened, facts))}
+        in_force = {day: in_force_on(opened, facts, day) for day in days_told(remark.what, days_of(opened, facts))}
         tables = Tables(opened.agreement, opened.catalog, facts)
         for question in asked(opened, facts):
-            if (question.action, question.product) != (action, name) or question.as_of not in told:
+            if (question.action, question.product) != (action, name) or question.as_of not in in_force:
                 continue
-            held = told[question.as_of]
+            held = in_force[question.as_of]
             if names <= held or "events leave" not in remark.what:
                 yield question, tables.answer(question).outcome, held
 

@@ -192,7 +192,9 @@ class OdrlReader:
 
     def _reaching(self, kind: Node, asked: Question) -> Iterable[Node]:
         for rule in self.rules.get((kind, CW[asked.action]), ()):
-            if self._of_rule(rule, asked) and all(self._holds(one, asked) for one in self._all(rule, ODRL.constraint)):
+            if self._of_rule(rule, asked) and all(
+                self._holds(constraint, asked) for constraint in self._all(rule, ODRL.constraint)
+            ):
                 yield rule
 
     def _of_rule(self, rule: Node, asked: Question) -> bool:
@@ -211,18 +213,18 @@ class OdrlReader:
         """A duty is fulfilled where it does not apply, or what meets it is on record. No consent ever is."""
         if self._value(duty, ODRL.action) == ODRL.obtainConsent:
             return False
-        if not all(self._holds(one, asked) for one in self._all(duty, ODRL.constraint)):
+        if not all(self._holds(constraint, asked) for constraint in self._all(duty, ODRL.constraint)):
             return True
         return self._holds(self._all(duty, CW.metBy)[0], asked)
 
     def _holds(self, constraint: Node, asked: Question) -> bool:
         if parts := self._all(constraint, ODRL["or"]):
             return any(self._holds(part, asked) for part in parts)
-        operand, operator = (self._value(constraint, one) for one in (ODRL.leftOperand, ODRL.operator))
-        found, named = self._values(operand, asked), self._all(constraint, ODRL.rightOperand)
+        operand, operator = (self._value(constraint, name) for name in (ODRL.leftOperand, ODRL.operator))
+        values, named = self._values(operand, asked), self._all(constraint, ODRL.rightOperand)
         if operator == ODRL.gteq:
-            return not found or min(map(_day, found)) >= _day(named[0])
-        met = bool({*found} & {*named})
+            return not values or min(map(_day, values)) >= _day(named[0])
+        met = bool({*values} & {*named})
         return met if operator in (ODRL.isAnyOf, ODRL.eq) else not met
 
     def _values(self, operand: Node | None, asked: Question) -> list[Node]:

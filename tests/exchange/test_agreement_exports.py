@@ -105,7 +105,7 @@ def test_nothing_is_fetched_to_read_odrl() -> None:
         ((ODRL.operator, "odrl:operator"), "MinCountConstraintComponent"),
         ((CW.line, "line"), "MinCountConstraintComponent"),
     ],
-    ids=lambda one: one[1] if isinstance(one, tuple) else "",
+    ids=lambda each: each[1] if isinstance(each, tuple) else "",
 )
 def test_the_shapes_find_what_is_missing(spoil: tuple[object, str], because: str) -> None:
     graph = odrl_graph(taken_on("2026-05-01"))

@@ -86,9 +86,9 @@ def _by_files(asked: OpenAgreements, questions: Sequence[Question], judge: Judge
 
 
 def _answers(asked: OpenAgreements, questions: Sequence[Question], judge: Judge) -> list[list[str]]:
-    found = []
+    answers = []
     for agreement, extract in zip(each_of(asked), extracts(asked, DAY, NOW).values(), strict=True):
         named = [question for question in questions if not unnamed_in(agreement, question)]
         said = dict(zip(map(msgspec.json.encode, named), judge(extract, named), strict=True))
-        found.append([said.get(msgspec.json.encode(question), "unstated") for question in questions])
-    return found
+        answers.append([said.get(msgspec.json.encode(question), "unstated") for question in questions])
+    return answers

@@ -149,14 +149,14 @@ def test_the_charges_behind_a_line_are_what_it_is_the_sum_of() -> None:
 def test_a_line_in_euro_is_rounded_once() -> None:
     """1.00 + 1.00 + 1.00 USD at 5/6 are 2.50 EUR: 0.84 + 0.83 + 0.83."""
     months = (part("2026-04", "1.00"), part("2026-05", "1.00"), part("2026-06", "1.00"))
-    one = issued(line("2.50", *months), currency="EUR", rate="5/6")
-    rows = charge_rows(one.invoice)
+    invoice = issued(line("2.50", *months), currency="EUR", rate="5/6")
+    rows = charge_rows(invoice.invoice)
     assert [(row["BilledCost"], row["BillingCurrency"]) for row in rows] == [
         (D("0.84"), "EUR"),
         (D("0.83"), "EUR"),
         (D("0.83"), "EUR"),
     ]
-    [record] = detail_rows(one)
+    [record] = detail_rows(invoice)
     assert (record["BilledCost"], record["BillingCurrency"]) == (D("2.50"), "EUR")
     assert (record["x_OwedUsd"], record["x_UsdRate"]) == (D("3.00"), "5/6")
     assert broken_invoices([record], rows) == []
@@ -165,15 +165,15 @@ def test_a_line_in_euro_is_rounded_once() -> None:
 def test_a_line_in_yen_is_split_in_whole_ones() -> None:
     """1.00 + 1.00 + 1.00 USD at 100.4 are 301 JPY: 101 + 100 + 100."""
     months = (part("2026-04", "1.00"), part("2026-05", "1.00"), part("2026-06", "1.00"))
-    one = issued(line("301", *months), currency="JPY", rate="100.4")
-    assert [str(row["BilledCost"]) for row in charge_rows(one.invoice)] == ["101", "100", "100"]
+    invoice = issued(line("301", *months), currency="JPY", rate="100.4")
+    assert [str(row["BilledCost"]) for row in charge_rows(invoice.invoice)] == ["101", "100", "100"]
 
 
 def test_a_credit_note_is_below_zero() -> None:
-    one = issued(line("-7.50", part("2026-06", "0.00", "-7.50")))
-    [charge] = charge_rows(one.invoice)
+    invoice = issued(line("-7.50", part("2026-06", "0.00", "-7.50")))
+    [charge] = charge_rows(invoice.invoice)
     assert (charge["BilledCost"], charge["ChargeClass"]) == (D("-7.50"), "Correction")
-    assert broken_invoices(detail_rows(one), [charge]) == []
+    assert broken_invoices(detail_rows(invoice), [charge]) == []
 
 
 def test_where_the_agreement_states_no_day_of_payment_none_is_invented() -> None:
@@ -222,8 +222,8 @@ def test_the_charges_of_any_invoice_sum_to_its_records(
         anything = any(amount for amounts in parts for amount in amounts) or before
         amount = in_currency if in_euro and anything else owed
         made.append(line(str(amount), *months, before=str(before), term=f"A{number}.share"))
-    one = issued(*made, currency="EUR" if in_euro else "USD", rate="5/6" if in_euro else "1")
-    assert broken_invoices(detail_rows(one), charge_rows(one.invoice)) == []
+    invoice = issued(*made, currency="EUR" if in_euro else "USD", rate="5/6" if in_euro else "1")
+    assert broken_invoices(detail_rows(invoice), charge_rows(invoice.invoice)) == []
 
 
 def record(**changed: Value) -> FocusRow:

@@ -21,10 +21,10 @@ from clauseway.values import Interval
 
 @pytest.fixture(scope="module")
 def hledger() -> list[str]:
-    found = hledger_judge.find()
-    if found is None:
+    program = hledger_judge.find()
+    if program is None:
         pytest.skip("no hledger on PATH, and Debian's package cannot be fetched here")
-    return found
+    return program
 
 
 def in_currency(entry: Entry, currency: str) -> Entry:

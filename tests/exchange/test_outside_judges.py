@@ -188,7 +188,7 @@ def test_what_can_only_be_served_is_sold_by_others_too(judge: str) -> None:
             for question in Hearing(opened).questions(day)
             if (question.product, question.segment) == ("research", "any")
         ]
-        asked = [msgspec.structs.replace(one, seller=seller) for one in served for seller in parties]
+        asked = [msgspec.structs.replace(question, seller=seller) for question in served for seller in parties]
         ours = [opened.answer(question).outcome for question in asked]
         assert JUDGES[judge].answers(extract(opened, day), asked) == ours
 

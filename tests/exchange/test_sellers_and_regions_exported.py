@@ -49,8 +49,8 @@ def test_the_seller_stands_in_the_requests_of_cedar() -> None:
     """Those of the hosting come first, those of the sale follow; who sells what it serves is its host."""
     taken = extract(opened(), DAYS[1], KnownAt.everything())
     parts = {"action": "serve", "party": "maker", "product": "app", "cloud": "own", "region": "us"}
-    found = cedar_requests(taken, **parts, seller="reseller")
-    assert [(one["principal"]["id"], one["action"]["id"]) for one in found] == [
+    requests = cedar_requests(taken, **parts, seller="reseller")
+    assert [(request["principal"]["id"], request["action"]["id"]) for request in requests] == [
         ("maker", "serve"),
         ("maker", "serve.once-met"),
         ("maker", "serve.stated"),
@@ -58,7 +58,9 @@ def test_the_seller_stands_in_the_requests_of_cedar() -> None:
         ("reseller", "sell.once-met"),
         ("reseller", "sell.stated"),
     ]
-    assert {(one["context"]["seller"], one["context"]["region"]) for one in found} == {("reseller", "us")}
+    assert {(request["context"]["seller"], request["context"]["region"]) for request in requests} == {
+        ("reseller", "us")
+    }
     itself = cedar_requests(taken, **parts)[3:]
     assert {(request["principal"]["id"], request["context"]["host"]) for request in itself} == {("maker", "maker")}
     assert [request["action"]["id"] for request in itself] == ["sell", "sell.once-met", "sell.stated"]

@@ -171,7 +171,7 @@ class Scene(NamedTuple):
 
     def outcomes(self) -> list[tuple[int, str, int]]:
         """(which deployment, how it ended, HTTP status) of each record."""
-        return [(int(where.region), one.status.name, one.http_status) for one, where in self._entries()]
+        return [(int(where.region), record.status.name, record.http_status) for record, where in self._entries()]
 
     def _entries(self) -> list[tuple[UsageRecord, Deployment]]:
         entries = [(record, where) for record, _, where, _ in self.stage.rig.entries()]

@@ -76,20 +76,20 @@ class Exchange(NamedTuple):
         return [json.loads(data) for data in results if data != b"[DONE]"]
 
 
-def usage_of(told: Any) -> tuple[int, int] | None:
+def usage_of(result: Any) -> tuple[int, int] | None:
     """Input and output tokens of an answer or an event."""
-    if not isinstance(told, dict):
+    if not isinstance(result, dict):
         return None
-    usage = told.get("usage") or (told.get("response") or {}).get("usage")
+    usage = result.get("usage") or (result.get("response") or {}).get("usage")
     if not isinstance(usage, dict):
         return None
     names = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in usage else ("input_tokens", "output_tokens")
     return (usage[names[0]], usage.get(names[1]) or 0) if names[0] in usage else None
 
 
-def searches_of(told: Any) -> int:
+def searches_of(result: Any) -> int:
     """How often the cloud searched the web for an answer or an event."""
-    response = told.get("response") or told if isinstance(told, dict) else {}
+    response = result.get("response") or result if isinstance(result, dict) else {}
     usage = response.get("usage") or {}
     chatted = usage.get("server_tool_use") or usage.get("server_tool_use_details")
     if chatted:

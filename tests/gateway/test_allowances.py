@@ -73,7 +73,7 @@ def test_a_request_counts_against_all_limits_or_against_none() -> None:
     wide, narrow = limit(id="wide", requests_per_minute=5), limit(id="narrow", requests_per_minute=2)
     allowance = alone([wide, narrow])
     assert [allowance.admit(0.0) for _ in range(2)] == [None, None]
-    assert [found.id for _ in range(9) if (found := allowance.admit(0.0))] == ["narrow"] * 9
+    assert [short.id for _ in range(9) if (short := allowance.admit(0.0))] == ["narrow"] * 9
     assert allowance.rate_limit_headers(0.0).startswith(b"x-ratelimit-limit-requests: 2\r\n")
     assert [allowance.admit(61.0) for _ in range(2)] == [None, None]
 

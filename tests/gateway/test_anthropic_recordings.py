@@ -66,7 +66,7 @@ def _events(answer: bytes) -> list[dict[str, Any]]:
 @cache
 def exchanges() -> tuple[Exchange, ...]:
     """Return those of the Messages API, by the name of their file."""
-    found = []
+    differences = []
     for file in sorted((python_source(FAMILY, LIBRARY) / "tests" / "cassettes").rglob("*.yaml")):
         for number, recorded in enumerate(yaml.safe_load(file.read_text())["interactions"]):
             asked, answered = recorded["request"], recorded["response"]
@@ -80,7 +80,7 @@ def exchanges() -> tuple[Exchange, ...]:
             if headers.get("content-encoding") == ["gzip"]:
                 answer = gzip.decompress(answer)
             source = f"{file.parent.name}/{file.stem}/{number}"
-            found.append(
+            differences.append(
                 Exchange(
                     source=source,
                     query=asked["uri"].removeprefix(MESSAGES),
@@ -89,7 +89,7 @@ def exchanges() -> tuple[Exchange, ...]:
                     answer=answer,
                 )
             )
-    return tuple(found)
+    return tuple(differences)
 
 
 class Player:

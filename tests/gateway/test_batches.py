@@ -415,9 +415,9 @@ def on(cloud: str) -> dict[str, str]:
 def test_a_list_of_two_clouds_is_one_list(made: Made, limit: int) -> None:
     """As the SDK pages through it."""
     client = made.house.client()
-    assert [one.id for one in client.batches.list(limit=limit)] == made.batches
-    assert [one.id for one in client.files.list(limit=limit, purpose="batch")] == made.files
-    assert [one.id for one in client.files.list(limit=limit, purpose="batch", order="asc")] == made.files[::-1]
+    assert [batch.id for batch in client.batches.list(limit=limit)] == made.batches
+    assert [file.id for file in client.files.list(limit=limit, purpose="batch")] == made.files
+    assert [file.id for file in client.files.list(limit=limit, purpose="batch", order="asc")] == made.files[::-1]
     assert len(list(client.files.list(limit=limit))) == 7
 
 
@@ -482,8 +482,8 @@ def test_a_list_says_when_its_cloud_may_be_asked_again(made: Made) -> None:
         made.house.clear_faults()
     assert (back.status_code, back.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     assert back.headers["x-should-retry"] == "true"
-    (told,) = back.headers.get_list("retry-after")
-    assert 1 <= int(told) <= 2  # whole seconds, and none too few
+    (second,) = back.headers.get_list("retry-after")
+    assert 1 <= int(second) <= 2  # whole seconds, and none too few
     eventually(lambda: made.house.get("/v1/files").status_code == 200)
 
 
@@ -494,7 +494,7 @@ def test_what_a_cloud_does_not_know_any_more_is_left_out(made: Made) -> None:
     assert httpx.delete(url, headers={"api-key": credentials.AZURE_API_KEY}).status_code == 200
     page = house.client().files.list(limit=2, purpose="batch")
     assert [item.id for item in page.data] == rest[:2]
-    assert [one.id for one in house.client().files.list(limit=2, purpose="batch")] == rest
+    assert [file.id for file in house.client().files.list(limit=2, purpose="batch")] == rest
 
 
 # -- what is held

@@ -420,10 +420,10 @@ SEARCHED: list[tuple[str, dict[str, Any], dict[str, Any], int | None]] = [
 def test_searches_of_the_clouds_own_tool_are_metered(
     name: str, report: dict[str, Any], members: dict[str, Any], searches: int | None
 ) -> None:
-    found = units(name, report, **members)
-    assert found is not None
-    assert found.pop("web_searches", None) == searches
-    assert found == units(name, {key: value for key, value in report.items() if not key.startswith("server_")})
+    metered = units(name, report, **members)
+    assert metered is not None
+    assert metered.pop("web_searches", None) == searches
+    assert metered == units(name, {key: value for key, value in report.items() if not key.startswith("server_")})
 
 
 DRAWN = {
@@ -460,10 +460,10 @@ DRAWINGS: list[tuple[dict[str, Any] | None, dict[str, int]]] = [
 def test_what_the_clouds_own_tool_draws_is_metered_beside_the_model(
     drawn: dict[str, Any] | None, expected: dict[str, int]
 ) -> None:
-    found = units("responses", RESPONSE, tool_usage={"image_gen": drawn, "web_search": {"num_requests": 0}})
+    metered = units("responses", RESPONSE, tool_usage={"image_gen": drawn, "web_search": {"num_requests": 0}})
     own = units("responses", RESPONSE)
     assert own is not None
-    assert found == {**own, **expected}
+    assert metered == {**own, **expected}
 
 
 def test_a_stream_of_messages_tells_its_searches_at_the_end() -> None:
@@ -549,9 +549,9 @@ REPORTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(("name", "part", "without"), READABLE)
 def test_a_part_that_is_no_count_is_left_out(name: str, part: dict[str, Any], without: dict[str, Any]) -> None:
-    found = units(name, {**REPORTS[name], **part})
-    assert found is not None
-    assert found == units(name, {**REPORTS[name], **without})
+    metered = units(name, {**REPORTS[name], **part})
+    assert metered is not None
+    assert metered == units(name, {**REPORTS[name], **without})
 
 
 def test_a_chat_whose_parts_are_no_counts_is_metered_by_its_wholes() -> None:
@@ -565,9 +565,9 @@ def test_a_chat_whose_parts_are_no_counts_is_metered_by_its_wholes() -> None:
 
 
 def test_a_response_whose_searches_are_no_count_is_metered_by_its_tokens() -> None:
-    found = units("responses", RESPONSE, tool_usage={"web_search": {"num_requests": "three"}})
-    assert found is not None
-    assert found == units("responses", RESPONSE)
+    metered = units("responses", RESPONSE, tool_usage={"web_search": {"num_requests": "three"}})
+    assert metered is not None
+    assert metered == units("responses", RESPONSE)
 
 
 def test_each_kind_reads_whole_numbers_with_a_point() -> None:
@@ -576,9 +576,9 @@ def test_each_kind_reads_whole_numbers_with_a_point() -> None:
     read = reports.responses_report_in(json.dumps(event).encode()).units
     assert read == ((Unit.INPUT_TOKENS, 32), (Unit.OUTPUT_TOKENS, 8))
     for name in ("images", "speech", "message"):
-        found = units(name, {"input_tokens": 32.0, "output_tokens": 8.0})
-        assert found is not None
-        assert (found["input_tokens"], found["output_tokens"]) == (32, 8), name
+        metered = units(name, {"input_tokens": 32.0, "output_tokens": 8.0})
+        assert metered is not None
+        assert (metered["input_tokens"], metered["output_tokens"]) == (32, 8), name
     assert units("embeddings", {"prompt_tokens": 8.0}) == {"input_tokens": 8}
 
 

@@ -112,7 +112,7 @@ def test_refreshed_ahead_of_its_end() -> None:
         assert (rig.held(), rig.fetches) == ("first", 1)
         await rig.pass_time(1)
         assert (rig.held(), rig.fetches) == ("second", 2)
-        assert [told.secret for told in rig.told if told] == ["first", "second"]
+        assert [credential.secret for credential in rig.told if credential] == ["first", "second"]
         rig.cache.close()
         assert rig.due() == []
 
@@ -409,11 +409,11 @@ def test_on_a_loop_of_its_own() -> None:
     """With the clock and the timers of every day."""
 
     async def scenario() -> None:
-        given, told = token("fresh", at_s=time.time()), asyncio.Event()
+        given, done = token("fresh", at_s=time.time()), asyncio.Event()
         source = Rig(given)
-        cache = CredentialCache(lambda *_: told.set(), open_credential_source=lambda _: source)
+        cache = CredentialCache(lambda *_: done.set(), open_credential_source=lambda _: source)
         cache.keep([AUTH])
-        await told.wait()
+        await done.wait()
         await cache.fetches_done()
         assert cache.state(AUTH) == CredentialState(given, None)
         cache.close()

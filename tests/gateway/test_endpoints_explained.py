@@ -321,9 +321,9 @@ def test_a_request_is_found_by_the_id_that_its_cloud_gave_it(new_rig: Rig, capsy
     home = Home(new_rig.home)
     attempt = one_request(home, request).attempts[1]
     assert attempt.upstream_id, "the cloud answers with its own id"
-    told: list[tuple[int, int]] = []
-    assert one_request(home, attempt.upstream_id, None, lambda *files: told.append(files)).request == request
-    assert told == [(done, len(told)) for done in range(len(told))] != [], "who waits is told how far it is"
+    answers: list[tuple[int, int]] = []
+    assert one_request(home, attempt.upstream_id, None, lambda *files: answers.append(files)).request == request
+    assert answers == [(done, len(answers)) for done in range(len(answers))] != [], "who waits is told how far it is"
     assert run(["usage", "request", attempt.upstream_id, "--home", str(new_rig.home)]) == 0
     out = " ".join(capsys.readouterr().out.split())
     assert request in out

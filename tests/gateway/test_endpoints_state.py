@@ -168,8 +168,8 @@ def test_a_batch_from_its_file_to_its_answers(clouds: Endpoints) -> None:
     assert isinstance(usage, dict)
     assert dict(record.units)[Unit.INPUT_TOKENS] == usage["input_tokens"]
     assert dict(record.units)[Unit.OUTPUT_TOKENS] == usage["output_tokens"]
-    assert {file.id, batch.output_file_id} <= {one.id for one in client.files.list()}
-    assert batch.id in {one.id for one in client.batches.list()}
+    assert {file.id, batch.output_file_id} <= {listed.id for listed in client.files.list()}
+    assert batch.id in {listed.id for listed in client.batches.list()}
 
 
 def test_a_file_is_there_until_it_is_deleted(clouds: Endpoints) -> None:
@@ -181,7 +181,7 @@ def test_a_file_is_there_until_it_is_deleted(clouds: Endpoints) -> None:
     client.files.delete(file.id)
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(file.id)
-    assert file.id not in {one.id for one in client.files.list()}
+    assert file.id not in {listed.id for listed in client.files.list()}
 
 
 HIDDEN = [
@@ -426,7 +426,7 @@ def test_what_another_project_made_does_not_exist(clouds: Endpoints) -> None:
     assert list(rival.batches.list()) == []
     assert clouds.asked("openai") == [], "nothing of it reached a cloud"
     rival.files.create(file=("mine", b"x"), purpose="user_data")
-    assert file.id not in {one.id for one in rival.files.list()}, "the same account, not the same project"
+    assert file.id not in {listed.id for listed in rival.files.list()}, "the same account, not the same project"
 
 
 def test_a_project_finds_its_own_among_others(clouds: Endpoints) -> None:
@@ -614,7 +614,7 @@ def test_what_is_pending_is_metered_once_however_often_the_process_is_killed(tmp
         client = clouds.client()
         made = [client.responses.create(model=MODEL, input="Durable?", background=True).id for _ in range(16)]
         for kill in range(3):
-            polls = [clients.submit(client.responses.retrieve, one) for one in made]
+            polls = [clients.submit(client.responses.retrieve, response) for response in made]
             eventually(lambda polls=polls, kill=kill: sum(poll.done() for poll in polls) > 4 * kill)  # type: ignore[misc]
             clouds.rig.kill()
             for poll in polls:

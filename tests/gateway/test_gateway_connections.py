@@ -209,10 +209,10 @@ KEPT = {"tuple", "EndedAttempt", "SkippedDeployment"}
 def grown(rig: Rig, before: Counted) -> dict[str, int]:
     """Return the kinds of objects that became more, by at least half of the connections that came and went."""
     now = counted(rig)
-    found = {
+    kept = {
         name: more for name, more in (now.objects - before.objects).items() if more >= TIMES // 2 and name not in KEPT
     }
-    return found | ({"descriptors": now.descriptors} if now.descriptors > before.descriptors + TIMES // 2 else {})
+    return kept | ({"descriptors": now.descriptors} if now.descriptors > before.descriptors + TIMES // 2 else {})
 
 
 def grown_by(house: House, rig: Rig, way: Way) -> dict[str, int]:

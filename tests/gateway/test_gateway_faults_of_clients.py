@@ -137,10 +137,10 @@ def test_a_clients_error_has_no_name_of_our_account(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{cloud.port}/v1/projects/acme-prod-417/locations/x"
         settings = {"project": "p", "organization": "comp-of-acme"}
         rig.start(rig.plan([rig.target("first", cloud.port, url=url, settings=settings)]))
-        for case, (told, heard) in NAMES.items():
-            cloud.behaviour = telling(400, (body % told).encode())
+        for case, (written, heard) in NAMES.items():
+            cloud.behaviour = telling(400, (body % written).encode())
             answer = rig.post()
-            assert (answer.status_code, answer.text) == (400, body % (told if heard is None else heard)), case
+            assert (answer.status_code, answer.text) == (400, body % (written if heard is None else heard)), case
 
 
 # A whole 200 that tells of a failure: the path asked | what of it is the model's or the client's own words
@@ -188,14 +188,14 @@ def test_a_failure_that_a_whole_answer_tells_has_no_name_of_our_account(tmp_path
         listed = (
             f'{{"object":"list","data":[{told_of_batch}],"first_id":"batch_1","last_id":"batch_1","has_more":false}}'
         )
-        for case, answer, told in (
+        for case, answer, text in (
             ("a response", http.post(f"{v1}/responses", json={"model": MODEL, "input": "x"}), response),
             ("one that is read later", http.get(f"{v1}/responses/resp_1"), response),
             ("a batch", http.post(f"{v1}/batches", json=batch), told_of_batch),
             ("one that is read later", http.get(f"{v1}/batches/batch_1"), told_of_batch),
             ("a list of batches", http.get(f"{v1}/batches"), listed),
         ):
-            assert (answer.status_code, answer.text) == (200, told), case
+            assert (answer.status_code, answer.text) == (200, text), case
 
 
 def test_an_unknown_previous_response_is_answered_as_openai_answers(stage: Stage) -> None:

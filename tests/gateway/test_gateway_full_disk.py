@@ -92,8 +92,8 @@ def figure(rig: Rig, name: str) -> float:
 
 
 def events(rig: Rig) -> list[str]:
-    told = [json.loads(line)["event"] for line in rig.errors().splitlines() if line.startswith("{")]
-    return [event for event in told if event.startswith("journal ")]
+    events = [json.loads(line)["event"] for line in rig.errors().splitlines() if line.startswith("{")]
+    return [event for event in events if event.startswith("journal ")]
 
 
 def check(rig: Rig, acknowledged: set[str]) -> None:

@@ -75,8 +75,8 @@ def test_a_whole_answer(rig: Rig, azure: Cloud) -> None:
     assert received.json == {"model": NAME_THERE, "messages": MESSAGES}
     assert received.header("authorization") == "Bearer sk-azure"
     headers = raw.http_response.headers
-    told = {name: headers[f"x-clauseway-{name}"] for name in ("cloud", "seller", "region", "deployment", "decision")}
-    assert told == {
+    fields = {name: headers[f"x-clauseway-{name}"] for name in ("cloud", "seller", "region", "deployment", "decision")}
+    assert fields == {
         "cloud": "azure",
         "seller": "openai",
         "region": "eastus",

@@ -231,8 +231,8 @@ def test_an_escaped_name_hides_nothing() -> None:
 
 def test_an_escaped_word_hides_no_sound() -> None:
     body = rb'{"model":"m","messages":[{"role":"user","content":"hello"}],"modalities":["text","\u0061udio"]}'
-    found = decode_chat(body, b"").needs(body)
-    assert (named(found.bits), found.audio) == ({"audio-output"}, True)
+    wanted = decode_chat(body, b"").needs(body)
+    assert (named(wanted.bits), wanted.audio) == ({"audio-output"}, True)
 
 
 @pytest.mark.parametrize(
@@ -534,8 +534,8 @@ def test_how_often_the_web_may_be_searched(asked: tuple[RequestProperties, bytes
 
 @pytest.mark.parametrize(("asked", "bounds"), BOUNDS)
 def test_what_the_bytes_do_not_bound(asked: tuple[RequestProperties, bytes], bounds: tuple[int, bool, bool]) -> None:
-    found = needs(asked)
-    assert (found.images, found.unbounded, found.audio) == bounds
+    wanted = needs(asked)
+    assert (wanted.images, wanted.unbounded, wanted.audio) == bounds
 
 
 def test_what_shares_a_prompt_is_named() -> None:
@@ -572,8 +572,8 @@ def test_a_recording_has_fewer_tokens_than_bytes() -> None:
         + b"x" * 250_000
         + b"\r\n--b--\r\n"
     )
-    found = decode_sound(form, b"multipart/form-data; boundary=b").needs(form)
-    assert (found.audio, 10_000 < found.tokens_max < 10_100) == (True, True), "ten a second, at 2 kbit/s"
+    wanted = decode_sound(form, b"multipart/form-data; boundary=b").needs(form)
+    assert (wanted.audio, 10_000 < wanted.tokens_max < 10_100) == (True, True), "ten a second, at 2 kbit/s"
 
 
 def as_messages(body: bytes, content_type: bytes) -> RequestProperties:
@@ -605,7 +605,7 @@ def with_number(text: str, at: int) -> str:
     """The text with one character of each store's scheme written as its number."""
     return re.sub(
         "(?i)(?:gs|s3):(?=//)",
-        lambda found: rf"{found[0][:at]}\u{ord(found[0][at]):04x}{found[0][at + 1 :]}",
+        lambda match: rf"{match[0][:at]}\u{ord(match[0][at]):04x}{match[0][at + 1 :]}",
         text,
     )
 

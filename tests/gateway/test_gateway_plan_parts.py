@@ -217,7 +217,7 @@ def test_while_a_plan_is_taken_over_the_old_one_serves_and_then_only_the_new_one
     before = rig.plan(keys=(key(SECRET, "openai"), *many))
     after = rig.plan(keys=(key(OTHER_SECRET, "openai"), *many), models={"another": rig.plan().models[MODEL]})
     rig.start(before)
-    told: list[tuple[int, int, tuple[str, ...]]] = []
+    progress: list[tuple[int, int, tuple[str, ...]]] = []
     over = threading.Event()
 
     def ask() -> None:
@@ -227,23 +227,23 @@ def test_while_a_plan_is_taken_over_the_old_one_serves_and_then_only_the_new_one
                 theirs = client.get(f"{rig.url}/v1/models", headers={"authorization": f"Bearer {OTHER_SECRET}"})
                 listed = [answer for answer in (mine, theirs) if answer.status_code == 200]
                 names = tuple(model["id"] for answer in listed for model in answer.json()["data"])
-                told.append((mine.status_code, theirs.status_code, names))
+                progress.append((mine.status_code, theirs.status_code, names))
 
     asking = threading.Thread(target=ask)
     asking.start()
     try:
-        eventually(lambda: len(told) > 5)
+        eventually(lambda: len(progress) > 5)
         new = rig.home / "plan.new"
         new.write_bytes(b"".join(encode_plan(after)))
         new.rename(rig.home / "plan.json")
-        eventually(lambda: told[-1][1] == 200)
-        eventually(lambda: told[-1][0] == 401)
+        eventually(lambda: progress[-1][1] == 200)
+        eventually(lambda: progress[-1][0] == 401)
     finally:
         over.set()
         asking.join()
     # Between two questions the plan may change; apart from that an asker sees one plan or the other.
-    assert set(told) <= {(200, 401, (MODEL,)), (401, 200, ("another",)), (200, 200, (MODEL, "another"))}
-    switched = [seen[1] for seen in told]
+    assert set(progress) <= {(200, 401, (MODEL,)), (401, 200, ("another",)), (200, 200, (MODEL, "another"))}
+    switched = [seen[1] for seen in progress]
     assert switched == sorted(switched, reverse=True), "once the new plan is in force the old one is not"
 
 

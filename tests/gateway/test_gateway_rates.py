@@ -103,11 +103,11 @@ def test_prices_are_those_in_force_at_the_events_time() -> None:
         return Prices(begin_ns=begin_ns, end_ns=end_ns, units={int(Unit.INPUT_TOKENS): price})
 
     bench = Bench(plan([_with(deployment("d"), prices=(at(7, 10, 20), at(9, 20, 30)))]))
-    one = ((Unit.INPUT_TOKENS, 1),)
+    token = ((Unit.INPUT_TOKENS, 1),)
     charges = []
     for event_ns in (10, 19, 20, 30):
         bench.choice(event_ns)
-        charges.append(bench.target("d").charge(one))
+        charges.append(bench.target("d").charge(token))
     # Where no price is in force, the plan's own stands in: 5.00 USD a million.
     assert charges == [7, 7, 9, 5_000_000]
 

@@ -61,10 +61,10 @@ def explained(rig: Rig, answer: httpx.Response) -> dict[str, Any]:
     return result
 
 
-def asked_of(told: dict[str, Any]) -> list[tuple[str, str, str]]:
+def asked_of(explanation: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Each candidate with what a million tokens of it cost, in and out."""
-    prices = [candidate["usd_per_million_tokens"] for candidate in told["candidates"]]
-    names = [candidate["deployment"] for candidate in told["candidates"]]
+    prices = [candidate["usd_per_million_tokens"] for candidate in explanation["candidates"]]
+    names = [candidate["deployment"] for candidate in explanation["candidates"]]
     return [(name, price["input"], price["output"]) for name, price in zip(names, prices, strict=True)]
 
 

@@ -93,8 +93,8 @@ def books(draw: st.DrawFn) -> PriceTable:
         begin=st.sampled_from([date(2026, 1, 1), draw(st.sampled_from([date(2026, 1, 1), SECOND]))]),
         end=st.sampled_from([FOREVER, draw(st.sampled_from([FOREVER, THIRD]))]),
     )
-    found = draw(st.lists(entries, min_size=1, max_size=6))
-    return table(*(_numbered(one, place) for place, one in enumerate(found, 3)))
+    drawn = draw(st.lists(entries, min_size=1, max_size=6))
+    return table(*(_numbered(entry, place) for place, entry in enumerate(drawn, 3)))
 
 
 BOOKS = books()
@@ -138,24 +138,24 @@ def buyer(organisation: str) -> Buyer:
 
 
 def asking(operation: str, needs: Needs, asked: RequestProperties) -> UnderstoodRequest:
-    found = BY_NAME[operation]
-    return UnderstoodRequest(found, found.call(b"", b"", b""), asked, b"", b"", b"", "gpt-5.5", 0.0, needs)
+    kind = BY_NAME[operation]
+    return UnderstoodRequest(kind, kind.call(b"", b"", b""), asked, b"", b"", b"", "gpt-5.5", 0.0, needs)
 
 
-def charged(target: CallTarget, who: str, operation: str, told: str, at_ns: int, report: dict[Unit, int]) -> int:
+def charged(target: CallTarget, who: str, operation: str, answered: str, at_ns: int, report: dict[Unit, int]) -> int:
     """By a gateway, as an attempt has it charged."""
     units = tuple(report.items())
     return (
-        target.charge_of(units, operation, told, buyer(who), at_ns)
+        target.charge_of(units, operation, answered, buyer(who), at_ns)
         if target.has_varying_prices
         else target.charge(units)
     )
 
 
-def settled(prices: PriceTable, who: str, operation: str, told: str, at_ns: int, report: dict[Unit, int]) -> int:
+def settled(prices: PriceTable, who: str, operation: str, answered: str, at_ns: int, report: dict[Unit, int]) -> int:
     """By settlement, from the record of it."""
     hour = (at_ns // HOUR_NS + 72) % 168
-    tier = tier_of(ENDPOINTS[operation], told)
+    tier = tier_of(ENDPOINTS[operation], answered)
     sale = Sale(PLACE.product, PLACE.cloud, PLACE.seller, PLACE.region, who, tier, operation, 0, hour)
     return prices.charge(sale, day_of(at_ns), report).picodollars
 
@@ -195,14 +195,14 @@ def test_a_charge_is_the_settlements_and_within_its_reservation(
     of_text: bool,
 ) -> None:
     report = data.draw(reports(*(OF_TEXT if of_text else CONTAINED_IN)))
-    told = data.draw(st.sampled_from(TOLD[asked]))
+    answered = data.draw(st.sampled_from(TOLD[asked]))
     target = target_of(prices)
     target.turn_to(turned_ns)  # by another request, of another time
     if not target.has_varying_prices:
         target.turn_to(at_ns)
     needs = Needs(tier=asked, audio=not of_text) if asked or not of_text else PLAIN
-    charge = charged(target, who, operation, told, at_ns, report)
-    assert charge == settled(prices, who, operation, told, at_ns, report)
+    charge = charged(target, who, operation, answered, at_ns, report)
+    assert charge == settled(prices, who, operation, answered, at_ns, report)
     assert charge <= reserved(target, who, operation, at_ns, needs, report)
 
 
@@ -226,12 +226,12 @@ def test_what_ends_later_is_charged_as_it_ends_and_was_reserved_for_all_that_may
     report: dict[Unit, int],
 ) -> None:
     at_ns, then_ns = sorted((at_ns, then_ns))
-    (asked, told), target = tiers, target_of(prices)
+    (asked, answered), target = tiers, target_of(prices)
     kept = reserved(target, who, "responses", at_ns, Needs(tier=asked, audio=True), report, later=True)
     if not target.has_varying_prices:
         target.turn_to(then_ns)
-    charge = charged(target, who, operation, told, then_ns, report)
-    assert charge == settled(prices, who, operation, told, then_ns, report)
+    charge = charged(target, who, operation, answered, then_ns, report)
+    assert charge == settled(prices, who, operation, answered, then_ns, report)
     assert charge <= kept
 
 

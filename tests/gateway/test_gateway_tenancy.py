@@ -248,9 +248,9 @@ def test_a_burst_of_priority_requests_never_overshoots(house: House) -> None:
         asked = [pool.submit(ask_in, rig, "priority") for _ in range(16)]
         # Each is refused, or waits at the cloud: how many leases grow in time depends on the machine, never too many.
         azure = rig.clouds["azure"]
-        eventually(lambda: sum(one.done() for one in asked) + len(azure.requests) == len(asked))
+        eventually(lambda: sum(answer.done() for answer in asked) + len(azure.requests) == len(asked))
         enough.set()
-        answers = [one.result() for one in asked]
+        answers = [answer.result() for answer in asked]
     served = [answer for answer in answers if answer.status_code == 200]
     # On a busy machine the lease server may answer too late; no slice is taken for spent then.
     refusals = {(answer.status_code, answer.json()["error"]["code"]) for answer in answers if answer.status_code != 200}

@@ -54,7 +54,7 @@ def test_the_latest_are_found_as_they_were_kept(given: dict[int, RequestExplanat
     last = max(given, default=0)
     latest = [number for number in sorted(places.values(), reverse=True) if number > last - 8]
     assert [number for number, _ in kept.latest()] == latest
-    assert [fields_of(found) for _, found in kept.latest()] == [fields_of(given[number]) for number in latest]
+    assert [fields_of(request) for _, request in kept.latest()] == [fields_of(given[number]) for number in latest]
 
 
 def test_ten_thousand_chats_of_one_model_take_next_to_nothing_more() -> None:

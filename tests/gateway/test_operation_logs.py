@@ -55,11 +55,11 @@ def test_a_process_tells_its_life(rig: Rig) -> None:
     rig.stop()
     told_here = [event for event in events(rig) if event != "few descriptors"]  # that is the machine's affair
     assert told_here == ["start", "ready", "plan reloaded", "plan refused", "drain", "stopped"]
-    told = {line["event"]: line for line in lines(rig)}
-    assert [told[event]["level"] for event in ("ready", "plan refused")] == ["info", "error"]
-    assert told["ready"]["port"] == rig.port
-    assert told["plan reloaded"]["deployments"] == 1
-    assert "no readable plan" in told["plan refused"]["problems"][0]
+    result = {line["event"]: line for line in lines(rig)}
+    assert [result[event]["level"] for event in ("ready", "plan refused")] == ["info", "error"]
+    assert result["ready"]["port"] == rig.port
+    assert result["plan reloaded"]["deployments"] == 1
+    assert "no readable plan" in result["plan refused"]["problems"][0]
 
 
 def test_a_model_that_a_later_plan_does_not_have_is_named_in_the_line_of_its_request(rig: Rig) -> None:
@@ -285,8 +285,8 @@ def test_several_write_one_file_and_follow_it_where_it_was_moved(tmp_path: Path)
             lines.close()
 
     asyncio.run(asyncio.wait_for(tell(), PATIENCE_S))
-    told = [[json.loads(line) for line in file.read_bytes().splitlines()] for file in (moved, path)]
-    assert [[(line["worker"], line["number"]) for line in lines] for lines in told] == [
+    written = [[json.loads(line) for line in file.read_bytes().splitlines()] for file in (moved, path)]
+    assert [[(line["worker"], line["number"]) for line in lines] for lines in written] == [
         [("w-1", 0), ("w-2", 0), ("w-1", 1), ("w-2", 1)],
         [("w-1", 2), ("w-2", 2)],
     ]
@@ -407,10 +407,10 @@ def test_both_forms() -> None:
 
 
 def test_the_page_has_every_events_level() -> None:
-    told = {
+    result = {
         event: level or "info"
         for events in re.findall(r"^\| (`[^|]+) \|", section("Log"), re.MULTILINE)
         for event, level in re.findall(r"`([^`]+)`(?: \((\w+)\))?", events)
     }
-    assert told == {event: level_of(event) for event in told}
-    assert told.keys() >= {*LEVELS, "ready", "request"}
+    assert result == {event: level_of(event) for event in result}
+    assert result.keys() >= {*LEVELS, "ready", "request"}

@@ -120,8 +120,8 @@ def test_the_log_says_where_figures_are_served(rig: Rig) -> None:
 
 def test_durations_and_commits_add_up(samples: Samples) -> None:
     for name in ("clauseway_request_duration_seconds", "clauseway_journal_commit_seconds"):
-        counts = [value for (found, _), value in samples.items() if found == f"{name}_count"]
-        sums = [value for (found, _), value in samples.items() if found == f"{name}_sum"]
+        counts = [value for (sample, _), value in samples.items() if sample == f"{name}_count"]
+        sums = [value for (sample, _), value in samples.items() if sample == f"{name}_sum"]
         assert sum(counts) >= 5
         assert 0 < sum(sums) < 60
     buckets = sorted(

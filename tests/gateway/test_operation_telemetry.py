@@ -616,12 +616,14 @@ def exported() -> Iterator[Collector]:
 def test_a_request_has_the_spans_of_its_attempts_and_its_own(name: str, exported: Collector) -> None:
     spans = exported.spans()
     for earlier in FINISHED:
-        told, spans = spans[: len(FINISHED[earlier].spans)], spans[len(FINISHED[earlier].spans) :]
+        earlier_spans, spans = spans[: len(FINISHED[earlier].spans)], spans[len(FINISHED[earlier].spans) :]
         if earlier == name:
             break
-    begin_ns = told[-1].start_time_unix_nano
-    assert [span.kind for span in told] == [Span.SPAN_KIND_CLIENT] * (len(told) - 1) + [Span.SPAN_KIND_SERVER]
-    for span, expected in zip(told, FINISHED[name].spans, strict=True):
+    begin_ns = earlier_spans[-1].start_time_unix_nano
+    assert [span.kind for span in earlier_spans] == [Span.SPAN_KIND_CLIENT] * (len(earlier_spans) - 1) + [
+        Span.SPAN_KIND_SERVER
+    ]
+    for span, expected in zip(earlier_spans, FINISHED[name].spans, strict=True):
         us = [(ns - begin_ns) // 1000 for ns in (span.start_time_unix_nano, span.end_time_unix_nano)]
         assert us == [expected.begin_us, expected.end_us]
         assert (span.status.code == 2) == expected.is_error
@@ -669,8 +671,11 @@ def test_histograms_sum_what_the_spans_tell(exported: Collector) -> None:
 def test_an_exporter_says_which_process_it_is(exported: Collector) -> None:
     bodies = [body for path, body in exported.bodies if path == "/v1/traces"]
     (resource,) = ExportTraceServiceRequest.FromString(bodies[0]).resource_spans
-    told = attributes(resource.resource.attributes)
-    assert (told["service.version"], told["service.instance.id"]) == (VERSION, f"{BOOT:016x}")
+    resource_attributes = attributes(resource.resource.attributes)
+    assert (resource_attributes["service.version"], resource_attributes["service.instance.id"]) == (
+        VERSION,
+        f"{BOOT:016x}",
+    )
     (scope,) = resource.scope_spans
     assert (scope.scope.name, scope.scope.version) == ("clauseway.gateway", VERSION)
 

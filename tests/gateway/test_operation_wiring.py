@@ -220,8 +220,8 @@ def test_what_is_missing_is_the_operators_affair(rig: Rig, tmp_path: Path) -> No
     assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
     assert "azure-1: has no credential at present" in answer.json()["error"]["message"]
     eventually(lambda: "credential problem" in rig.errors())
-    for told in (answer.text, httpx.get(f"{rig.url}/readyz").text):
-        assert str(tmp_path) not in told
+    for text in (answer.text, httpx.get(f"{rig.url}/readyz").text):
+        assert str(tmp_path) not in text
     assert str(tmp_path) in rig.errors()
     assert azure.connections == 0
 

@@ -51,8 +51,8 @@ def outcomes(clouds: Endpoints, family: str, tmp_path_factory: pytest.TempPathFa
     where = tmp_path_factory.mktemp(family)
     done = subprocess.run(command, cwd=where, env=environment, capture_output=True, text=True, timeout=RUN_S)
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    told = {line["name"]: line["wrong"] for line in lines}
-    return told if told else {"": done.stderr[-1500:]}
+    faults = {line["name"]: line["wrong"] for line in lines}
+    return faults if faults else {"": done.stderr[-1500:]}
 
 
 def test_every_check_is_well(outcomes: dict[str, str], family: str) -> None:

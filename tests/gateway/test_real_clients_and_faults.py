@@ -191,8 +191,8 @@ async def filtered_in_a_stream(connection: Connection, request: Received) -> Non
         return
     connection.begin_stream()
     if b"/responses" in request.head.partition(b"\r\n")[0]:
-        told = {name: value for name, value in error.items() if name != "type"}
-        connection.piece(events_of(request)[0] + typed("error", 1, **told))
+        fields = {name: value for name, value in error.items() if name != "type"}
+        connection.piece(events_of(request)[0] + typed("error", 1, **fields))
     else:
         connection.piece(events_of(request)[0] + b"data: %b\n\n" % compact({"error": error}))
     connection.end_stream()

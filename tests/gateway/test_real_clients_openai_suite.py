@@ -254,11 +254,11 @@ def test_a_test_passes_or_its_operation_is_not_offered_or_the_table_says_why(
 
 
 def test_each_row_is_needed_and_speaks_of_its_tests(differences: dict[str, Outcome]) -> None:
-    told: dict[str, set[str]] = {row: set() for row in REFUSED}
+    reasons: dict[str, set[str]] = {row: set() for row in REFUSED}
     for test, outcome in differences.items():
         if row := _row_of(test):
-            told[row].add(outcome.code)
-    assert told == {row: {code} for row, (code, _) in REFUSED.items()}
+            reasons[row].add(outcome.code)
+    assert reasons == {row: {code} for row, (code, _) in REFUSED.items()}
 
 
 def _row_of(test: str) -> str | None:

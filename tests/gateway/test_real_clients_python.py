@@ -138,8 +138,8 @@ def test_legacy_completions(clouds: Endpoints, cloud: str) -> None:
     assert len("".join(chunk.choices[0].text for chunk in chunks).split()) == 5
     assert last_units(clouds) == {Unit.INPUT_TOKENS: 4, Unit.OUTPUT_TOKENS: 5}
     asked = {"model": LEGACY, "prompt": [1, 2, 3], "max_tokens": 5, "stream_options": {"include_usage": True}}
-    told = list(client.completions.create(**asked, stream=True))[-1]
-    assert (told.usage.prompt_tokens, told.usage.completion_tokens) == (3, 5)
+    last = list(client.completions.create(**asked, stream=True))[-1]
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens) == (3, 5)
 
 
 def test_azures_class_asks_for_legacy_completions(clouds: Endpoints) -> None:
@@ -277,8 +277,11 @@ def test_audio(clouds: Endpoints) -> None:
     assert set(last_units(clouds)) == {Unit.AUDIO_INPUT_MILLISECONDS}
     # A text tells no usage: it is estimated in what the model is sold by.
     assert client.audio.transcriptions.create(model="whisper-1", file=("a.wav", WAV), response_format="text")
-    told = clouds.rig.records()[-1]
-    assert (told.status, [unit for unit, _count in told.units]) == (Status.ESTIMATED, [Unit.AUDIO_INPUT_MILLISECONDS])
+    record = clouds.rig.records()[-1]
+    assert (record.status, [unit for unit, _count in record.units]) == (
+        Status.ESTIMATED,
+        [Unit.AUDIO_INPUT_MILLISECONDS],
+    )
     assert client.audio.translations.create(model="whisper-1", file=("a.wav", WAV)).text
 
 

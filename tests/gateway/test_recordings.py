@@ -260,8 +260,8 @@ def test_every_exchange_is_as_it_was_recorded(player: Player) -> None:
     assert not wrong
     searched = {exchange.source: exchange.searches for exchange in reported.values()}
     assert any(searched.values())
-    found = {reported[request].source: metered[request].get(Unit.WEB_SEARCHES, 0) for request in reported}
-    assert found == searched
+    searches = {reported[request].source: metered[request].get(Unit.WEB_SEARCHES, 0) for request in reported}
+    assert searches == searched
 
 
 def tokens_of(units: dict[Unit, int]) -> tuple[int, int]:

@@ -47,24 +47,24 @@ class Index:
         self.index = ResourceIndex(path, self.loop, journal)
 
     def add(self, *rows: IndexedResource) -> bool | OSError:
-        told: list[bool | OSError] = []
-        self.index.add(rows, told.append)
-        return self._told(told)
+        answers: list[bool | OSError] = []
+        self.index.add(rows, answers.append)
+        return self._told(answers)
 
     def claim(self, identifier: str, request: str) -> bool | OSError:
-        told: list[bool | OSError] = []
-        self.index.claim(identifier, request, told.append)
-        return self._told(told)
+        answers: list[bool | OSError] = []
+        self.index.claim(identifier, request, answers.append)
+        return self._told(answers)
 
     def resolve(self, recorded: set[str]) -> None:
         self.index.resolve(self.index.claims(), recorded)
         self.index.flush()
         self.loop.run_until_complete(asyncio.sleep(0))
 
-    def _told(self, told: list[bool | OSError]) -> bool | OSError:
+    def _told(self, answers: list[bool | OSError]) -> bool | OSError:
         self.index.flush()
         self.loop.run_until_complete(asyncio.sleep(0))
-        (outcome,) = told
+        (outcome,) = answers
         return outcome
 
     def close(self) -> None:
@@ -124,9 +124,9 @@ def test_what_was_not_committed_is_not_there(worker: Index) -> None:
 def test_who_issued_first_owns_it(worker: Index) -> None:
     worker.add(row("resp_1"))
     worker.add(row("resp_1", RIVAL))
-    found = worker.index.find("resp_1")
-    assert found is not None
-    assert found.buyer == ACME
+    resource = worker.index.find("resp_1")
+    assert resource is not None
+    assert resource.buyer == ACME
 
 
 # Whose project asks for what ACME's made → is it found?
@@ -177,9 +177,9 @@ def test_what_is_claimed_is_pending_for_nobody_until_its_claim_is_decided(worker
         assert worker.index.still_pending(["resp_1", "resp_2"]) == {"resp_1", "resp_2"}
         if is_pending:
             worker.resolve(set())
-        found = worker.index.find("resp_1")
-        assert found is not None
-        assert found.pending is is_pending
+        result = worker.index.find("resp_1")
+        assert result is not None
+        assert result.pending is is_pending
 
 
 def test_what_is_pending_is_claimed_by_one_of_two_workers(worker: Index, tmp_path: Path) -> None:
@@ -201,9 +201,9 @@ def test_a_claim_of_a_process_that_died(tmp_path: Path, recorded: set[str], agai
     first.close()
     second = Index(tmp_path / "issued.db")
     second.resolve(recorded)
-    found = second.index.find("resp_1")
-    assert found is not None
-    assert found.pending is again
+    resource = second.index.find("resp_1")
+    assert resource is not None
+    assert resource.pending is again
     assert second.claim("resp_1", "req_b") is again
     second.close()
 
@@ -310,11 +310,11 @@ def test_of_a_stream_that_is_over_its_count_alone_is_held(worker: Index) -> None
 def test_the_pending_come_in_turn_oldest_first(worker: Index) -> None:
     rows = [row(f"resp_{number}", pending=True, created_ns=number // 2) for number in range(7)]
     worker.add(*reversed(rows), row("resp_done", created_ns=0))
-    found, after = [], (-1, "")
+    identifiers, after = [], (-1, "")
     while page := worker.index.pending(3, after):
-        found += [one.identifier for one in page]
+        identifiers += [resource.identifier for resource in page]
         after = (page[-1].created_ns, page[-1].identifier)
-    assert found == [row.identifier for row in rows]
+    assert identifiers == [row.identifier for row in rows]
 
 
 def test_what_was_deleted_is_forgotten_but_not_what_is_owed(worker: Index) -> None:
@@ -473,6 +473,6 @@ def test_the_latest_are_remembered(worker: Index, monkeypatch: pytest.MonkeyPatc
     worker.add(*(row(f"resp_{number}") for number in range(4)))
     assert list(worker.index._remembered) == ["resp_2", "resp_3"]
     worker.index.remember([row("resp_0", RIVAL)])
-    found = worker.index.find("resp_0")
-    assert found is not None
-    assert found.buyer == ACME, "what another home says of ours changes nothing"
+    resource = worker.index.find("resp_0")
+    assert resource is not None
+    assert resource.buyer == ACME, "what another home says of ours changes nothing"

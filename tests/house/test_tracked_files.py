@@ -44,7 +44,7 @@ def tracked() -> list[Path]:
 
 
 def test_no_tracked_file_holds_what_it_must_not() -> None:
-    found = []
+    lines = []
     for path in tracked():
         try:
             text = path.read_text()
@@ -53,8 +53,8 @@ def test_no_tracked_file_holds_what_it_must_not() -> None:
         for allowed in ALLOWED:
             text = text.replace(allowed, "")
         for what, pattern in FORBIDDEN.items():
-            found += [f"{path.relative_to(ROOT)}: {what}: {hit.group()!r}" for hit in re.finditer(pattern, text)]
-    assert found == []
+            lines += [f"{path.relative_to(ROOT)}: {what}: {hit.group()!r}" for hit in re.finditer(pattern, text)]
+    assert lines == []
 
 
 def test_no_output_of_a_command_is_tracked() -> None:

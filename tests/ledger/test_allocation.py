@@ -94,7 +94,7 @@ CASES: list[tuple[list[TaggedCharge], list[MeteredCost], dict[str, str]]] = [
 
 def test_each_cost_is_counted_in_one_place() -> None:
     for charges, usage, costs in CASES:
-        told = {
+        result = {
             " ".join(
                 filter(
                     None,
@@ -109,7 +109,7 @@ def test_each_cost_is_counted_in_one_place() -> None:
             ): cost.cost
             for cost in costs_by_team(charges, usage)
         }
-        assert told == {name: D(cost) for name, cost in costs.items()}
+        assert result == {name: D(cost) for name, cost in costs.items()}
 
 
 AMOUNTS = st.decimals(-(10**9), 10**9, places=9)
@@ -125,7 +125,7 @@ def test_the_costs_of_a_cloud_with_a_bill_sum_to_its_charges(
     rows: list[tuple[D, str, str, bool]], usage: list[tuple[str, str, D]]
 ) -> None:
     charges = [charge(str(cost), team, cloud, is_of_gateway=shared) for cost, team, cloud, shared in rows]
-    told = costs_by_team(charges, [metered(team or "nobody", str(cost), cloud) for team, cloud, cost in usage])
+    costs = costs_by_team(charges, [metered(team or "nobody", str(cost), cloud) for team, cloud, cost in usage])
     billed = {each.cloud for each in charges}
     for cloud in billed | {cloud for _, cloud, _ in usage}:
         expected = (
@@ -133,5 +133,5 @@ def test_the_costs_of_a_cloud_with_a_bill_sum_to_its_charges(
             if cloud in billed
             else exact_sum(cost for _, where, cost in usage if where == cloud)
         )
-        assert exact_sum(cost.cost for cost in told if cost.cloud == cloud) == expected
-        assert all(cost.is_metered == (cloud not in billed) for cost in told if cost.cloud == cloud)
+        assert exact_sum(cost.cost for cost in costs if cost.cloud == cloud) == expected
+        assert all(cost.is_metered == (cloud not in billed) for cost in costs if cost.cloud == cloud)

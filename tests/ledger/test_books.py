@@ -215,9 +215,9 @@ def test_the_laws_of_the_books(history: list[tuple[Any, ...]], restating: bool) 
         books.told(step)
         # Posted entries stay, and closed months print the same.
         assert books.journal.entries[: len(posted)] == posted
-        assert [canonical_bytes(statement_of(one)) for one, _ in closed] == [statement for _, statement in closed]
+        assert [canonical_bytes(statement_of(month)) for month, _ in closed] == [statement for _, statement in closed]
         if not restating:
-            ends = [one.period.end for one, _ in closed]
+            ends = [month.period.end for month, _ in closed]
             assert all(entry.day >= end for entry in books.journal.entries[len(posted) :] for end in ends)
     if books.open_ is None:
         return
@@ -232,8 +232,8 @@ def test_the_laws_of_the_books(history: list[tuple[Any, ...]], restating: bool) 
     assert Fraction(held(books, "host", "receivable", "disputed")) == whole - owed
     assert Fraction(held(books, "maker", "expense", "revenue-share")) == whole <= 9
     # Lines sum to totals, and no share exceeds its cap by a cent.
-    for one in [books.open_, *(again for every in books.restatements.values() for again in every)]:
-        for result in one.shares:
+    for settlement in [books.open_, *(again for every in books.restatements.values() for again in every)]:
+        for result in settlement.shares:
             assert exact_sum(line.amount for line in result.lines) == result.amount
             assert result.cap is not None
             assert result.share_after <= result.cap.cap
@@ -269,7 +269,7 @@ def test_in_whatever_order_it_came_the_books_end_alike(history: list[tuple[Any, 
         plain.told(step)
     for step in [("amended",), *mixed, ("settled",)]:
         random.told(step)
-    accounts = [balances(one.journal.entries) for one in (plain, random)]
+    accounts = [balances(each.journal.entries) for each in (plain, random)]
     assert [{k: a for k, a in account.items() if a} for account in accounts[:1]] == [
         {k: a for k, a in account.items() if a} for account in accounts[1:]
     ]

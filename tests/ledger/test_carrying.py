@@ -55,7 +55,7 @@ def carried(of: RevenueShare, sales: Sequence[SaleRecord], back: Sequence[SaleRe
     for days in MONTHS:
         if days.end > until or of.begin >= days.end or of.end <= days.begin:
             continue
-        lines = [one for one in summed(sales) if one.event_day in days]
+        lines = [sale for sale in summed(sales) if sale.event_day in days]
         step = carry(of, days, lines, back, CATALOG, ASSUMPTIONS, before)
         before = msgspec.json.decode(msgspec.json.encode(step), type=Carried)
     return before

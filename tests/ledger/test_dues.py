@@ -64,18 +64,18 @@ class History:
         days = MONTHS[number]
         changes = [change for settlement in self.closed for change in settlement.corrections]
         changes += [change for restatement in self.restatements for change in restatement.changes]
-        found = []
+        late_changes = []
         for closed in self.closed:
             before = [again for again in self.restatements if again.period == closed.period]
-            found.append(late(closed, before, changes, settled(known, closed.period, *self.of)))
-        self.restatements += [one.restatement for one in found if one.restatement is not None]
+            late_changes.append(late(closed, before, changes, settled(known, closed.period, *self.of)))
+        self.restatements += [change.restatement for change in late_changes if change.restatement is not None]
         open_ = settled(known, days, *self.of)
-        if found:
-            corrections = [change for one in found for change in one.corrections]
+        if late_changes:
+            corrections = [change for result in late_changes for change in result.corrections]
             receipts = [item.receipt for item in self.closed]
             restated = uncounted(map(summary_of, self.closed), map(summary_of, self.restatements))
             open_ = corrected(open_, corrections, receipts, restated)
-        for settlement in [*(one.restatement for one in found), open_]:
+        for settlement in [*(change.restatement for change in late_changes), open_]:
             if settlement is not None:
                 begins = references(settlement.period)
                 posted = [entry for entry in self.entries if entry.reference.startswith(begins)]
@@ -110,7 +110,7 @@ class History:
             amount=amount,
             currency="USD",
             rate=1,  # type: ignore[arg-type]
-            citations={one.term: cited(one.term) for one in self.of},
+            citations={share.term: cited(share.term) for share in self.of},
         )
         self.vouchers.append(payment)
         self.entries.append(entry)
@@ -122,10 +122,10 @@ class History:
             self.entries.append(back)
 
     def payable(self, name: str) -> D:
-        found = balances(self.entries)
+        amounts = balances(self.entries)
         return -exact_sum(
             amount
-            for account, amount in found.items()
+            for account, amount in amounts.items()
             if (account.party, account.kind, account.name) == ("maker", "payable", name)
         )
 
@@ -214,8 +214,8 @@ def test_what_is_due_is_invoiced_once_and_the_books_agree(
     paid = standing_payments(history.vouchers)
     assert exact_sum((due, -asked)) == history.payable("revenue-share")
     open_ = exact_sum(left for item in invoices for left in open_lines(item, paid).values())
-    assert exact_sum((asked, -exact_sum(one.amount for one in paid))) == open_ == history.payable("invoiced")
-    assert history.payable("withholding") == exact_sum(one.withheld for one in paid)
+    assert exact_sum((asked, -exact_sum(payment.amount for payment in paid))) == open_ == history.payable("invoiced")
+    assert history.payable("withholding") == exact_sum(payment.withheld for payment in paid)
     for invoice in invoices:
         assert invoice.total == exact_sum(line.owed for line in invoice.lines)
         for line in invoice.lines:
@@ -224,7 +224,7 @@ def test_what_is_due_is_invoiced_once_and_the_books_agree(
             assert line.due == (line.through + timedelta(days=terms.due_days) if terms and line.through else None)
     # An invoice at the end takes what is left, and then nothing is.
     history.invoice(5)
-    assert all(one.payment is not None and one.payment.every == "quarter" for one in of) or (
+    assert all(share.payment is not None and share.payment.every == "quarter" for share in of) or (
         history.payable("revenue-share") == 0
     )
     assert history.invoice(5) is None
@@ -236,8 +236,8 @@ def test_a_forecast_goes_on_from_what_is_due(
     of: Sequence[RevenueShare], sales: list[tuple[int, int, int, str, str]]
 ) -> None:
     history = lived(of, sales, [(False, 0, False)] * 6)
-    told = forecast(history.closed, of, read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
-    for outlook in told.outlooks:
+    result = forecast(history.closed, of, read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
+    for outlook in result.outlooks:
         due = [each for month_ in history.closed for each in dues(month_) if each.term == outlook.term]
         assert outlook.settled == exact_sum(each.amount for each in due)
         assert exact_sum(year.settled for year in outlook.years) == outlook.settled
@@ -259,13 +259,13 @@ def test_another_rate_ahead_leaves_the_settled_months_as_they_are(
     lines = [sold(f"{number:02}-17", str(D(units).scaleb(-2))) for number, units in enumerate(cents, 1)]
     was, will = share(rate=before, cap=cap), share(rate=ahead, cap=cap)
     past = [settled([line for line in lines if line.event_day < days.end], days, was) for days in MONTHS[: len(lines)]]
-    told = [
-        forecast(past, [one], read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH).outlooks[0]
-        for one in (was, will)
+    outlooks = [
+        forecast(past, [share], read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH).outlooks[0]
+        for share in (was, will)
     ]
-    same, other = told
+    same, other = outlooks
     assert (other.settled, other.saved, other.remaining) == (same.settled, same.saved, same.remaining)
-    settled_months = [[month for month in each.months if month.is_settled] for each in told]
+    settled_months = [[month for month in each.months if month.is_settled] for each in outlooks]
     assert settled_months[0] == settled_months[1]
     assert exact_sum(year.due.mid for year in other.years) == other.months[-1].due.mid
     if not cap:
@@ -286,11 +286,11 @@ def test_a_restatement_is_due_with_the_month_that_brings_it() -> None:
     january, more = sold("01-10", "100.00"), sold("01-20", "50.00")
     for number, known in enumerate(([january], [january], [january, more])):
         history.close(number, known)
-    told = [
+    sentences = [
         [(str(due.share), str(due.restated), str(due.withheld), due.due) for due in dues(each)]
         for each in history.closed
     ]
-    assert told == [
+    assert sentences == [
         [("20.00", "0.00", "2.00", date(2026, 3, 2))],
         [("0.00", "0.00", "0.00", date(2026, 3, 30))],
         [("0.00", "10.00", "1.00", date(2026, 4, 30))],

@@ -45,8 +45,8 @@ def ahead(
     through: int = 2026,
     known: date = LATER,
 ) -> Outlook:
-    found = forecast(past, shares, read_assumptions((), {}), through=through, known_at=known, growth=growth)
-    [outlook] = found.outlooks
+    result = forecast(past, shares, read_assumptions((), {}), through=through, known_at=known, growth=growth)
+    [outlook] = result.outlooks
     return outlook
 
 
@@ -56,49 +56,49 @@ def cumulative(outlook: Outlook) -> dict[str, str]:
 
 def test_ten_percent_a_month() -> None:
     of = share()
-    one = ahead(months(sales("500", "1000"), of), of, growth=assumed_growth(D("0.1"), D("0.1"), D("0.1")))
+    outlook = ahead(months(sales("500", "1000"), of), of, growth=assumed_growth(D("0.1"), D("0.1"), D("0.1")))
     # Settled: 20 % of 500 and of 1,500. Then 1,100, 1,210, 1,331 and so on: 2,600 × 20 %, 3,810 × 20 %, 5,141 × 20 %.
-    assert list(cumulative(one).items())[:5] == [
+    assert list(cumulative(outlook).items())[:5] == [
         ("2026-01", "100.00"),
         ("2026-02", "300.00"),
         ("2026-03", "520.00"),
         ("2026-04", "762.00"),
         ("2026-05", "1028.20"),
     ]
-    assert (one.settled, one.saved, one.cap, one.reached) == (D("300.00"), D("0.00"), None, None)
-    assert one.growth.is_assumed
+    assert (outlook.settled, outlook.saved, outlook.cap, outlook.reached) == (D("300.00"), D("0.00"), None, None)
+    assert outlook.growth.is_assumed
 
 
 def test_growth_from_nothing_is_told() -> None:
     """A month without usage was settled last: zeros for years would be taken for a forecast."""
     of = share()
     past = [*months(sales("500"), of), settled(sales("500"), month("2026-02"), of)]
-    one = ahead(past, of, growth=assumed_growth(D("0.1"), D("0.1"), D("0.1")))
-    assert {month.due.mid for month in one.months} == {D("100.00")}
-    assert one.growth.method.endswith("; the base of 2026-02, the last one, is 0, so nothing grows from it")
+    outlook = ahead(past, of, growth=assumed_growth(D("0.1"), D("0.1"), D("0.1")))
+    assert {month.due.mid for month in outlook.months} == {D("100.00")}
+    assert outlook.growth.method.endswith("; the base of 2026-02, the last one, is 0, so nothing grows from it")
 
 
 def test_the_cap_and_what_it_saves() -> None:
     # 100 a month of 20 % is 20.00: cumulative 20, 40, then 60, 80, clipped at 70.
     of = share(cap="USD 70")
-    one = ahead(months(sales("100", "100"), of), of, growth=NO_GROWTH)
-    assert list(cumulative(one).values())[:5] == ["20.00", "40.00", "60.00", "70.00", "70.00"]
-    assert one.remaining == D("30.00")
-    reached = one.reached
+    outlook = ahead(months(sales("100", "100"), of), of, growth=NO_GROWTH)
+    assert list(cumulative(outlook).values())[:5] == ["20.00", "40.00", "60.00", "70.00", "70.00"]
+    assert outlook.remaining == D("30.00")
+    reached = outlook.reached
     assert reached is not None
     # 10 of April's 20 are left: half of April's base, so the 15th of its 30 days.
     assert (reached.on, reached.earliest, reached.likely, reached.latest) == (None, *[date(2026, 4, 15)] * 3)
-    [year] = one.years
+    [year] = outlook.years
     # Without the cap twelve months are 240.00.
     assert (year.settled, year.due.mid, year.saved.mid) == (D("40.00"), D("70.00"), D("170.00"))
 
 
 def test_a_cap_reached_in_the_past_stays_reached() -> None:
     of = share(cap="USD 30")
-    one = ahead(months(sales("100", "100", "100"), of), of, growth=NO_GROWTH, through=2027)
-    assert one.reached is not None
-    assert (one.reached.on, one.settled, one.saved) == (date(2026, 2, 17), D("30.00"), D("30.00"))
-    assert [(year.year, year.settled, year.due.mid, year.saved.mid) for year in one.years] == [
+    outlook = ahead(months(sales("100", "100", "100"), of), of, growth=NO_GROWTH, through=2027)
+    assert outlook.reached is not None
+    assert (outlook.reached.on, outlook.settled, outlook.saved) == (date(2026, 2, 17), D("30.00"), D("30.00"))
+    assert [(year.year, year.settled, year.due.mid, year.saved.mid) for year in outlook.years] == [
         (2026, D("30.00"), D("30.00"), D("210.00")),
         (2027, D("0"), D("0.00"), D("240.00")),
     ]
@@ -106,30 +106,30 @@ def test_a_cap_reached_in_the_past_stays_reached() -> None:
 
 def test_a_share_that_ends_within_a_month_is_due_for_its_days() -> None:
     of = share(end=date(2026, 3, 11))
-    one = ahead(months(sales("100", "310"), of), of, growth=NO_GROWTH)
+    outlook = ahead(months(sales("100", "310"), of), of, growth=NO_GROWTH)
     # Ten of March's 31 days: a base of 100.
-    assert cumulative(one) == {"2026-01": "20.00", "2026-02": "82.00", "2026-03": "102.00"}
+    assert cumulative(outlook) == {"2026-01": "20.00", "2026-02": "82.00", "2026-03": "102.00"}
 
 
 def test_a_share_that_begins_after_the_last_settled_month_is_due_from_its_first_day() -> None:
     before = share(end=date(2026, 3, 22))
     after = share("A2.share", begin=date(2026, 3, 22))
     past = months(sales("100", "310"), before, after)
-    found = forecast(past, (before, after), read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
-    [result] = [outlook for outlook in found.outlooks if outlook.term == "A2.share"]
+    outcome = forecast(past, (before, after), read_assumptions((), {}), through=2026, known_at=LATER, growth=NO_GROWTH)
+    [result] = [outlook for outlook in outcome.outlooks if outlook.term == "A2.share"]
     # Ten of March's 31 days: a base of 100; then 310 a month.
     assert list(cumulative(result).items())[:2] == [("2026-03", "20.00"), ("2026-04", "82.00")]
 
 
 def test_low_middle_and_high_are_told_apart() -> None:
     of = share(cap="USD 100")
-    one = ahead(months(sales("100"), of), of, growth=assumed_growth(D("-0.5"), D(0), D(1)))
+    outlook = ahead(months(sales("100"), of), of, growth=assumed_growth(D("-0.5"), D(0), D(1)))
     # February: 50, 100 or 200 on 100 are 30, 40 or 60 of share.
-    second = one.months[1].due
+    second = outlook.months[1].due
     assert (second.low, second.mid, second.high) == (D("30.00"), D("40.00"), D("60.00"))
-    assert one.reached is not None
+    assert outlook.reached is not None
     # Doubled: 60 by the end of February, 400 × 20 % = 80 in March, so half of March: the 16th of 31 days.
-    assert (one.reached.earliest, one.reached.likely, one.reached.latest) == (
+    assert (outlook.reached.earliest, outlook.reached.likely, outlook.reached.latest) == (
         date(2026, 3, 16),
         date(2026, 5, 31),
         None,
@@ -152,18 +152,18 @@ def test_growth_is_drawn_from_the_settled_months_and_from_nothing_else() -> None
 def test_the_range_of_changing_growth_holds_the_middle_and_repeats() -> None:
     of = share(cap="USD 3000")
     past = months(sales("1000", "1300", "1100", "1500", "1400"), of)
-    one = ahead(past, of, through=2027)
-    assert one == ahead(past, of, through=2027)
-    future = [month for month in one.months if not month.is_settled]
+    outlook = ahead(past, of, through=2027)
+    assert outlook == ahead(past, of, through=2027)
+    future = [month for month in outlook.months if not month.is_settled]
     assert all(month.due.low <= month.due.mid <= month.due.high <= 3000 for month in future)
     assert all(month.due.low < month.due.high for month in future[:2])
-    assert one.reached is not None
-    assert one.reached.chance == 1
-    days = (one.reached.earliest, one.reached.likely, one.reached.latest)
+    assert outlook.reached is not None
+    assert outlook.reached.chance == 1
+    days = (outlook.reached.earliest, outlook.reached.likely, outlook.reached.latest)
     assert None not in days
     assert list(days) == sorted(days)  # type: ignore[type-var]
     # By eye: settled 6,300 of base, 1,260 of share; 1,740 more are 8,700 of base, some five or six months of 1,500.
-    assert date(2026, 9, 1) < one.reached.likely < date(2026, 12, 31)  # type: ignore[operator]
+    assert date(2026, 9, 1) < outlook.reached.likely < date(2026, 12, 31)  # type: ignore[operator]
 
 
 # The bases of settled months · the share then · the share ahead → what is due by each of the next months.
@@ -179,23 +179,23 @@ ANOTHER_CAP = [
 def test_another_cap_holds_for_the_months_ahead(
     bases: tuple[str, ...], was: RevenueShare, will: RevenueShare, due: list[str]
 ) -> None:
-    one = ahead(months(sales(*bases), was), will, growth=NO_GROWTH)
-    assert list(cumulative(one).values())[len(bases) : len(bases) + 3] == due
+    outlook = ahead(months(sales(*bases), was), will, growth=NO_GROWTH)
+    assert list(cumulative(outlook).values())[len(bases) : len(bases) + 3] == due
 
 
 def test_a_cap_is_reached_on_the_day_on_which_its_last_cent_is_due() -> None:
     # March has 100 of base in 31 days: 20 % of 200 and of 30/31 of it are 59.35.
     for cap, reached in (("USD 59.35", date(2026, 3, 30)), ("USD 59.36", date(2026, 3, 31))):
         of = share(cap=cap)
-        one = ahead(months(sales("100", "100"), of), of, growth=NO_GROWTH)
-        assert one.reached is not None
-        assert one.reached.likely == reached
+        outlook = ahead(months(sales("100", "100"), of), of, growth=NO_GROWTH)
+        assert outlook.reached is not None
+        assert outlook.reached.likely == reached
 
 
 def test_a_share_that_ended_in_the_last_settled_month_has_its_past() -> None:
     of = share(end=date(2026, 2, 11))
-    one = ahead([*months(sales("100"), of), settled(sales("100"), month("2026-02"), of)], of, growth=NO_GROWTH)
-    assert (one.settled, list(cumulative(one))) == (D("20.00"), ["2026-01", "2026-02"])
+    outlook = ahead([*months(sales("100"), of), settled(sales("100"), month("2026-02"), of)], of, growth=NO_GROWTH)
+    assert (outlook.settled, list(cumulative(outlook))) == (D("20.00"), ["2026-01", "2026-02"])
 
 
 # The bases of settled months, of a share since a day → the changes that growth is drawn from, and its months.
@@ -245,9 +245,9 @@ def test_too_little_history_says_so_and_asks_for_an_assumption(bases: tuple[str,
 def test_a_month_that_is_not_over_is_no_history() -> None:
     of = share()
     past = months(sales("1000", "1100", "1210", "1331", "5"), of)
-    one = ahead(past, of, known=date(2026, 5, 20))
-    assert one.growth.months[-1] == "2026-04"
-    assert [month.is_settled for month in one.months[:5]] == [True] * 4 + [False]
+    outlook = ahead(past, of, known=date(2026, 5, 20))
+    assert outlook.growth.months[-1] == "2026-04"
+    assert [month.is_settled for month in outlook.months[:5]] == [True] * 4 + [False]
     # On the first of June May is over.
     for known, last in ((date(2026, 5, 31), "2026-04"), (date(2026, 6, 1), "2026-05")):
         assert ahead(past, of, known=known).growth.months[-1] == last
@@ -268,12 +268,12 @@ def test_a_month_that_nobody_settled_is_named_with_its_amount() -> None:
     _, _, march, april, may = months(sales("100", "200", "300", "400", "500"), of)
     [gap] = ahead([march, may], of, growth=NO_GROWTH).unsettled[1:]
     assert (gap.months, gap.amount) == (("2026-04",), D("80.00"))
-    one = ahead([april, may], of, growth=NO_GROWTH)
+    outlook = ahead([april, may], of, growth=NO_GROWTH)
     # 120 of share until March, and a top-up of 180.
-    [gap] = one.unsettled
+    [gap] = outlook.unsettled
     assert (gap.months, gap.amount) == (("2026-01", "2026-02", "2026-03"), D("300.00"))
     # June's 100.00 and a top-up of 20.00 to the second quarter's 280.00.
-    assert [month.due.mid for month in one.months if month.month in ("2026-05", "2026-06")] == [
+    assert [month.due.mid for month in outlook.months if month.month in ("2026-05", "2026-06")] == [
         D("480.00"),
         D("600.00"),
     ]
@@ -284,11 +284,11 @@ def test_what_a_share_followed_is_its_history_too() -> None:
     old = share("A1.share", end=date(2026, 3, 11))
     new = share("A2.share", begin=date(2026, 3, 11), cap="USD 10000")
     past = months(sales("1000", "1000", "1000", "1000", "1000"), old, new)
-    one = ahead(past, old, new)
-    assert one.term == "A2.share"
-    assert one.growth.months == ("2026-01", "2026-02", "2026-03", "2026-04", "2026-05")
+    outlook = ahead(past, old, new)
+    assert outlook.term == "A2.share"
+    assert outlook.growth.months == ("2026-01", "2026-02", "2026-03", "2026-04", "2026-05")
     # March's sale was on the 17th: the new share has 3,000 of base by May.
-    assert (one.base, one.settled) == (D(3000), D("600.00"))
+    assert (outlook.base, outlook.settled) == (D(3000), D("600.00"))
 
 
 TERMS = st.sampled_from(
@@ -311,29 +311,29 @@ def test_the_past_is_what_was_settled_and_the_future_what_would_be(
 ) -> None:
     lines = sales(*bases)
     past = months(lines, of)
-    one = ahead(past, of, growth=assumed_growth(D(rate), D(rate), D(rate)))
-    assert one.settled == exact_sum(month.shares[0].amount for month in past)
-    assert [month.due.mid for month in one.months if month.is_settled] == [
+    outlook = ahead(past, of, growth=assumed_growth(D(rate), D(rate), D(rate)))
+    assert outlook.settled == exact_sum(month.shares[0].amount for month in past)
+    assert [month.due.mid for month in outlook.months if month.is_settled] == [
         month.shares[0].share_after for month in past
     ]
-    [year] = one.years
-    assert year.settled == one.settled
+    [year] = outlook.years
+    assert year.settled == outlook.settled
     # The same bases, sold and settled: December's cumulative share.
     level = D(bases[-1])
     for number in range(len(bases) + 1, 13):
         level = (level * (1 + D(rate))).quantize(D("1e-12"))
         lines.append(msgspec.structs.replace(sold(f"{number:02}-17", "0"), amount=level))
     real = settled(lines, month("2026-12"), of).shares[0]
-    assert one.months[-1].due.mid == real.share_after == year.due.mid
-    assert of.cap or one.saved == year.saved.mid == 0
+    assert outlook.months[-1].due.mid == real.share_after == year.due.mid
+    assert of.cap or outlook.saved == year.saved.mid == 0
 
 
 @given(st.lists(st.integers(1, 9_999).map(str), min_size=4, max_size=8), st.sampled_from(["", "USD 5000"]))
 @settings(max_examples=15)
 def test_a_range_is_in_order_and_no_share_exceeds_its_cap(bases: list[str], cap: str) -> None:
     of = share(cap=cap)
-    one = ahead(months(sales(*bases), of), of, through=2027)
-    for month_ahead in one.months:
+    outlook = ahead(months(sales(*bases), of), of, through=2027)
+    for month_ahead in outlook.months:
         assert_in_order(month_ahead)
         assert not cap or month_ahead.due.high <= 5000
         assert month_ahead.due.mid <= month_ahead.uncapped.mid

@@ -30,11 +30,11 @@ def test_the_parts_of_a_due() -> None:
     # In order of their terms, whichever began first.
     newer = msgspec.structs.replace(A1, begin=date(2026, 2, 1))
     shares = (share("C1.share", payer="host", payee="maker", base=ShareBase(sellers=frozenset({"maker"}))), B1, newer)
-    told = [
+    owed_lines = [
         f"{due.payer} {due.term[:2]} {due.last_day} {due.amount} - {due.withheld} = {due.paid}"
         for due in dues(settled(SALES[:1], month("2026-04"), *shares))
     ]
-    assert told == [
+    assert owed_lines == [
         "host C1 2026-04-30 20.00 - 0.00 = 20.00",
         "maker A1 2026-04-30 20.00 - 0.00 = 20.00",
         "maker B1 2026-04-30 5.00 - 0.38 = 4.62",
@@ -66,7 +66,7 @@ def invoice(name: str, through: date, lines: Sequence[Line], payer: str = "maker
 
 def owed(*before: Invoice, through: date = MAY) -> list[str]:
     return [
-        f"{one.term[:2]} {one.through:%B} {one.amount}" for one in owed_through(DUES, before, "maker", "host", through)
+        f"{due.term[:2]} {due.through:%B} {due.amount}" for due in owed_through(DUES, before, "maker", "host", through)
     ]
 
 
@@ -123,7 +123,7 @@ def test_only_what_is_due_in_the_direction_and_by_the_day_is_invoiced() -> None:
     assert owed(through=date(2026, 5, 30)) == owed(through=APRIL)
     assert owed_through(DUES, [], "host", "maker", MAY) == []
     april = owed_through(DUES, [], "maker", "host", APRIL)
-    assert [one.due for one in april] == [date(2026, 5, 30), None]
+    assert [invoice.due for invoice in april] == [date(2026, 5, 30), None]
 
 
 def claimed(*lines: Owed, currency: str = "USD", rate: Fraction = Fraction(1)) -> tuple[Invoice, Entry]:

@@ -97,9 +97,9 @@ def test_an_invoice_turns_what_is_accrued_into_a_claim() -> None:
     may = settled([sold("05-02", "100.00")], month("2026-05"), *shares)
     accrued = accruals(may)
     owed = owed_through(dues(may), [], "maker", "host", MAY)
-    assert {one.term: str(one.amount) for one in owed} == {"A1.share": "20.00", "B1.share": "10.00"}
+    assert {due.term: str(due.amount) for due in owed} == {"A1.share": "20.00", "B1.share": "10.00"}
     assert owed_through(dues(may), [], "maker", "host", date(2026, 5, 30)) == []
-    invoice, entry = invoiced({one.term: str(one.amount) for one in owed})
+    invoice, entry = invoiced({due.term: str(due.amount) for due in owed})
     assert [(line.term, str(line.amount), line.due) for line in invoice.lines] == [
         ("A1.share", "20.00", None),
         ("B1.share", "10.00", date(2026, 6, 30)),  # 31 May and 30 days
@@ -153,14 +153,14 @@ def test_what_an_older_home_invoiced_is_not_asked_for_again() -> None:
 def test_withholding_in_parts_is_withholding_at_once() -> None:
     # 7.5 % of 33.33 is 2.49975: 2.50. In three parts of 11.11: 0.83325 → 0.83; 1.6665 → 1.67; 2.49975 → 2.50
     invoice, entry = invoiced({"B1.share": "33.33"})
-    first, one = paid(invoice, "11.11")
+    first, result = paid(invoice, "11.11")
     second, two = paid(invoice, "11.11", [first])
     third, three = paid(invoice, "11.11", [first, second])
     assert [str(each.withheld) for each in (first, second, third)] == ["0.83", "0.84", "0.83"]
     whole, at_once = paid(invoice, "33.33")
     assert str(whole.withheld) == "2.50"
     assert (
-        booked(entry, one, two, three)
+        booked(entry, result, two, three)
         == booked(entry, at_once)
         == {
             "host:cash:bank:maker USD": "30.83",
@@ -362,7 +362,7 @@ def test_yen_are_whole() -> None:
     rest, last = paid(invoice, "1989", [first])
     assert exact_sum(open_lines(invoice, [first, rest]).values()) == 0
     assert str(first.withheld_of[1][1] + rest.withheld_of[1][1]) == "75"
-    legs = [leg for one in (entry, booking, last) for leg in one.postings if leg.currency == "JPY"]
+    legs = [leg for booked in (entry, booking, last) for leg in booked.postings if leg.currency == "JPY"]
     assert [leg.amount for leg in legs if leg.amount % 1] == []
 
 

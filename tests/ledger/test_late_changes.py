@@ -37,18 +37,22 @@ LINE = "A1.share|chat|rented|maker"
 def told(came: Late) -> tuple[list[str], list[str]]:
     """The corrections, and the changes of a restatement: each line with what changes its amount."""
     restated = () if came.restatement is None else came.restatement.changes
-    corrections, changed = ([f"{one.term} {one.amount:+}" for one in these] for these in (came.corrections, restated))
+    corrections, changed = (
+        [f"{correction.term} {correction.amount:+}" for correction in these] for these in (came.corrections, restated)
+    )
     return corrections, changed
 
 
 def reported(*came: Late) -> list[StatementChange]:
     return [
-        change for one in came for change in (*one.corrections, *(one.restatement.changes if one.restatement else ()))
+        change
+        for result in came
+        for change in (*result.corrections, *(result.restatement.changes if result.restatement else ()))
     ]
 
 
 def restatements(*came: Late) -> list[Settlement]:
-    return [one.restatement for one in came if one.restatement is not None]
+    return [result.restatement for result in came if result.restatement is not None]
 
 
 @pytest.mark.parametrize("how", ["correction", "restatement"])
@@ -66,7 +70,7 @@ def test_a_share_that_came_after_the_close_and_went_again_is_taken_back(how: str
     # A third look finds nothing more, and what was stated is what is due.
     assert told(late(closed, restatements(came, went), reported(came, went), settled(SALES, APRIL, A1))) == ([], [])
     after = stated(closed, reported(came, went))
-    assert {line: str(one.amount) for line, one in after.items()} == {
+    assert {line: str(charge.amount) for line, charge in after.items()} == {
         LINE: "20.00",
         "B1.share|chat|rented|maker": "0.00",
     }
@@ -98,8 +102,8 @@ OF_INPUTS = ("agreement", "price_book", "facts", "readings", "usage", "attempts"
 def april(*shares: RevenueShare, sales: tuple[RevenueLine, ...] = (SALES[0],), **known: object) -> Settlement:
     """April on what is known of it: 100.00 sold, by A1, unless it is said otherwise."""
     inputs = {name: known.pop(name) for name in OF_INPUTS if name in known}
-    found = settled(sales, APRIL, *(shares or (A1,)), **known)  # type: ignore[arg-type]
-    return msgspec.structs.replace(found, inputs=msgspec.structs.replace(INPUTS, **inputs))
+    settlement = settled(sales, APRIL, *(shares or (A1,)), **known)  # type: ignore[arg-type]
+    return msgspec.structs.replace(settlement, inputs=msgspec.structs.replace(INPUTS, **inputs))
 
 
 UNTIL_15, FROM_10 = share(end=date(2026, 4, 16)), share(begin=date(2026, 4, 10))
@@ -339,7 +343,9 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
 def test_why_a_closed_line_changed(closed: Settlement, now: Settlement, amount: str, causes: list[str]) -> None:
     result = [change for change in changes(closed, now, stated(closed)) if change.term == "A1.share"]
     assert [
-        (f"{one.amount:+}", list(one.causes)) for one in result if one.line.startswith("A1.share|chat|rented|")
+        (f"{correction.amount:+}", list(correction.causes))
+        for correction in result
+        if correction.line.startswith("A1.share|chat|rented|")
     ] == [(amount, causes)]
     # Told once, nothing differs any more.
     assert changes(closed, now, stated(closed, changes(closed, now, stated(closed)))) == []
@@ -402,9 +408,9 @@ SECOND = settled([SALES[0], MORE], APRIL, share(late="restatement"), credited=[C
 def test_what_restatements_changed_is_due_once() -> None:
     """April: closed at 20.00, restated to 30.00 by late usage and to 22.00 by a credit of 40.00."""
     closed = settled(SALES, APRIL, share(late="restatement"))
-    one = late(closed, [], [], FIRST)
-    two = late(closed, restatements(one), reported(one), SECOND)
-    summaries = [summary_of(each) for each in restatements(one, two)]
+    changes = late(closed, [], [], FIRST)
+    two = late(closed, restatements(changes), reported(changes), SECOND)
+    summaries = [summary_of(each) for each in restatements(changes, two)]
     [net] = uncounted([summary_of(closed)], summaries)
     assert (str(net.old), str(net.new), net.old_requests, net.new_requests) == ("20.00", "22.00", 1, 2)
     assert (net.old_base, net.new_base, net.old_adjusted, net.new_adjusted) == (D(100), D(110), D(0), D(-40))

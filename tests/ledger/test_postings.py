@@ -60,21 +60,21 @@ def test_no_entry_is_made_that_does_not_balance(legs: Sequence[str], why: str) -
 
 
 def test_an_entry_is_posted_once_and_never_changed() -> None:
-    one = entry(f"{SPENDS} 1.00 USD", f"{OWES} -1.00 USD")
+    booking = entry(f"{SPENDS} 1.00 USD", f"{OWES} -1.00 USD")
     other = entry(f"{SPENDS} 2.00 USD", f"{OWES} -2.00 USD")
-    journal = Journal().append([one])
-    assert journal.append([one, one]) == journal
+    journal = Journal().append([booking])
+    assert journal.append([booking, booking]) == journal
     with pytest.raises(Conflict, match="entry e was posted before with other content"):
         journal.append([other])
 
 
 def test_balances_stand_in_order_of_their_accounts() -> None:
-    one = entry(f"{OWES} -1.00 USD", f"{SPENDS} 1.00 USD", f"{CLAIMS} 2.00 EUR", f"{EARNS} -2.00 EUR")
-    assert [(str(account), str(amount)) for account, amount in balances([one, one]).items()] == [
+    booking = entry(f"{OWES} -1.00 USD", f"{SPENDS} 1.00 USD", f"{CLAIMS} 2.00 EUR", f"{EARNS} -2.00 EUR")
+    assert [(str(account), str(amount)) for account, amount in balances([booking, booking]).items()] == [
         (SPENDS, "2.00"),
         (OWES, "-2.00"),
     ]
-    assert [str(account) for account in balances([one], "EUR")] == [EARNS, CLAIMS]
+    assert [str(account) for account in balances([booking], "EUR")] == [EARNS, CLAIMS]
 
 
 def booked(entries: Sequence[Entry]) -> list[tuple[str, str, dict[str, str]]]:

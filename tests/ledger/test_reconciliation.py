@@ -81,38 +81,42 @@ USED = st.lists(
 
 @given(USED)
 def test_a_bill_made_from_the_meter_is_fully_matched(used: list[Metered]) -> None:
-    found = compared(used, billed(used))
-    assert found.is_matched
-    assert found.difference == found.at_stake == 0
-    assert found.metered == found.billed == exact_sum(sale.amount or D(0) for sale in used)
+    reconciliation = compared(used, billed(used))
+    assert reconciliation.is_matched
+    assert reconciliation.difference == reconciliation.at_stake == 0
+    assert reconciliation.metered == reconciliation.billed == exact_sum(sale.amount or D(0) for sale in used)
 
 
 @given(USED, USED)
 def test_the_differences_are_all_that_the_sides_differ_by(used: list[Metered], other: list[Metered]) -> None:
-    found = compared(used, billed(other))
-    assert found.difference == found.billed - found.metered
-    assert found.difference == exact_sum(item.difference for line in found.lines for item in line.items)
-    assert sum(count for count, _ in found.by_status.values()) == sum(len(line.items) for line in found.lines)
-    assert sum(count for count, _ in found.by_cause.values()) == sum(
-        item.status != "matched" for line in found.lines for item in line.items
+    reconciliation = compared(used, billed(other))
+    assert reconciliation.difference == reconciliation.billed - reconciliation.metered
+    assert reconciliation.difference == exact_sum(
+        item.difference for line in reconciliation.lines for item in line.items
+    )
+    assert sum(count for count, _ in reconciliation.by_status.values()) == sum(
+        len(line.items) for line in reconciliation.lines
+    )
+    assert sum(count for count, _ in reconciliation.by_cause.values()) == sum(
+        item.status != "matched" for line in reconciliation.lines for item in line.items
     )
 
 
 @given(USED, USED, st.randoms(use_true_random=False))
 def test_the_order_of_rows_changes_nothing(used: list[Metered], other: list[Metered], random: object) -> None:
     rows = billed(other)
-    found = compared(used, rows)
+    reconciliation = compared(used, rows)
     random.shuffle(used)  # type: ignore[attr-defined]
     random.shuffle(rows)  # type: ignore[attr-defined]
     assert [(line.day, line.status, line.difference) for line in compared(used, rows).lines] == [
-        (line.day, line.status, line.difference) for line in found.lines
+        (line.day, line.status, line.difference) for line in reconciliation.lines
     ]
 
 
 def test_usage_without_a_price_is_a_finding_with_all_that_was_billed_at_stake() -> None:
     used = [metered(12, 1_000_000, amount=None)]
-    found = compared(used, billed(used))
-    [item] = found.lines[0].items
+    reconciliation = compared(used, billed(used))
+    [item] = reconciliation.lines[0].items
     assert (item.status, item.difference) == ("priced differently", D("2.00"))
     assert [cause.name for cause in item.causes] == ["no price"]
 
@@ -141,10 +145,10 @@ def test_another_quantity_at_another_price_has_two_causes() -> None:
     used = [metered(12, 1_000_000)]
     [row] = billed(used)
     again = msgspec.structs.replace(row, line=3, cost=D("2.00"))
-    found = compared(
+    reconciliation = compared(
         used, [msgspec.structs.replace(row, currency="EUR"), msgspec.structs.replace(again, currency="EUR")]
     )
-    assert [cause.name for cause in found.lines[0].items[0].causes] == ["duplicate", "currency"]
+    assert [cause.name for cause in reconciliation.lines[0].items[0].causes] == ["duplicate", "currency"]
 
 
 def causes(used: list[Metered], rows: list[Billed]) -> dict[str, list[str]]:
@@ -193,21 +197,24 @@ def test_a_line_is_as_its_heaviest_difference_whatever_a_tolerance_lets_pass() -
     """4.00 more for input is within the tolerance; output of 1.00 is missing."""
     used = [metered(12, 1_000_000), metered(12, 100_000, Unit.OUTPUT_TOKENS)]
     rows = [msgspec.structs.replace(row, cost=D("6.00")) for row in billed(used[:1])]
-    found = reconcile(used, rows, days=MAY, tolerance=Tolerance(amount=D("5.00")))
-    [line] = found.lines
+    reconciliation = reconcile(used, rows, days=MAY, tolerance=Tolerance(amount=D("5.00")))
+    [line] = reconciliation.lines
     assert [(item.status, item.at_stake) for item in line.items] == [
         ("matched", D("4.00")),
         ("missing on the bill", D("1.00")),
     ]
-    assert (line.status, found.at_stake) == ("missing on the bill", D("1.00"))
+    assert (line.status, reconciliation.at_stake) == ("missing on the bill", D("1.00"))
 
 
 @pytest.mark.parametrize("kind", BESIDE)
 def test_only_what_is_not_metered_or_left_out_on_purpose_asks_for_no_explanation(kind: str) -> None:
     used = [metered(12, 7)]
     charge = UncomparedCharge(kind=kind, cost=D("1.00"))
-    found = reconcile(used, billed(used), days=MAY, tolerance=Tolerance(), beside=[charge])
-    assert (found.is_matched, found.is_whole) == (kind in ("taxes", "other services", "not compared"), False)
+    reconciliation = reconcile(used, billed(used), days=MAY, tolerance=Tolerance(), beside=[charge])
+    assert (reconciliation.is_matched, reconciliation.is_whole) == (
+        kind in ("taxes", "other services", "not compared"),
+        False,
+    )
 
 
 KINDS = st.sampled_from(BESIDE)
@@ -229,17 +236,17 @@ def test_the_parts_of_a_bill_are_the_bill(
 ) -> None:
     rows = [msgspec.structs.replace(row, currency="EUR") if row.line % 3 == 0 else row for row in billed(other)]
     rates = {"EUR": D("1.25")} if is_rated else {}
-    found = reconcile(used, rows, days=MAY, tolerance=Tolerance(), rates=rates, beside=beside)
-    costs = [*((row.cost, row.currency) for row in rows), *((one.cost, one.currency) for one in beside)]
+    reconciliation = reconcile(used, rows, days=MAY, tolerance=Tolerance(), rates=rates, beside=beside)
+    costs = [*((row.cost, row.currency) for row in rows), *((charge.cost, charge.currency) for charge in beside)]
     worth = {"USD": D(1), **rates}
-    assert found.total == exact_sum(part.billed for part in found.parts)
-    assert found.total == exact_sum(cost * worth[currency] for cost, currency in costs if currency in worth)
-    assert exact_sum(part.metered for part in found.parts) == exact_sum(sale.amount or D(0) for sale in used)
-    assert found.unrated == (
+    assert reconciliation.total == exact_sum(part.billed for part in reconciliation.parts)
+    assert reconciliation.total == exact_sum(cost * worth[currency] for cost, currency in costs if currency in worth)
+    assert exact_sum(part.metered for part in reconciliation.parts) == exact_sum(sale.amount or D(0) for sale in used)
+    assert reconciliation.unrated == (
         {}
         if is_rated or all(currency == "USD" for _, currency in costs)
         else {"EUR": exact_sum(cost for cost, currency in costs if currency == "EUR")}
     )
-    assert sum(part.rows for part in found.parts) == len(rows) + len(beside)
-    is_whole = all(not part.billed and not part.metered for part in found.parts if part.name != "matched")
-    assert found.is_whole == (found.is_matched and is_whole and not found.unrated)
+    assert sum(part.rows for part in reconciliation.parts) == len(rows) + len(beside)
+    is_whole = all(not part.billed and not part.metered for part in reconciliation.parts if part.name != "matched")
+    assert reconciliation.is_whole == (reconciliation.is_matched and is_whole and not reconciliation.unrated)

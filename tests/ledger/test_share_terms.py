@@ -130,7 +130,7 @@ def test_no_floor_is_due_before_its_period_is_over() -> None:
 def test_the_cap_holds_for_share_and_floors_together() -> None:
     capped = share(cap="USD 500", floors=(Floor(amount="USD 310", per="month"),))
     january, february, march = (settled([], month(f"2026-0{n}"), capped) for n in (1, 2, 3))
-    assert [str(only(one).amount) for one in (january, february, march)] == ["310.00", "190.00", "0.00"]
+    assert [str(only(month).amount) for month in (january, february, march)] == ["310.00", "190.00", "0.00"]
     reached = only(february).cap
     assert reached is not None
     assert reached.reached is not None
@@ -366,7 +366,7 @@ def test_several_agreements_are_settled_at_once() -> None:
 
 
 def test_what_a_share_does_not_say_leaves_its_receipt_as_it_was() -> None:
-    plain, other = (settled([], month("2026-05"), one).receipt for one in (share(), share(late="restatement")))
+    plain, other = (settled([], month("2026-05"), terms).receipt for terms in (share(), share(late="restatement")))
     assert plain != other
     # The receipt as it was computed before terms could say more.
     assert plain == RECEIPT
@@ -397,12 +397,12 @@ def built(drawn: Sequence[tuple[int, int, int, D, str]]) -> list[SaleRecord]:
 def gross(base: Fraction) -> Fraction:
     """20 % below 60, 12.5 % to 150, 30 % above."""
     bands = [(Fraction(20, 100), None, 60), (Fraction(125, 1000), 60, 150), (Fraction(30, 100), 150, None)]
-    found = Fraction(0)
+    total = Fraction(0)
     for rate, low, high in bands:
         top = base if high is None else min(base, Fraction(high))
         if low is None or top > low:
-            found += rate * (top - (low or 0))
-    return found
+            total += rate * (top - (low or 0))
+    return total
 
 
 def cents(amount: Fraction) -> Fraction:
@@ -412,26 +412,26 @@ def cents(amount: Fraction) -> Fraction:
 def walked(records: Sequence[SaleRecord]) -> list[Fraction]:
     """Return the amounts due by the ends of January, February and March, by hand: months first, then the quarter."""
     base, added, shares = Fraction(0), Fraction(0), [Fraction(0)]
-    found = []
+    dues = []
     for number in (1, 2, 3):
         base += sum(Fraction(record.amount) for record in records if day_of(record.event_ns).month == number)
         shares.append(cents(gross(base)))
         added += max(Fraction(0), 7 - (shares[-1] - shares[-2]))
         if number == 3:
             added += max(Fraction(0), 25 - shares[-1] - added)
-        found.append(min(Fraction(40), shares[-1] + added))
-    return found
+        dues.append(min(Fraction(40), shares[-1] + added))
+    return dues
 
 
 @given(RECORDS)
 def test_it_agrees_with_a_calculation_by_hand(drawn: list[tuple[int, int, int, D, str]]) -> None:
     records = built(drawn)
     due = [only(in_order(records, month(f"2026-0{n}"), FULL)) for n in (1, 2, 3)]
-    assert [Fraction(one.share_after) for one in due] == walked(records)
-    for one in due:
-        assert exact_sum(line.amount for line in one.lines) == one.amount
-        assert one.cap is not None
-        assert one.share_after <= D("40.00")
+    assert [Fraction(line.share_after) for line in due] == walked(records)
+    for item in due:
+        assert exact_sum(line.amount for line in item.lines) == item.amount
+        assert item.cap is not None
+        assert item.share_after <= D("40.00")
 
 
 @given(RECORDS, st.randoms(use_true_random=False), st.integers(1, 5))
@@ -446,14 +446,14 @@ def test_neither_arrival_nor_batches_change_anything(
         assert once == in_order(shuffled, month(name), FULL)
         batched = [
             RevenueLine(
-                event_day=day_of(one.event_ns),
-                seller=one.seller,
-                cloud=one.cloud,
-                product=one.product,
-                amount=one.amount / size,
+                event_day=day_of(record.event_ns),
+                seller=record.seller,
+                cloud=record.cloud,
+                product=record.product,
+                amount=record.amount / size,
                 requests=1 if part == 0 else 0,
             )
-            for one in shuffled
+            for record in shuffled
             for part in range(size)
             if size != 3  # thirds are no decimals
         ]

@@ -186,8 +186,8 @@ def test_another_receipt_alone_hides_no_other_difference() -> None:
     # The same value of a figure that is ours in one statement, and was reported in the other.
     [named, *others] = statement.assumptions
     ours = msgspec.structs.replace(named, standing="ours")
-    told = differences(statement, msgspec.structs.replace(statement, assumptions=(ours, *others)))
-    assert [str(difference) for difference in told] == [
+    changes = differences(statement, msgspec.structs.replace(statement, assumptions=(ours, *others)))
+    assert [str(difference) for difference in changes] == [
         f"assumption: {named.name} is stated as {named.value} ({named.standing}), found as {named.value} (ours)"
     ]
 

@@ -217,7 +217,7 @@ def may_invoice(
     except InvalidInput as refusal:
         [problem] = refusal.problems
         return f"{problem.what}: {problem.why}"
-    return f"again {result.id}" if isinstance(result, Invoice) else " ".join(str(one.amount) for one in result)
+    return f"again {result.id}" if isinstance(result, Invoice) else " ".join(str(voucher.amount) for voucher in result)
 
 
 def wrote(name: str, through: date, owed: str, payer: str = "maker", payee: str = "host") -> Invoice:

@@ -265,9 +265,9 @@ def test_what_cannot_be_answered_is_refused_with_a_way_out(
 
 def test_a_home_in_which_nothing_was_recorded_is_no_empty_month(tmp_path: Path) -> None:
     with asking(tmp_path) as assistant:
-        told, decided = assistant.ask("usage", {}), assistant.ask("decide", QUESTION)
-    assert told.is_error
-    assert "the folder is no home yet" in told.content[0].text
+        usage, decided = assistant.ask("usage", {}), assistant.ask("decide", QUESTION)
+    assert usage.is_error
+    assert "the folder is no home yet" in usage.content[0].text
     assert decided.structured_content["outcome"] == "permitted"
     assert list(tmp_path.iterdir()) == []
 

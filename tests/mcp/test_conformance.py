@@ -56,11 +56,11 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.mark.parametrize("scenario", OFFERED)
 def test_a_scenario_about_what_is_offered_passes(scenario: str, address: str, tmp_path: Path) -> None:
     done = conformance("server", "--url", address, "--scenario", scenario, where=tmp_path)
-    told = done.stdout + done.stderr
-    assert done.returncode == 0, told
-    checks = re.search(r"Passed: (\d+)/(\d+), (\d+) failed, (\d+) warnings", told)
-    assert checks is not None, told
-    assert checks.groups() == (str(OFFERED[scenario]), str(OFFERED[scenario]), "0", "0"), told
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    checks = re.search(r"Passed: (\d+)/(\d+), (\d+) failed, (\d+) warnings", output)
+    assert checks is not None, output
+    assert checks.groups() == (str(OFFERED[scenario]), str(OFFERED[scenario]), "0", "0"), output
 
 
 def test_each_scenario_is_asked_or_is_about_something_else(tmp_path: Path) -> None:

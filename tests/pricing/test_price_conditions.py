@@ -51,16 +51,16 @@ NIGHT, DAY = 23, 12  # of Monday
 
 
 def test_the_prices_of_a_unit_are_told_apart_by_what_they_name_of_requests() -> None:
-    found = {entry.source: "/".join(entry.conditions.of_requests) for entry in BOOK.entries}
-    assert [found[source] for source in ("list", "list long", "flex longest", "batch", "agreed with Contoso")] == [
+    conditions = {entry.source: "/".join(entry.conditions.of_requests) for entry in BOOK.entries}
+    assert [conditions[source] for source in ("list", "list long", "flex longest", "batch", "agreed with Contoso")] == [
         "",
         "above-272000",
         "flex/above-500000",
         "batch",
         "",
     ]
-    assert found["at night on aws"] == "from-hour-0"
-    assert found["embedded long in flex"] == "flex/embeddings/above-272000/from-hour-0"
+    assert conditions["at night on aws"] == "from-hour-0"
+    assert conditions["embedded long in flex"] == "flex/embeddings/above-272000/from-hour-0"
 
 
 # sale, day, report → USD per million of input, of output, and where they stand
@@ -329,12 +329,12 @@ def test_a_single_request_is_priced_by_its_own_length_in_every_tier(product: str
 def test_a_sum_of_many_requests_has_no_length(product: str, tier: str, usd: str) -> None:
     table = PriceTable(parse_book(HEADER + BATCHED, "book.csv"), KnownAt.everything())
     sale = Sale(product, "azure", "openai", "", tier=tier)
-    for one, report in (
+    for line, report in (
         (msgspec.structs.replace(sale, endpoint="batches.retrieve"), {IN: 300_000}),
         (msgspec.structs.replace(sale, endpoint="summed"), {IN: 300_000}),
         (sale, {IN: 300_000, Unit.REQUESTS: 2}),
     ):
-        assert table.charge(one, date(2026, 5, 1), report).amount == Decimal(usd)
+        assert table.charge(line, date(2026, 5, 1), report).amount == Decimal(usd)
 
 
 # The first book prices only some units of a model; the second knows the rest, and another model.

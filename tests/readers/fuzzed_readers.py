@@ -317,10 +317,10 @@ def _cloudevents(folder: Path) -> Iterator[Opened]:
     valid = [lines, json.dumps([EVENT, EVENT], indent=1).encode(), json.dumps(EVENT).encode()]
 
     def change(mutator: Mutator, chosen: bytes) -> bytes:
-        one = json.dumps(EVENT).encode()
+        event = json.dumps(EVENT).encode()
         if mutator.one_in(3):
             return mutator.bytes_of(chosen)
-        return lines + mutator.json_of(one) + b"\n" if mutator.one_in(2) else b"[" + mutator.json_of(one) + b"]"
+        return lines + mutator.json_of(event) + b"\n" if mutator.one_in(2) else b"[" + mutator.json_of(event) + b"]"
 
     yield valid, _any(valid, change), _usage_reader(folder, ".json", "cloudevents")
 

@@ -219,11 +219,11 @@ def _tried(reader: Any, read: Any, content: bytes) -> tuple[str, str, bool, floa
     return how, where, is_value, spent_s
 
 
-def _note(broken: dict[str, Broken], one: Broken) -> None:
+def _note(broken: dict[str, Broken], breach: Broken) -> None:
     """Keep the smallest of each kind: the place of an exception, or the first words of anything else."""
-    kind = one.where or one.how.partition(" ")[0]
-    if kind not in broken or broken[kind].size > one.size:
-        broken[kind] = one
+    kind = breach.where or breach.how.partition(" ")[0]
+    if kind not in broken or broken[kind].size > breach.size:
+        broken[kind] = breach
 
 
 def _where(error: BaseException) -> str:

@@ -240,9 +240,9 @@ class Mutator:
 
     def _with_number(self, whole: bytes) -> bytes:
         """Another number where one stands, as text or as bits."""
-        found = list(_DIGITS.finditer(whole))
-        if found and not self.one_in(4):
-            place = self.random.choice(found)
+        matches = list(_DIGITS.finditer(whole))
+        if matches and not self.one_in(4):
+            place = self.random.choice(matches)
             return whole[: place.start()] + self.random.choice(_NUMBERS).encode() + whole[place.end() :]
         at, size = self._place(whole), self.random.choice((1, 2, 4, 8))
         bits = self.random.choice((0, 1, (1 << size * 8) - 1, 1 << size * 8 - 1, (1 << size * 8 - 1) - 1))

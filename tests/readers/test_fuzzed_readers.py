@@ -103,8 +103,8 @@ def test_one_reader_alone_can_be_added_to_the_record_of_the_longest_run() -> Non
         {"seed": "3", "commit": "def", "readers": ["books"]},
         {"seed": "4", "commit": "def", "readers": ["rates"]},
     ]
-    told = {each["name"]: (each["inputs"], each["seeds"], each["slowest_s"]) for each in record["readers"]}
-    assert told == {"packs": (100, ["3"], 0.5), "books": (100, ["3"], 0.5), "rates": (200, ["3", "4"], 0.75)}
+    readers = {each["name"]: (each["inputs"], each["seeds"], each["slowest_s"]) for each in record["readers"]}
+    assert readers == {"packs": (100, ["3"], 0.5), "books": (100, ["3"], 0.5), "rates": (200, ["3", "4"], 0.75)}
     assert set(READERS) - set(readers_without("3", record)) == {"packs", "books", "rates"}
     assert set(READERS) - set(readers_without("4", record)) == {"rates"}
 

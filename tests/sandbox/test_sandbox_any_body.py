@@ -83,13 +83,13 @@ def answered_or_refused(asked: ModelCall) -> None:
     try:
         reply = answer(ACCOUNT, asked)
     except FormatRefusal as refused:
-        told = (refused.status, json.dumps(refused.body))
+        expected = (refused.status, json.dumps(refused.body))
     except (UnknownModel, NoEndpoint):
-        told = (404, "")
+        expected = (404, "")
     else:
-        told = (200, "")
+        expected = (200, "")
         assert reply.value is not None or reply.content or reply.events
-    assert told[0] == 200 or 400 <= told[0] < 500
+    assert expected[0] == 200 or 400 <= expected[0] < 500
 
 
 JSON_PATHS = [path for path in (*GENERATING, *COUNTING) if not path.endswith(("edits", "variations", "tions"))]

@@ -27,6 +27,6 @@ def test_every_kind_of_fault_is_told() -> None:
 
 
 def test_every_family_is_told() -> None:
-    told = PAGE[PAGE.index("Families:") : PAGE.index("## What a cloud saw")]
-    assert re.findall(r"`(\w+)`", told) == list(FAMILIES)
+    families = PAGE[PAGE.index("Families:") : PAGE.index("## What a cloud saw")]
+    assert re.findall(r"`(\w+)`", families) == list(FAMILIES)
     assert set(typing.get_args(typing.get_type_hints(Fault)["family"])) == {"", *FAMILIES}

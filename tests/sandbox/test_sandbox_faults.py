@@ -72,8 +72,8 @@ def test_an_outage_in_the_clouds_own_words(
     clouds.add_fault(cloud, kind="status", status=status, count=3)
     answers = [ask(clouds, cloud) for _ in range(4)]
     assert [answer.status_code for answer in answers] == [status, status, status, 200]
-    found = answers[0].json()["error"][place[1]] if place[0] == "error" else answers[0].headers[place[0]]
-    assert found == code
+    value = answers[0].json()["error"][place[1]] if place[0] == "error" else answers[0].headers[place[0]]
+    assert value == code
     after = clouds.counts(cloud)
     assert {name: after[name] - before[name] for name in after} == {
         "attempts": 4,
@@ -272,9 +272,9 @@ def respond(
 ) -> httpx.Response:
     """A request to the Responses API, which every cloud has."""
     root, token, model = PLACES[cloud]
-    told = {"authorization": f"Bearer {token}", "opc-compartment-id": OCI_COMPARTMENT, **headers}
+    sent = {"authorization": f"Bearer {token}", "opc-compartment-id": OCI_COMPARTMENT, **headers}
     body = {"model": model, "input": "a b c", "max_output_tokens": 64, "stream": stream}
-    return HTTP.post(clouds.url(cloud, f"{root}/responses"), json=body, headers=told)
+    return HTTP.post(clouds.url(cloud, f"{root}/responses"), json=body, headers=sent)
 
 
 STATUSES = {
@@ -366,8 +366,8 @@ def test_quota_is_told_from_rate_by_openais_type(clouds: Any) -> None:
 
 def test_a_fault_for_one_request_alone(clouds: Any) -> None:
     clouds.add_fault("openai", kind="status", status=500)
-    told = {"x-sandbox-fault": '{"kind": "status", "family": "slow_down"}'}
-    assert respond(clouds, "openai", told).json()["error"]["code"] == "slow_down"
+    fault = {"x-sandbox-fault": '{"kind": "status", "family": "slow_down"}'}
+    assert respond(clouds, "openai", fault).json()["error"]["code"] == "slow_down"
     assert respond(clouds, "openai").status_code == 500  # the rule was left as it was
     bad = {"x-sandbox-fault": '{"kind": "explode"}'}
     assert respond(clouds, "openai", bad).json()["error"]["message"].startswith("No rule was set: ")
@@ -490,8 +490,8 @@ def unframe(frame: bytes) -> bytes:
 def test_every_attempt_is_told_with_its_endpoint_and_its_end(clouds: Any) -> None:
     HTTP.delete(clouds.url("openai", "/sandbox/attempts"))
     clouds.add_fault("azure", kind="drop")
-    told = {"x-client-request-id": "mine"}
-    answered = respond(clouds, "openai", told)
+    sent = {"x-client-request-id": "mine"}
+    answered = respond(clouds, "openai", sent)
     refused = respond(clouds, "vertex", {"authorization": "Bearer nobody"})
     with pytest.raises(httpx.RemoteProtocolError):
         respond(clouds, "azure", stream=True)

@@ -235,8 +235,8 @@ def test_a_tool_is_called_in_chat_and_answered(client: OpenAI) -> None:
     assert call.type == "function"
     validate(json.loads(call.function.arguments), PARAMETERS)
     said: Any = answer.choices[0].message.to_dict()
-    told: Any = {"role": "tool", "tool_call_id": call.id, "content": "it is warm"}
-    after = client.chat.completions.create(model="gpt-5.5", messages=[*MESSAGES, said, told], tools=CHAT_TOOLS)
+    result: Any = {"role": "tool", "tool_call_id": call.id, "content": "it is warm"}
+    after = client.chat.completions.create(model="gpt-5.5", messages=[*MESSAGES, said, result], tools=CHAT_TOOLS)
     assert (after.choices[0].finish_reason, after.choices[0].message.tool_calls) == ("stop", None)
 
 
@@ -376,9 +376,9 @@ def test_a_prompt_is_cached_under_its_key_alone(clouds: Any, client: OpenAI) -> 
         assert chat.to_dict()["usage"]["prompt_tokens_details"]["cached_tokens"] == cached_tokens
         return int(cached_tokens)
 
-    told = [cached(1300, "a"), cached(1300, "a"), cached(1300, "a", " more"), cached(1300, "b"), cached(1300, None)]
+    counts = [cached(1300, "a"), cached(1300, "a"), cached(1300, "a", " more"), cached(1300, "b"), cached(1300, None)]
     # 1,300 words are cached up to 1,024 + 2 × 128.
-    assert told == [0, 1280, 1280, 0, 0]
+    assert counts == [0, 1280, 1280, 0, 0]
     assert cached(1300, "a", first="another") == 0
     assert [cached(1000, "a"), cached(1500, "a")] == [0, 1280]
 

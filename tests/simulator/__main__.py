@@ -105,10 +105,10 @@ _NOT_FOUND = f"known for {'.'.join(map(str, SEEDS_OF))}" if _KNOWN_ELSEWHERE els
 def _hunt_all(most: int, jobs: int) -> list[FoundBug]:
     hunted = []
     with Pool(jobs) as pool:
-        for found in pool.imap(partial(_hunt_one, most=most), range(len(BUGS))):
-            hunted.append(found)
-            seed = f"seed {found.seed}" if found.seed >= 0 else _NOT_FOUND
-            print(f"{seed:>10}  {found.name}: {found.law}", flush=True)
+        for hunt in pool.imap(partial(_hunt_one, most=most), range(len(BUGS))):
+            hunted.append(hunt)
+            seed = f"seed {hunt.seed}" if hunt.seed >= 0 else _NOT_FOUND
+            print(f"{seed:>10}  {hunt.name}: {hunt.law}", flush=True)
     print(f"{'unseen':>10}  {UNSEEN.name}: {UNSEEN.why_unseen}")
     return hunted
 

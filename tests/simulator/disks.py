@@ -154,8 +154,8 @@ class Disks:
 
     def _changed(self, call: str, path: Any) -> None:
         if self._is_ours(path):
-            for told in self.on_change:
-                told(call, os.fspath(path))
+            for listener in self.on_change:
+                listener(call, os.fspath(path))
 
     def _trouble(self, path: str) -> DiskTrouble:
         return self.trouble.get(self._machine_of(path), DiskTrouble())

@@ -293,8 +293,10 @@ class Lines:
         self.dropped = 0
 
     def event(self, event: str, **facts: object) -> None:
-        told = {name: fact for name, fact in facts.items() if name in ("why", "whose", "error", "problem", "cut_off")}
-        self.world.note(f"{self._name}: {event} {told or ''}".rstrip())
+        reasons = {
+            name: fact for name, fact in facts.items() if name in ("why", "whose", "error", "problem", "cut_off")
+        }
+        self.world.note(f"{self._name}: {event} {reasons or ''}".rstrip())
 
     def later(self, line: Callable[[], Any]) -> None:
         """Lines about requests are of no use here."""

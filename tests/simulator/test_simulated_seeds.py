@@ -92,10 +92,10 @@ def _broken_with_the_unseen(seeds: range) -> dict[int, tuple[tuple[str, str], ..
 @pytest.mark.parametrize("name", [bug.name for bug in BUGS])
 def test_a_planted_bug_is_seen(name: str, simulator: ProcessPoolExecutor) -> None:
     """In the seed that found it the last time, or in another one."""
-    found = simulator.submit(_hunted, name).result()
-    if found.seed < 0 and not missed([found], sys.version_info[:2]):
+    hunt = simulator.submit(_hunted, name).result()
+    if hunt.seed < 0 and not missed([hunt], sys.version_info[:2]):
         pytest.skip(f"the seed that sees it is known for Python {SEEDS_OF} alone: stories differ as event loops do")
-    assert found.seed >= 0
+    assert hunt.seed >= 0
 
 
 def _hunted(name: str) -> FoundBug:

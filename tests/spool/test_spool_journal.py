@@ -90,14 +90,14 @@ def segments(directory: Path) -> list[Path]:
 
 
 def all_batches(directory: Path, max_records: int = 10) -> list[FrameBatch]:
-    found = []
+    records = []
     for position in positions(directory):
         at = 0
         while (batch := read_frames(directory, position.segment, at, max_records)).end > at:
-            found.append(batch)
+            records.append(batch)
             at = batch.end
         assert at == position.end
-    return found
+    return records
 
 
 def numbers_in(directory: Path) -> list[int]:
@@ -564,7 +564,7 @@ def test_one_damaged_frame_takes_no_others_with_it(tmp_path: Path) -> None:
         damaged = bytearray(data)
         damaged[at + FRAME_HEADER_BYTES + 3] ^= 1
         (spool / f"{0:016d}.seg").write_bytes(damaged)
-        left = [one for one in range(9) if one != number]
+        left = [each for each in range(9) if each != number]
         assert numbers_in(spool) == left
         frame_by_frame = all_batches(spool, 1)
         assert [record.request.number for batch in frame_by_frame for record in batch.records] == left

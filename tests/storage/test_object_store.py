@@ -191,8 +191,8 @@ def test_what_the_cloud_answers_is_said_in_words(
 def test_without_any_credentials_that_is_said() -> None:
     """By the library's message: no test asks this machine for credentials of its own."""
     asked = "Error performing PUT http://169.254.169.254/latest/api/token: error sending request"
-    told = s3_server.open_store(s3_server.new_storage())._translated(RuntimeError(asked))
-    assert told.problems[0].what == "there are no credentials for object storage"
+    refusal = s3_server.open_store(s3_server.new_storage())._translated(RuntimeError(asked))
+    assert refusal.problems[0].what == "there are no credentials for object storage"
 
 
 def test_what_passes_is_asked_again_and_what_does_not_is_told_with_how_often(answering: type[_Answers]) -> None:

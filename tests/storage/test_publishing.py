@@ -155,12 +155,12 @@ def test_nothing_new_writes_nothing(lake: Lake) -> None:
 
 # change | snapshot's operation | files added and removed
 def test_a_snapshot_says_what_changed(lake: Lake) -> None:
-    told = []
+    messages = []
 
     def tell() -> None:
         done = publish(lake, NOW_NS)
         operation = metadata_of(lake)["snapshots"][-1]["summary"]["operation"]
-        told.append((operation, done.added, done.removed, done.rows))
+        messages.append((operation, done.added, done.removed, done.rows))
 
     lake.seal(batch(0, used(1, 0, 1), used(2, 2, 1)), 10)
     tell()
@@ -172,7 +172,7 @@ def test_a_snapshot_says_what_changed(lake: Lake) -> None:
     tell()
     drop_before(lake, FIRST + timedelta(days=1), NOW_NS)
     tell()
-    assert told == [
+    assert messages == [
         ("append", 2, 0, 2),
         ("append", 1, 0, 3),
         ("replace", 1, 2, 3),

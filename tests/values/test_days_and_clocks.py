@@ -121,22 +121,22 @@ def test_a_point_of_knowledge_is_read_as_it_is_written(text: str, after: int) ->
 
 
 def test_a_refusal_carries_every_problem_with_what_why_where_and_what_to_do() -> None:
-    one = Problem(what="a", why="b", where="A1.md", line=3, remedy="Do c.")
+    problem = Problem(what="a", why="b", where="A1.md", line=3, remedy="Do c.")
     two = Problem(what="d", why="e", where="--flag", remedy="Do f.")
-    refusal = InvalidInput(one, two)
-    assert refusal.problems == (one, two)
+    refusal = InvalidInput(problem, two)
+    assert refusal.problems == (problem, two)
     assert str(refusal) == "A1.md:3: a: b. Do c.\n--flag: d: e. Do f."
     with pytest.raises(AssertionError):
         InvalidInput()
-    assert InvalidInput.of(what="a", why="b", where="A1.md", line=3, remedy="Do c.").problems == (one,)
+    assert InvalidInput.of(what="a", why="b", where="A1.md", line=3, remedy="Do c.").problems == (problem,)
 
 
 def test_problems_are_refused_together_and_none_is_not() -> None:
-    one = Problem(what="a", why="b", where="A1.md", line=3, remedy="Do c.")
+    result = Problem(what="a", why="b", where="A1.md", line=3, remedy="Do c.")
     refuse_any(())
     with pytest.raises(InvalidInput) as refusal:
-        refuse_any(problem for problem in (one, one))
-    assert refusal.value.problems == (one, one)
+        refuse_any(problem for problem in (result, result))
+    assert refusal.value.problems == (result, result)
 
 
 def test_a_citation_reads_as_a_place_and_a_sentence() -> None:

@@ -165,4 +165,4 @@ def test_amounts_that_are_rounded_together_add_up_as_they_are_shown(amounts: dic
     shown = round_together(amounts)
     assert exact_sum(shown.values()) == round_half_even(exact_sum(amounts.values()))
     assert all(abs(shown[name] - amount) < CENT for name, amount in amounts.items())
-    assert all(one == round_half_even(one) for one in shown.values())
+    assert all(amount == round_half_even(amount) for amount in shown.values())

@@ -132,20 +132,20 @@ def test_a_session_shows_the_screens_that_the_reader_sees(stranger: TestClient) 
 
 
 def test_who_signs_in_and_who_fails_is_told(readers: SampleReaders) -> None:
-    told: list[SignInEvent] = []
-    app = create_app(SamplePages(), hosts=["*"], readers=readers, tell=told.append)
+    events: list[SignInEvent] = []
+    app = create_app(SamplePages(), hosts=["*"], readers=readers, tell=events.append)
     client = TestClient(app, follow_redirects=False)
     client.post("/sign-in", data={"account": 'eve"\n', "password": "wrong"})
     signed_in(client, "anna")
     client.post("/sign-out", headers={"sec-fetch-site": "cross-site"})
     client.post("/sign-out")
     client.post("/sign-out")
-    assert [(each.event, each.account) for each in told] == [
+    assert [(each.event, each.account) for each in events] == [
         ("wrong password", 'eve"'),
         ("signed in", "anna"),
         ("signed out", "anna"),
     ]
-    assert {each.address for each in told} == {"testclient"}
+    assert {each.address for each in events} == {"testclient"}
 
 
 DRAFT = 'id: A6\r\n\r\n> "a <b>draft</b>" & more'

@@ -153,12 +153,12 @@ def subsets(names: Iterable[str]) -> Iterable[tuple[str, ...]]:
 
 def test_no_two_sets_are_told_alike() -> None:
     catalog = BUILT_IN.catalog
-    for names, told in (
+    for names, expected in (
         (catalog.parties, WORDS.parties),
         (catalog.clouds, WORDS.clouds),
         (catalog.segments, WORDS.segments),
     ):
-        assert len({told(some) for some in subsets(names)}) == 2 ** len(names) - 1
+        assert len({expected(some) for some in subsets(names)}) == 2 ** len(names) - 1
     sold = ("api.stateless", "gpt-5.5", "gpt-5.4", "new-model", "app", "codex", "joint.api", "joint.app", "research")
     assert len({WORDS.products(some, "serve") for some in subsets(sold)}) == 2 ** len(sold) - 1
 
