@@ -61,12 +61,11 @@ class UnendedEvent:
         if end <= 0:
             self._keep(data)
             return b""
-        block = data[:end]
-        if self.length:
-            block = self.taken() + block
+        kept = self.taken() if self.length else b""
         if end < len(data):
             self._keep(data[end:])
-        return block
+            data = data[:end]
+        return kept + data if kept else data
 
     def taken(self) -> bytes:
         """Return the bytes that are kept, and keep them no longer."""

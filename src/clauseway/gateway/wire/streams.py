@@ -167,9 +167,13 @@ class EventStream:
         return held
 
     def _passed(self, block: bytes) -> bytes:
-        block = self._without_done(with_errors_as_data(block))
+        # The cheapest search to call; most blocks do not have the word.
+        may_have_error = block.partition(b"error")[1] != b""
+        if may_have_error:
+            block = with_errors_as_data(block)
+        block = self._without_done(block)
         block = self._without_usage(block) if self._strip else self._noting_usage(block)
-        if block.rfind(ERROR) >= 0:
+        if may_have_error and block.rfind(ERROR) >= 0:
             block = self._noting_error(block)
         if not self._finished and _has_finish_reason(block):
             self._finished = True
