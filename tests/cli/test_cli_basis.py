@@ -392,6 +392,14 @@ def test_a_seller_that_is_no_party_has_no_part_of_a_price(home: Path) -> None:
     assert refused(home, "forecast", "--assume", slip)[0] == f"--assume: {unknown}"
 
 
+def test_a_figure_that_cannot_be_read_is_named_by_the_command_that_took_it(home: Path) -> None:
+    told(home, *MAY, *ACCEPTED)
+    why = "cap=lots cannot be read: it is not a number"
+    assert refused(home, "basis", "assume", "cap=lots", "--why", "x")[0] == f"NAME=VALUE: {why}"
+    assert refused(home, *MAY, "--under", "cap=lots")[0] == f"--under: {why}"
+    assert refused(home, "forecast", "--assume", "cap=lots")[0] == f"--assume: {why}"
+
+
 def test_a_seller_that_an_earlier_version_accepted_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told(home, *MAY, *ACCEPTED)
     with monkeypatch.context() as earlier:

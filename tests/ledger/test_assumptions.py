@@ -163,7 +163,7 @@ REFUSED = [
     ("share=1,5 %", "Write 1.5 or 15 "),
     ("share=a fifth", "Write a percentage"),
     # A variable of the shell that is not set: nobody has accepted the figure as declared.
-    ("cap=", "--assume cap= cannot be read: no value stands behind the equals sign"),
+    ("cap=", "cap= cannot be read: no value stands behind the equals sign"),
     ("share= ", "no value stands behind the equals sign"),
     ("revenue-owner=", "no value stands behind the equals sign"),
     ("cap=-1", "a minus sign"),

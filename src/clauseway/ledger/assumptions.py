@@ -253,9 +253,11 @@ class Assumptions:
         )
 
 
-def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Assumptions:
-    """Read `--assume` items, each `name` or `name=value`. Raise InvalidInput with everything wrong
-    in them."""
+def read_assumptions(
+    items: Sequence[str], figures: Mapping[str, Figure], where: str = "--assume"
+) -> Assumptions:
+    """Read items of `--assume`, or of another command's words `where`, each `name` or `name=value`.
+    Raise InvalidInput with everything wrong in them."""
     values: dict[str, list[str]] = {}
     problems = []
     for item in items:
@@ -264,15 +266,13 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             remedy = suggestion(name, figures, f"Name one of {', '.join(sorted(figures))}.")
             why = "the agreement declares no such figure"
             problems.append(
-                Problem(
-                    what=f"unknown assumption {name!r}", why=why, where="--assume", remedy=remedy
-                )
+                Problem(what=f"unknown assumption {name!r}", why=why, where=where, remedy=remedy)
             )
         elif equals and not value:
             missing = BadNumber("no value stands behind the equals sign", "Write the value.")
-            problems.append(_refusal(item, missing, figures[name]))
+            problems.append(_refusal(item, missing, figures[name], where))
         elif error := _unreadable(figures[name], value or figures[name].value):
-            problems.append(_refusal(item, error, figures[name]))
+            problems.append(_refusal(item, error, figures[name], where))
         else:
             values.setdefault(name, []).append(value or figures[name].value)
     # A figure takes one value; wholesale takes one for each seller.
@@ -282,7 +282,7 @@ def read_assumptions(items: Sequence[str], figures: Mapping[str, Figure]) -> Ass
             seller = value.rpartition(":")[0].strip() if name == WHOLESALE else ""
             if (before := by_seller.setdefault(seller, value)) != value:
                 twice = BadNumber(f"it was given as {before} too", "")
-                problems.append(_refusal(f"{name}={value}", twice, figures[name]))
+                problems.append(_refusal(f"{name}={value}", twice, figures[name], where))
     # Figures of ours that are not named hold by default, so their declared values must be valid
     # too.
     problems += [
@@ -401,12 +401,12 @@ def _opening(figure: Figure, value: str) -> Decimal:
     return parse_paid_before(value, commas=declared)
 
 
-def _refusal(item: str, error: BadNumber, figure: Figure) -> Problem:
-    remedy = f"Or accept it as declared with --assume {figure.id} ({figure.value})."
+def _refusal(item: str, error: BadNumber, figure: Figure, where: str) -> Problem:
+    remedy = f"Or write {figure.id} alone, to accept it as declared ({figure.value})."
     return Problem(
-        what=f"--assume {item} cannot be read",
+        what=f"{item} cannot be read",
         why=error.why,
-        where="--assume",
+        where=where,
         remedy=f"{error.remedy} {remedy}".strip(),
     )
 

@@ -577,9 +577,11 @@ def _wanted_figures(
             yield acceptance
 
 
-def accepting_figures(assume: Sequence[str], figures: Mapping[str, Figure]) -> list[Accepting]:
+def accepting_figures(
+    assume: Sequence[str], figures: Mapping[str, Figure], where: str = "--assume"
+) -> list[Accepting]:
     """Return figures accepted by name or with a value, to be recorded. Raise InvalidInput."""
-    read_assumptions(assume, figures)
+    read_assumptions(assume, figures, where)
     values: dict[str, list[str]] = {}
     for name, _, value in ([part.strip() for part in item.partition("=")] for item in assume):
         text = value or figures[name].value
@@ -880,7 +882,7 @@ def change_figures(
 
     def accepting(basis: Basis) -> list[Accepting]:
         opened = basis.opened()
-        accepted = accepting_figures(assume, figures_of(opened))
+        accepted = accepting_figures(assume, figures_of(opened), "NAME=VALUE")
         check_assumed(opened, assume, "NAME=VALUE")
         return [*accepted, *_withdrawing(basis, ASSUMPTION, withdraw)]
 

@@ -80,7 +80,7 @@ def what_if(
     accepted = list(use.assume) or (accepted_items(posted.assumptions) if posted else [])
     readings, supposed = use.readings, replace_items(accepted, otherwise.figures)
     # Refuses a wrong figure before the month is settled twice.
-    read_assumptions(supposed, figures)
+    read_assumptions(otherwise.figures, figures, _FLAG)
     check_assumed(opened, otherwise.figures, "--under")
     amended = as_amended_by(opened, otherwise.amendments)
     with open_lake(home) as lake:
