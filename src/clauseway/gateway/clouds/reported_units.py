@@ -445,12 +445,3 @@ def _kept_for_an_hour(written: CacheWritten | None) -> int | None:
 def _sum(count: int | None, other: int | None) -> int | None:
     """Return the sum of what was reported; None where neither was."""
     return count if other is None else (count or 0) + other
-
-
-def estimate(request_bytes: int, output_tokens: int) -> Units:
-    """Units where the cloud reported none: input by the body's length, output as counted by the
-    client."""
-    return (
-        (_INPUT, -(-request_bytes // BYTES_PER_TOKEN)),
-        (_OUTPUT, output_tokens),
-    )

@@ -80,7 +80,9 @@ async def serve_control(
             return response(200, figures(), close=True)
         if head.startswith(b"GET /requests?"):
             return response(200, known_here(shared, head.split(b" ")[1].decode()), close=True)
-        knows = "The control socket knows GET /counts and GET /figures."
+        knows = (
+            "The control socket knows GET of /counts, /glance, /request/ID, /figures and /requests."
+        )
         return error_response(UNKNOWN_PATH, knows, close=True)
 
     path.unlink(missing_ok=True)
