@@ -352,7 +352,12 @@ def dispute(
         str,
         typer.Argument(help="The line's name, as every format prints it; its beginning is enough."),
     ],
-    party: _Signer,
+    party: Annotated[
+        str,
+        typer.Option(
+            "--party", help="The party that disputes it, and signs where --file is given."
+        ),
+    ],
     reason: Annotated[str, typer.Option("--reason", help="Why, in a sentence.")],
     file: Annotated[
         Path | None, typer.Option("--file", help="The statement to sign but for this line.")
