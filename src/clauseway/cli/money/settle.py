@@ -1,11 +1,11 @@
 """`clauseway settle`: who owes whom for a month."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,6 +48,27 @@ _NO_SPARK = Problem(
     remedy=f"Add --engine {SPARK} or --second-opinion {SPARK}, or leave it out.",
 )
 
+# A flag · the flags that would be without effect beside it · why.
+_APART = (
+    (
+        "engine_name",
+        ("second_opinion", "under"),
+        "DuckDB alone compares terms, and the statement that Spark made is no second opinion on itself",
+    ),
+    ("second_opinion", ("known_at", "under"), "nothing is posted that it could judge"),
+    (
+        "part",
+        ("known_at", "under", "second_opinion", "from_scratch"),
+        "a day alone is summed, and no month settled",
+    ),
+    (
+        "known_at",
+        ("assume", "reading", "from_scratch", "prices", "rates", "agreement", "under"),
+        "what the home held then is used",
+    ),
+    ("under", ("from_scratch",), "nothing is posted, and what was kept is not dropped"),
+)
+
 Period = Annotated[str, typer.Option("--period", help="The month, as 2026-05.")]
 Assume = Annotated[
     list[str] | None,
@@ -61,6 +82,7 @@ Assume = Annotated[
 
 @by_one_connection
 def command(
+    context: typer.Context,
     period: Period,
     assume: Assume = None,
     reading: options.Readings = None,
@@ -182,38 +204,12 @@ def command(
       clauseway settle --period 2026-05 --second-opinion spark
     """
     at = home_at(home)
-    _refuse_unknown_engine("--engine", engine_name, DUCKDB, SPARK)
-    if engine_name != DUCKDB:
-        why = "DuckDB alone compares terms, and the statement that Spark made is no second opinion on itself"
-        _refuse_beside("--engine", why, second_opinion=second_opinion, under=under)
-    if spark_master and SPARK not in (engine_name, second_opinion):
-        raise InvalidInput(_NO_SPARK)
+    _check_flags(context.params)
     start = partial(engine_named, home=at, master=spark_master or _THIS_MACHINE)
-    if second_opinion:
-        _refuse_unknown_engine("--second-opinion", second_opinion, SPARK)
-        why = "nothing is posted that it could judge"
-        _refuse_beside("--second-opinion", why, known_at=known_at, under=under)
-    if part:
-        why = "a day alone is summed, and no month settled"
-        _refuse_beside(
-            "--part",
-            why,
-            known_at=known_at,
-            under=under,
-            second_opinion=second_opinion,
-            from_scratch=from_scratch,
-        )
     if known_at is not None:
-        why = "what the home held then is used"
-        named = {"prices": prices, "rates": rates, "agreement": agreement, "under": under}
-        others = {"assume": assume, "reading": reading, "from_scratch": from_scratch}
-        _refuse_beside("--known-at", why, **others, **named)
         with start(engine_name) as engine:
             _print(settle_as_known(at, period, known_point(known_at), engine), as_json)
         return 0
-    if under:
-        why = "nothing is posted, and what was kept is not dropped"
-        _refuse_beside("--under", why, from_scratch=from_scratch)
     basis = basis_of(at)
     # The first settlement stands on what the gateway serves by, unless a flag says otherwise.
     served = () if basis.holds_agreement else agreements_in(at.configuration)
@@ -341,16 +337,32 @@ def _print_days(days: list[DaySettled]) -> None:
         console().print(f"{day.day}  {requests}, USD {exact(day.amount)}: {now_or_before}")
 
 
-def _refuse_unknown_engine(flag: str, name: str, *engines: str) -> None:
+def _check_flags(flags: Mapping[str, Any]) -> None:
+    """Refuse an engine that is unknown, and flags that would be without effect beside another."""
+    engine, second_opinion = flags["engine_name"], flags["second_opinion"]
+    _check_engine("--engine", engine, DUCKDB, SPARK)
+    if second_opinion:
+        _check_engine("--second-opinion", second_opinion, SPARK)
+    if flags["spark_master"] and SPARK not in (engine, second_opinion):
+        raise InvalidInput(_NO_SPARK)
+    given = {
+        name for name, value in flags.items() if value and (name, value) != ("engine_name", DUCKDB)
+    }
+    for name, others, why in _APART:
+        beside = [_written(other) for other in others if other in given]
+        if name in given and beside:
+            flag = _written(name)
+            problem, remedy = f"{flag} with {listed(beside)}", f"Leave out {flag}, or the rest."
+            raise InvalidInput.of(what=problem, why=why, where=flag, remedy=remedy)
+
+
+def _written(name: str) -> str:
+    """Return how a flag is written."""
+    return f"--{name.removesuffix('_name').replace('_', '-')}"
+
+
+def _check_engine(flag: str, name: str, *engines: str) -> None:
     if name not in engines:
         problem, why = f"no engine {name!r}", f"{flag} takes {' or '.join(engines)}"
-        remedy = f"Write {' or '.join(f'{flag} {known}' for known in engines)}."
-        raise InvalidInput.of(what=problem, why=why, where=flag, remedy=remedy)
-
-
-def _refuse_beside(flag: str, why: str, **others: object) -> None:
-    """Refuse a flag beside others that were given and would be without effect."""
-    given = [f"--{name.replace('_', '-')}" for name, value in others.items() if value]
-    if given:
-        problem, remedy = f"{flag} with {listed(given)}", f"Leave out {flag}, or the rest."
+        remedy = f"Write {' or '.join(f'{flag} {engine}' for engine in engines)}."
         raise InvalidInput.of(what=problem, why=why, where=flag, remedy=remedy)
