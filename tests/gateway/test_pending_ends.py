@@ -337,6 +337,16 @@ def test_the_tokens_of_a_batch_count_toward_no_limit(embedding_house: House) -> 
     assert content.headers["x-ratelimit-remaining-tokens"] == str(TOKENS_PER_MINUTE)
 
 
+def test_a_batch_that_its_cloud_does_not_know_for_a_while_is_on_the_list_again(embedding_house: House) -> None:
+    house, answers = embedding_house, embedding_house.account.answers
+    answers["GET /v1/batches"] = {"object": "list", "data": PAGES["others alone"], "has_more": False}
+    ended = answers.pop("GET /v1/batches/batch_1")
+    assert house.client.get("/v1/batches").json()["data"] == []
+    answers["GET /v1/batches/batch_1"] = ended
+    assert house.client.get("/v1/batches").json()["data"] == [ENDED_BATCH]
+    assert house.used() == [{Unit.INPUT_TOKENS: 100, Unit.OUTPUT_TOKENS: 5000}]
+
+
 def test_a_list_is_told_although_the_end_of_a_batch_cannot_be_read(embedding_house: House) -> None:
     house = embedding_house
     house.account.answers["GET /v1/batches"] = {"object": "list", "data": [ENDED_BATCH], "has_more": False}
