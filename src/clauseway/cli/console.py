@@ -131,7 +131,7 @@ def print_indented(out: Console, text: str, by: int = 3, style: str = "") -> Non
 
 
 def print_rest(out: Console, count: int, shown: int, by: int = 2) -> None:
-    """Print how many of `count` things are left out where only so many are shown, and where all are."""
+    """Print how many of `count` things are not shown, and that `--json` has all; nothing where all are."""
     if count > shown:
         text = f"… and {count - shown:,} more: --json has all of them."
         print_indented(out, text, by, style="dim")

@@ -256,8 +256,8 @@ class Assumptions:
 def read_assumptions(
     items: Sequence[str], figures: Mapping[str, Figure], where: str = "--assume"
 ) -> Assumptions:
-    """Read items of `--assume`, or of another command's words `where`, each `name` or `name=value`.
-    Raise InvalidInput with everything wrong in them."""
+    """Read accepted figures, each `name` or `name=value`. Raise InvalidInput with everything wrong in
+    them; `where` is the flag or argument that a problem names."""
     values: dict[str, list[str]] = {}
     problems = []
     for item in items:

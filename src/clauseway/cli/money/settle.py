@@ -338,7 +338,7 @@ def _print_days(days: list[DaySettled]) -> None:
 
 
 def _check_flags(flags: Mapping[str, Any]) -> None:
-    """Refuse an engine that is unknown, and flags that would be without effect beside another."""
+    """Raise InvalidInput for an unknown engine, and for flags without effect beside another."""
     engine, second_opinion = flags["engine_name"], flags["second_opinion"]
     _check_engine("--engine", engine, DUCKDB, SPARK)
     if second_opinion:
