@@ -1,10 +1,10 @@
 """Texts that do nothing: terms never in force, idle changes, empty scopes, unused definitions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import msgspec
 
-from clauseway.agreement.force.fold import ChangeEffects, idle_events, in_force, rescissions
+from clauseway.agreement.force.fold import idle_events, in_force, rescissions
 from clauseway.agreement.language.actions import CLOUDS, PARTIES, SELL, SELLERS, SERVE, takes
 from clauseway.agreement.language.agreement import Amendment, Change
 from clauseway.agreement.language.facts import (
@@ -178,15 +178,8 @@ def _rescinded(lives: Lives, amendment: Amendment, change: Change, term: str) ->
 def _ends_with_right(lives: Lives, change: Change, exclusivity: str) -> bool:
     """Return whether, under some readings, a change only moves an exclusivity past its right."""
     return any(
-        exclusivity in _effects(lives, readings).ends_with_right(change)
-        for readings in lives.readings_of(lives.agreement.amendments)
+        exclusivity in effects.ends_with_right(change) for _, effects in lives.change_effects
     )
-
-
-def _effects(lives: Lives, readings: Mapping[str, str]) -> ChangeEffects:
-    """Return the effects of all changes under some readings, with everything known."""
-    everything = KnownAt.everything()
-    return ChangeEffects(lives.agreement, lives.facts.known(everything), readings, everything)
 
 
 def sets_end_again(lives: Lives) -> Iterator[Remark]:
@@ -194,8 +187,8 @@ def sets_end_again(lives: Lives) -> Iterator[Remark]:
     for amendment in lives.agreement.amendments:
         for change in amendment.changes if amendment.id in lives.standing else ():
             again = [
-                _effects(lives, readings).ends_set_again(change)
-                for readings in lives.readings_of(lives.agreement.amendments)
+                effects.ends_set_again(change)
+                for readings, effects in lives.change_effects
                 if change.under.items() <= readings.items()
             ]
             for term in change.sets_end if again else ():
@@ -222,10 +215,9 @@ def _unaffected(lives: Lives, change: Change) -> dict[str, str]:
     the term had ended. Left out is a term that had ended and may begin yet.
     """
     terms = dict.fromkeys((*change.ends, *change.sets_end), "")
-    for readings in lives.readings_of(lives.agreement.amendments):
+    for _, effects in lives.change_effects:
         if not terms:
             break
-        effects = _effects(lives, readings)
         affected, overtaken = effects.changed_by(change), effects.overtaken_by(change)
         terms = {
             name: overtaken[name].id if name in overtaken else by

@@ -16,7 +16,7 @@ from typing import TypeVar, assert_never
 import msgspec
 
 from clauseway.agreement.force.calendar import Calendar
-from clauseway.agreement.force.fold import in_force, is_day, standing
+from clauseway.agreement.force.fold import ChangeEffects, in_force, is_day, standing
 from clauseway.agreement.language.agreement import Agreement, Amendment, Change
 from clauseway.agreement.language.facts import FactRegister
 from clauseway.agreement.language.terms import (
@@ -122,6 +122,17 @@ class Lives:
             oldest_first = [id for id in self.amendment_of if id in lives]
             by_readings.append({id: lives[id] for id in oldest_first if not lives[id][1].is_empty})
         return by_readings
+
+    @cached_property
+    def change_effects(self) -> list[tuple[dict[str, str], ChangeEffects]]:
+        """Return, for each combination of readings, the effects of all changes, with everything
+        known."""
+        agreement, everything = self.agreement, KnownAt.everything()
+        known_facts = self.facts.known(everything)
+        return [
+            (readings, ChangeEffects(agreement, known_facts, readings, everything))
+            for readings in self.readings_of(agreement.amendments)
+        ]
 
     def readings_of(self, amendments: Iterable[Amendment]) -> list[dict[str, str]]:
         """Return each combination of the readings that amendments name. Others keep defaults."""
