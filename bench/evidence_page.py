@@ -65,7 +65,7 @@ def page(recorded: Mapping[str, Record]) -> str:
 
 
 def _without_laws_again(kind: str, recorded: Mapping[str, Record]) -> Record:
-    """The record; of a longest run that held the laws of the section before it, with that section's title for them."""
+    """Return the record; where an earlier section has the same laws, with that section's title in their place."""
     record, usual = recorded[kind], kind.removesuffix("-once")
     laws = recorded.get(usual, {}).get("laws")
     if usual == kind or not laws or laws != record["laws"] or _breaks(record):
