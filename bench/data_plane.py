@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from io import FileIO
 from pathlib import Path
@@ -23,11 +23,14 @@ from statistics import median
 from typing import Any
 
 import msgspec
+from botocore.auth import SigV4Auth  # type: ignore[import-untyped]
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
+from botocore.credentials import Credentials  # type: ignore[import-untyped]
 
 from bench.certificates import Certificates, make_certificates
 from bench.peers import PEERS, cache, nginx
 from bench.results import Effort, Result, ratio, result
-from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request
+from bench.traffic import MODEL, NAME_THERE, SECRET, holding_request, request, request_body
 from clauseway.app.customers.allowances import GivenScope, set_budget
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.customers.tenants import create_tenant
@@ -48,6 +51,14 @@ _DISK = "forced writes alone"
 _COMMIT_EVERY_S = 0.001  # as a busy journal commits
 _TAKEN_FROM_S = 0.0005  # interrupts take less
 _FORCED_BYTES, _FORCED_PLACES = 400, 10_000
+_VENDOR_SIGNATURES = 5_000
+_SIGNED = Auth(
+    kind="sigv4",
+    secret="bench",
+    access_key="AKIDBENCH",
+    service="bedrock-mantle",
+    region="us-east-1",
+)
 _NOT_HERE = "skipped: it could not be fetched on this machine"
 
 
@@ -206,41 +217,30 @@ class Bench:
         ]
 
     def other_authentication(self) -> list[Result]:
-        """What signing costs on top of a key: the difference, round by round."""
-        results = []
-        for name, goal_us, gateway in self._other_gateways():
-            differences, notes = [], []
-            for _ in range(self.effort.rounds):
-                by_key, other = self.load(self.ours), self.load(gateway)
-                differences.append(round(other["cpu_us"] - by_key["cpu_us"], 2))
-                notes.append(other)
-            runs = {"ours": differences}
-            results.append(
-                result(
-                    f"request/{name}-on-top",
-                    "CPU µs per request",
-                    goal_us,
-                    runs,
-                    {"ours": note_of(notes)},
-                )
-            )
-        return results
-
-    def _other_gateways(self) -> Iterator[tuple[str, float | None, Proxy]]:
-        signed = Auth(
-            kind="sigv4",
-            secret="bench",
-            access_key="AKIDBENCH",
-            service="bedrock-mantle",
-            region="us-east-1",
-        )
-        yield "sigv4", 8.0, self.gateway("sigv4", signed, "bedrock", "/openai/v1")
+        """What signing costs on top of a key: the difference, round by round. Beside AWS's, what its own signer alone
+        costs on this machine."""
+        signed = self.gateway("sigv4", _SIGNED, "bedrock", "/openai/v1")
+        by_aws = self._on_top("request/sigv4-on-top", signed, {"botocore": _botocore_us})
         settings = {"compartment": "ocid1.compartment.oc1..bench"}
-        yield (
-            "oci-signature",
-            None,
-            self.gateway("oci", _auth_by_rsa(), "oci", "/openai/v1", settings=settings),
-        )
+        by_rsa = self.gateway("oci", _auth_by_rsa(), "oci", "/openai/v1", settings=settings)
+        return [
+            by_aws,
+            *ratio("request/sigv4-on-top-over-botocore", 0.2, by_aws, "botocore"),
+            self._on_top("request/oci-signature-on-top", by_rsa, {}),
+        ]
+
+    def _on_top(
+        self, name: str, gateway: Proxy, beside: Mapping[str, Callable[[], float]]
+    ) -> Result:
+        runs: dict[str, list[float]] = {who: [] for who in ("ours", *beside)}
+        notes = []
+        for _ in range(self.effort.rounds):
+            by_key, other = self.load(self.ours), self.load(gateway)
+            runs["ours"].append(round(other["cpu_us"] - by_key["cpu_us"], 2))
+            notes.append(other)
+            for who, cost_us in beside.items():
+                runs[who].append(round(cost_us(), 2))
+        return result(name, "CPU µs per request", None, runs, {"ours": note_of(notes)})
 
     def encryption(self) -> Result:
         """What TLS toward clients and toward the cloud costs on top, ours and nginx's: the difference to plain HTTP,
@@ -541,6 +541,18 @@ def _encrypted(plan: Plan, made: Certificates) -> Plan:
 
 def _auth_by_key() -> Auth:
     return Auth(kind="api-key", secret="bench")
+
+
+def _botocore_us() -> float:
+    """The CPU of one signature by AWS's own signer, of a body like those of the load."""
+    credentials = Credentials(_SIGNED.access_key, _SIGNED.secret)
+    signer = SigV4Auth(credentials, _SIGNED.service, _SIGNED.region)
+    address = "http://127.0.0.1/openai/v1/chat/completions"
+    headers, body = {"content-type": "application/json"}, request_body(stream=False)
+    start_s = time.process_time()
+    for _ in range(_VENDOR_SIGNATURES):
+        signer.add_auth(AWSRequest("POST", address, headers, body))
+    return (time.process_time() - start_s) / _VENDOR_SIGNATURES * 1_000_000
 
 
 def _auth_by_rsa() -> Auth:
