@@ -27,9 +27,9 @@ _HELD = ("settlement/100M/memory", "money/import/memory", "money/pack/memory")
 
 
 class Row(NamedTuple):
-    """What is reckoned, its value with its unit, and how."""
+    """A quantity, its value with its unit, and how it is reckoned."""
 
-    what: str
+    quantity: str
     value: str
     how: str
 
@@ -46,7 +46,7 @@ def journal_bytes() -> int:
 
 def rows(results: Sequence[Result]) -> list[Row]:
     """The table, from the figures of these results."""
-    ours: Mapping[str, float] = {one.name: one.ours for one in results}
+    ours: Mapping[str, float] = {figure.name: figure.ours for figure in results}
     chat, stream = ours["request/chat-c32"], ours["request/stream-53-events"]
     idle, many = ours["memory/idle"], ours["memory/1000-streams"]
     a_core, streams = _LOAD * 1e6 / chat, _LOAD * 1e6 / stream
@@ -146,7 +146,7 @@ def rows(results: Sequence[Result]) -> list[Row]:
 
 
 def table(results: Sequence[Result]) -> str:
-    lines = [f"| {row.what} | {row.value} | {row.how} |" for row in rows(results)]
+    lines = [f"| {row.quantity} | {row.value} | {row.how} |" for row in rows(results)]
     return "\n".join(["| | | reckoned |", "|---|---|---|", *lines])
 
 

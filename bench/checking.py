@@ -110,18 +110,18 @@ def _peaks(runs: list[Figures]) -> dict[str, list[float]]:
     return {"ours": [run.megabytes for run in runs]}
 
 
-def _run(what: str, path: Path) -> Figures:
-    command = [sys.executable, "-m", "bench.checking", what, str(path)]
+def _run(judged: str, path: Path) -> Figures:
+    command = [sys.executable, "-m", "bench.checking", judged, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{what} failed:\n{done.stderr}")
+        raise RuntimeError(f"{judged} failed:\n{done.stderr}")
     return msgspec.json.decode(done.stdout, type=Figures)
 
 
-def run(what: str, path: Path) -> Figures:
+def run(judged: str, path: Path) -> Figures:
     """Verify a pack, or the books of a home."""
     begun_s = time.process_time()
-    if what == "pack":
+    if judged == "pack":
         verified, _given, _signatures = verify_pack(path)
         assert verified.same, verified
     else:

@@ -1,4 +1,4 @@
-"""What a request costs through the gateway with everything on: key, limits, budget, routing, model, usage, journal.
+"""A request through the gateway with everything on: key, limits, budget, routing, model, usage, journal.
 
 CPU time per request, user and system, all threads, over loopback: the gateway on one core, load and cloud on the other.
 Ours and the peers by turns, because the machine itself is not the same from minute to minute. All figures of a run are
@@ -63,7 +63,7 @@ _NOT_HERE = "skipped: it could not be fetched on this machine"
 
 
 class Proxy(msgspec.Struct):
-    """What is put under load, and the processes whose CPU time counts."""
+    """An address that is put under load, and the processes whose CPU time counts."""
 
     port: int
     processes: list[int]
@@ -189,14 +189,16 @@ class Bench:
         for _ in range(self.effort.rounds):
             for who, proxy in proxies.items():
                 seen[who].append(self.load(proxy, stream=stream))
-        runs = {who: [round(one["cpu_us"], 2) for one in figures] for who, figures in seen.items()}
+        runs = {
+            who: [round(figure["cpu_us"], 2) for figure in figures] for who, figures in seen.items()
+        }
         notes = {who: note_of(figures) for who, figures in seen.items()} | self.missing
         how = "compiled" if self.interpreted else "interpreted, as nothing could be compiled here"
         notes["ours"] += f"; {how}"
         return result(name, "CPU µs per request", None, runs, notes)
 
     def times_more(self, requests: Result, goals: dict[str, float]) -> list[Result]:
-        """How many times our CPU a peer takes for a request, round by round."""
+        """Each peer's CPU for a request, in times ours, round by round."""
         ours = requests.runs["ours"]
         return [
             result(
@@ -217,8 +219,8 @@ class Bench:
         ]
 
     def other_authentication(self) -> list[Result]:
-        """What signing costs on top of a key: the difference, round by round. Beside AWS's, what its own signer alone
-        costs on this machine."""
+        """The CPU of signing on top of a key: the difference, round by round. Beside AWS's signature stands one by its
+        own signer alone."""
         signed = self.gateway("sigv4", _SIGNED, "bedrock", "/openai/v1")
         by_aws = self._on_top("request/sigv4-on-top", signed, {"botocore": _botocore_us})
         settings = {"compartment": "ocid1.compartment.oc1..bench"}
@@ -243,8 +245,8 @@ class Bench:
         return result(name, "CPU µs per request", None, runs, {"ours": note_of(notes)})
 
     def encryption(self) -> Result:
-        """What TLS toward clients and toward the cloud costs on top, ours and nginx's: the difference to plain HTTP,
-        round by round. Connections are kept, so all hands were shaken before a round counts."""
+        """The CPU of TLS toward clients and toward the cloud, ours and nginx's: the difference to plain HTTP, round
+        by round. Connections are kept, so all hands were shaken before a round counts."""
         made = make_certificates(self.home / "certificates")
         authority = str(made.authority)
         cloud = self.stack.enter_context(cloud_on(self.other_core, made))
@@ -316,11 +318,14 @@ class Bench:
         ]
 
     def _taken_by_others(self) -> str:
-        """What others of this machine take from two processes that never sleep, one on each core."""
+        """The time that others of this machine take from two processes that never sleep, one on each core."""
         with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
             seconds = itertools.repeat(self.effort.seconds)
             taken = list(pool.map(_taken_ms, (self.core, self.other_core), seconds))
-        whole_ms, longest_ms = sum(sum(one) for one in taken), max((0.0, *itertools.chain(*taken)))
+        whole_ms, longest_ms = (
+            sum(sum(times) for times in taken),
+            max((0.0, *itertools.chain(*taken))),
+        )
         return (
             f"others took {whole_ms / self.effort.seconds:.0f} ms a second of two cores that never "
             f"sleep, {longest_ms:.0f} ms at the longest"
@@ -331,11 +336,11 @@ class Bench:
         fresh = self.another("fresh")
         idle = resident_mb(fresh.processes)
         open_streams = [_hold(fresh.port) for _ in range(_STREAMS)]
-        for one in open_streams:
-            one.recv(1)
+        for stream in open_streams:
+            stream.recv(1)
         busy = resident_mb(fresh.processes)
-        for one in open_streams:
-            one.close()
+        for stream in open_streams:
+            stream.close()
         return [
             result("memory/idle", "MB resident", 50.0, {"ours": [idle]}, {}),
             result("memory/1000-streams", "MB resident", 100.0, {"ours": [busy]}, {}),
@@ -378,8 +383,8 @@ def load(
 
 
 def note_of(figures: Sequence[dict[str, float]]) -> str:
-    middle = sorted(figures, key=lambda one: one["cpu_us"])[len(figures) // 2]
-    bad = sum(int(one["bad"]) for one in figures)
+    middle = sorted(figures, key=lambda figure: figure["cpu_us"])[len(figures) // 2]
+    bad = sum(int(figure["bad"]) for figure in figures)
     return (
         f"{middle['rate']:,.0f} requests/s, p50 {middle['p50_us']:,.0f} µs, p99 {middle['p99_us']:,.0f} µs, "
         f"{bad} bad answers"
@@ -405,8 +410,8 @@ def _forced_write_us(folder: Path, seconds: float, rate: float) -> float:
 
 
 def _late_forced_write_ms(folder: Path, seconds: float) -> float:
-    """How late the slowest hundredth of small writes is forced to disk, where one is due each time that a journal would
-    commit. A write that takes long delays those behind it, as it delays requests."""
+    """Milliseconds by which the slowest hundredth of small writes is forced to disk late, where one is due each time
+    that a journal would commit. A write that takes long delays those behind it, as it delays requests."""
     late = []
     with _filled(folder) as file:
         begun_s = time.perf_counter()
@@ -533,8 +538,8 @@ def _encrypted(plan: Plan, made: Certificates) -> Plan:
         certificate=str(made.certificate), key=str(made.key), upstream_ca=str(made.authority)
     )
     targets = tuple(
-        msgspec.structs.replace(one, url=one.url.replace("http:", "https:", 1))
-        for one in plan.targets
+        msgspec.structs.replace(target, url=target.url.replace("http:", "https:", 1))
+        for target in plan.targets
     )
     return msgspec.structs.replace(plan, targets=targets, settings=Settings(tls=tls))
 

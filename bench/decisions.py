@@ -221,8 +221,8 @@ def compile_synthetic(effort: Effort) -> Result:
     # By turns, because the machine itself is not the same from minute to minute.
     pairs = [(_compiled(100), _compiled(200)) for _ in range(effort.rounds)]
     once, twice = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    seconds, doubled = [one[0] for one in once], [one[0] for one in twice]
-    peak = max(one[1] for one in once)
+    seconds, doubled = [pair[0] for pair in once], [pair[0] for pair in twice]
+    peak = max(pair[1] for pair in once)
     ratio = sorted(doubled)[effort.rounds // 2] / sorted(seconds)[effort.rounds // 2]
     rows, situations, verdicts = (int(number) for number in once[0][2:])
     notes = {

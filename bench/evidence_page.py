@@ -50,11 +50,11 @@ def records(folder: Path = RECORDS) -> dict[str, Record]:
 def page(recorded: Mapping[str, Record]) -> str:
     """The whole page."""
     parts = [HEAD]
-    for kind, (title, repeat, told) in SECTIONS.items():
+    for kind, (title, repeat, lines_of) in SECTIONS.items():
         parts.append(f"## {title}")
         if kind in recorded:
             parts += [
-                "\n".join(told(_without_laws_again(kind, recorded))),
+                "\n".join(lines_of(_without_laws_again(kind, recorded))),
                 f"Repeat it: {repeat}. {_made(recorded[kind])}",
             ]
         else:
@@ -134,8 +134,8 @@ def _others(record: Record) -> Iterator[str]:
     yield ""
     for name, value in record.items():
         if name not in _USUAL:
-            told = _named(value) if isinstance(value, dict | list) else _figure(value)
-            yield f"- {WORDS.get(name, name.replace('_', ' '))}: {told}"
+            shown = _named(value) if isinstance(value, dict | list) else _figure(value)
+            yield f"- {WORDS.get(name, name.replace('_', ' '))}: {shown}"
 
 
 def _laws(record: Record) -> Iterator[str]:
@@ -263,7 +263,7 @@ _HELD = {
 }
 
 
-# The kind of a record: title, how to repeat it, what is told of it.
+# The kind of a record: title, how to repeat it, its lines.
 SECTIONS = {
     "simulator": ("The simulator", "`make soak`", _simulated),
     "simulator-once": (

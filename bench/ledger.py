@@ -106,8 +106,8 @@ def _run() -> dict[str, float]:
             ]
             again = _settled(_JUNE, [*revenue, *late])
             closed = books.settlement(may.receipt)
-            found = changes(closed, _settled(_MAY, [*revenue, *late]), stated(closed))
-            again = corrected(again, found, [closed.receipt])
+            differences = changes(closed, _settled(_MAY, [*revenue, *late]), stated(closed))
+            again = corrected(again, differences, [closed.receipt])
             control.settle(
                 again, accruals(again, control.entries(*references(_JUNE))), time.time_ns()
             )

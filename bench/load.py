@@ -35,7 +35,7 @@ def cpu_ns(processes: list[int]) -> int:
 
 
 class Count:
-    """What all connections add to."""
+    """The sums that all connections add to."""
 
     def __init__(self) -> None:
         self.latencies_s: list[float] = []

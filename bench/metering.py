@@ -1,4 +1,4 @@
-"""What metering costs: a request at the gateway, and sealing what many of them left.
+"""The cost of metering: a request at the gateway, and sealing what many of them left.
 
 The first is the CPU time of both threads for a request's intent, its record and its part of a commit, at 32 requests at
 once, without the gateway around it. The second is one core's: a day of a busy gateway, read from the spool, checked,

@@ -255,11 +255,11 @@ def _gateway(home: Home) -> Iterator[None]:
 
 
 def main() -> None:
-    _, what, folder, number = sys.argv
-    if what == "make":
+    _, command, folder, number = sys.argv
+    if command == "make":
         make(Path(folder), int(number))
         return
-    assert what == "time", f"{what!r} is nothing to do"
+    assert command == "time", f"{command!r} is nothing to do"
     sys.stdout.write(msgspec.json.encode(times(Path(folder), int(number))).decode())
 
 

@@ -1,4 +1,4 @@
-"""How long clients wait after a kill, by how many requests the dead gateway left that nobody has sealed.
+"""The time that clients wait after a kill, by how many requests the dead gateway left that nobody has sealed.
 
 A journal of so many requests, the last ones open, is what the next gateway finds. Its first answer counts from
 the start of the process. Behind its requests it reads that journal and ends what was open there: its largest size
@@ -81,7 +81,7 @@ def _start(bench: Bench, name: str) -> tuple[float, float, float]:
 
 
 def _lost(spool: Path) -> int:
-    """How many attempts the gateway that writes there has ended for a dead one."""
+    """The number of attempts that the gateway which writes there has ended for a dead one."""
     batch = read_frames(spool, newest_segment(spool), 0, 1 << 40)
     return sum(record.status is Status.LOST for record in batch.records)
 

@@ -14,19 +14,20 @@ _BEGIN, _END = "<!-- figures -->", "<!-- end of figures -->"
 def figures(results: Sequence[Result]) -> str:
     """Tables of all results, and the raw rounds beneath."""
     rows = [
-        f"| `{one.name}` | {one.unit} | {_plain(one.goal)} | **{_plain(one.ours)}** | {_peers(one)} | {_verdict(one)} |"
-        for one in results
+        f"| `{figure.name}` | {figure.unit} | {_plain(figure.goal)} | **{_plain(figure.ours)}** "
+        f"| {_peers(figure)} | {_verdict(figure)} |"
+        for figure in results
     ]
     raw = [
-        f"| `{one.name}` | {who} | {' '.join(map(_plain, rounds))} | {one.notes.get(who, '')} |"
-        for one in results
-        for who, rounds in one.runs.items()
+        f"| `{figure.name}` | {who} | {' '.join(map(_plain, rounds))} | {figure.notes.get(who, '')} |"
+        for figure in results
+        for who, rounds in figure.runs.items()
     ]
     missing = [
-        f"- `{one.name}`: {who} {note}"
-        for one in results
-        for who, note in one.notes.items()
-        if who not in one.runs
+        f"- `{figure.name}`: {who} {note}"
+        for figure in results
+        for who, note in figure.notes.items()
+        if who not in figure.runs
     ]
     return "\n".join(
         [
@@ -62,10 +63,10 @@ def write_page() -> None:
 
 
 def _measured(results: Sequence[Result]) -> list[str]:
-    """Which figures were measured at which commit, and where."""
+    """The figures by the commit and the machine that they were measured at."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for one in results:
-        groups.setdefault((one.commit, one.machine), []).append(f"`{one.name}`")
+    for figure in results:
+        groups.setdefault((figure.commit, figure.machine), []).append(f"`{figure.name}`")
     return [
         f"- Commit {commit}{f' on {machine}' if machine else ''}: {', '.join(names)}"
         for (commit, machine), names in groups.items()
@@ -76,11 +77,11 @@ def _plain(value: float | None) -> str:
     return "–" if value is None else f"{value:,.5g}"
 
 
-def _peers(one: Result) -> str:
-    return ", ".join(f"{who} {_plain(value)}" for who, value in one.peers.items()) or "–"
+def _peers(figure: Result) -> str:
+    return ", ".join(f"{who} {_plain(value)}" for who, value in figure.peers.items()) or "–"
 
 
-def _verdict(one: Result) -> str:
-    if one.goal is None:
+def _verdict(figure: Result) -> str:
+    if figure.goal is None:
         return "–"
-    return "yes" if one.met else "**no**"
+    return "yes" if figure.met else "**no**"

@@ -14,7 +14,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 
 class Effort(msgspec.Struct, frozen=True):
-    """How long to measure: rounds of some seconds each, ours and the peers' by turns; and whether on more data."""
+    """The length of a measurement: rounds of some seconds each, ours and the peers' by turns; on more data or not."""
 
     rounds: int = 5
     seconds: float = 3.0
@@ -69,7 +69,7 @@ def result(
 
 
 def ratio(name: str, goal: float | None, measured: Result, peer: str) -> list[Result]:
-    """How many times a peer's figure ours is, round by round: what moves with the machine moves both. Nothing where the
+    """Our figure in times a peer's, round by round: what moves with the machine moves both. Nothing where the
     peer could not be had."""
     if peer not in measured.runs:
         return []
@@ -95,7 +95,7 @@ def commit() -> str:
 
 
 def _git(*words: str) -> str:
-    """What git prints, or nothing where there is no repository."""
+    """The output of git, or nothing where there is no repository."""
     done = subprocess.run(
         ["git", *words], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
     )
@@ -104,8 +104,8 @@ def _git(*words: str) -> str:
 
 def machine() -> str:
     """Processor, cores, kernel and Python."""
-    told = Path("/proc/cpuinfo").read_text().split("model name\t: ")
-    processor = told[1].partition("\n")[0] if len(told) > 1 else platform.machine()
+    parts = Path("/proc/cpuinfo").read_text().split("model name\t: ")
+    processor = parts[1].partition("\n")[0] if len(parts) > 1 else platform.machine()
     cores = len(os.sched_getaffinity(0))
     return f"{processor}, {cores} cores, Linux {platform.release()}, Python {platform.python_version()}"
 
@@ -114,32 +114,32 @@ def write(results: list[Result]) -> None:
     """Replace the results of the same name, keep the others."""
     kept = []
     if RESULTS.exists():
-        measured = {one.name for one in results}
+        measured = {figure.name for figure in results}
         kept = [
-            one
-            for one in msgspec.json.decode(RESULTS.read_bytes(), type=list[Result])
-            if one.name not in measured
+            figure
+            for figure in msgspec.json.decode(RESULTS.read_bytes(), type=list[Result])
+            if figure.name not in measured
         ]
-    everything = sorted([*kept, *results], key=lambda one: one.name)
+    everything = sorted([*kept, *results], key=lambda figure: figure.name)
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(everything), indent=1) + b"\n")
 
 
 def show(results: list[Result], console: Console) -> None:
     table = Table("benchmark", "unit", "goal", "ours", "rounds", "peers", "met")
-    for one in results:
-        rounds = f"{min(one.runs['ours']):.1f} … {max(one.runs['ours']):.1f}"
-        peers = "\n".join(f"{who} {value:.1f}" for who, value in one.peers.items()) or "none"
-        goal = "none" if one.goal is None else f"{one.goal:g}"
+    for figure in results:
+        rounds = f"{min(figure.runs['ours']):.1f} … {max(figure.runs['ours']):.1f}"
+        peers = "\n".join(f"{who} {value:.1f}" for who, value in figure.peers.items()) or "none"
+        goal = "none" if figure.goal is None else f"{figure.goal:g}"
         table.add_row(
-            one.name,
-            one.unit,
+            figure.name,
+            figure.unit,
             goal,
-            f"[bold]{one.ours:.1f}[/]",
+            f"[bold]{figure.ours:.1f}[/]",
             rounds,
             peers,
-            "[green]yes[/]" if one.met else "[red]no[/]",
+            "[green]yes[/]" if figure.met else "[red]no[/]",
         )
     console.print(table)
-    for one in results:
-        for what, note in one.notes.items():
-            console.print(f"{one.name}, {what}: {note}")
+    for figure in results:
+        for who, note in figure.notes.items():
+            console.print(f"{figure.name}, {who}: {note}")

@@ -62,7 +62,7 @@ def main() -> None:
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"no benchmark is called {', '.join(sorted(unknown))}")
     effort = Effort(rounds=chosen.rounds, seconds=chosen.seconds, large=chosen.large)
-    results = [one for name in chosen.names or BENCHMARKS for one in BENCHMARKS[name](effort)]
+    results = [figure for name in chosen.names or BENCHMARKS for figure in BENCHMARKS[name](effort)]
     show(results, Console())
     write(results)
     write_page()

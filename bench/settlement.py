@@ -83,9 +83,11 @@ def measure(effort: Effort) -> list[Result]:
                 runs[who].append(_run("bare" if who == "bare" else "ours", where))
             assert runs["ours"][-1].revenue == runs["bare"][-1].revenue, "the two sides differ"
     name, notes = f"settlement/{rows // 1_000_000}M", _notes(runs, rows)
-    seconds = {who: [one.seconds for one in figures] for who, figures in runs.items()}
+    seconds = {who: [figure.seconds for figure in figures] for who, figures in runs.items()}
     megabytes = {
-        who: [one.megabytes for one in figures] for who, figures in runs.items() if who != "half"
+        who: [figure.megabytes for figure in figures]
+        for who, figures in runs.items()
+        if who != "half"
     }
     bare = sorted(seconds["bare"])[rounds // 2]
     doubled = [whole / half for whole, half in zip(seconds["ours"], seconds["half"], strict=True)]
@@ -98,7 +100,7 @@ def measure(effort: Effort) -> list[Result]:
 
 def _notes(runs: dict[str, list["Figures"]], rows: int) -> dict[str, str]:
     ours, bare = runs["ours"], runs["bare"]
-    ratio = sorted(one.seconds / other.seconds for one, other in zip(ours, bare, strict=True))[
+    ratio = sorted(own.seconds / peer.seconds for own, peer in zip(ours, bare, strict=True))[
         len(ours) // 2
     ]
     return {
@@ -315,8 +317,8 @@ def _plain_prices(folder: Path) -> None:
 
 
 def main() -> None:
-    _, what, who, folder = sys.argv
-    assert what == "run", f"{what!r} is nothing to do"
+    _, command, who, folder = sys.argv
+    assert command == "run", f"{command!r} is nothing to do"
     figures = {"ours": run_ours, "bare": run_bare}[who](Path(folder))
     sys.stdout.write(msgspec.json.encode(figures).decode())
 

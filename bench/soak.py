@@ -31,7 +31,7 @@ _DESCRIPTORS_MAX = 8
 
 
 class Size(NamedTuple):
-    """What the processes hold after a round; or of several, the most memory and the fewest descriptors."""
+    """The memory and descriptors of processes after a round; or the most memory, the fewest descriptors of several."""
 
     gateways_mb: float
     home_mb: float

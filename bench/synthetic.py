@@ -196,11 +196,11 @@ def _launches(draw: random.Random, catalog: Catalog) -> list[Fact]:
         day = _BEGIN + timedelta(days=15 * number)
         product, cloud = draw.choice(sorted(catalog.products)), draw.choice(sorted(catalog.clouds))
         cite = _cite(f"launch:{product}:{cloud}", "facts")
-        known = KnownAt.recorded_on(day)
+        known_at = KnownAt.recorded_on(day)
         launches.append(
             Launch(
                 effective=day,
-                known=known,
+                known=known_at,
                 citation=cite,
                 product=product,
                 cloud=cloud,

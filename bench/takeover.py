@@ -1,4 +1,4 @@
-"""How long a gateway's loop stands still while it takes over a plan with very many keys.
+"""The time that a gateway's loop stands still while it takes over a plan with very many keys.
 
 Every key was used before, so all that was made of it has to go. Then the plan is replaced, in turns by one without and
 one with the asker's key, while that key lists its models once a millisecond: the longest of these answers, counted from
@@ -33,7 +33,7 @@ _AT_ONCE = 100
 
 
 def measure(effort: Effort) -> list[Result]:
-    return [found for keys in _SIZES for found in _of(keys, effort.rounds)]
+    return [figure for keys in _SIZES for figure in _of(keys, effort.rounds)]
 
 
 def _of(keys: int, rounds: int) -> list[Result]:

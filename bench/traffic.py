@@ -138,4 +138,4 @@ def stream_pieces() -> list[bytes]:
     ]
     events += [event([], _USAGE), b"data: [DONE]\n\n"]
     assert len(events) == _EVENTS
-    return [b"%x\r\n%b\r\n" % (len(one), one) for one in events]
+    return [b"%x\r\n%b\r\n" % (len(event), event) for event in events]

@@ -1,4 +1,4 @@
-"""What a request costs with one, two and four workers, and with a copy of the journal on another disk.
+"""The cost of a request with one, two and four workers, and with a copy of the journal on another disk.
 
 `serve` runs over a home for each and is asked by turns as in `bench.data_plane`: with a key, a limit, a budget and a
 record forced before the last byte.
@@ -58,7 +58,7 @@ _CLOSES_SOON = "[gateway]\nupstream_idle_s = 1\n"
 
 
 class Asked(NamedTuple):
-    """How long each load lasts, the core that it runs on, and that of the gateways."""
+    """The seconds of each load, the core that it runs on, and that of the gateways."""
 
     seconds: float
     core: int
@@ -125,11 +125,11 @@ def _from_each(cores: Sequence[int], asked: Asked, proxy: Proxy, workers: int) -
         figures = list(
             pool.map(lambda core: asked._replace(core=core).of(proxy, connections, rate), cores)
         )
-    answered = sum(one["rate"] for one in figures)
+    answered = sum(figure["rate"] for figure in figures)
     # Each load sees all that the gateways used, and counts its own answers alone.
-    used = sum(one["cpu_us"] * one["rate"] for one in figures) / len(figures)
-    slowest = {name: max(one[name] for one in figures) for name in ("p50_us", "p99_us")}
-    bad = sum(one["bad"] for one in figures)
+    used = sum(figure["cpu_us"] * figure["rate"] for figure in figures) / len(figures)
+    slowest = {name: max(figure[name] for figure in figures) for name in ("p50_us", "p99_us")}
+    bad = sum(figure["bad"] for figure in figures)
     return {**slowest, "rate": answered, "bad": bad, "cpu_us": used / answered}
 
 
@@ -152,7 +152,7 @@ def _of_copies(added_ms: dict[int, list[float]]) -> Iterator[Result]:
 def _flatness(
     stack: contextlib.ExitStack, folder: Path, cloud: int, asked: Asked
 ) -> Iterator[Result]:
-    """What the worker that grows most has more, after the last round, than after the first one."""
+    """The growth of the worker that grows most, from the first round to the last."""
     home = make_home(folder / "flat", cloud=cloud)
     text = home.configuration.read_text()
     home.configuration.write_text(text.replace("[gateway]\n", _CLOSES_SOON, 1))
@@ -177,8 +177,8 @@ def _memory_mb(proxy: Proxy) -> list[float]:
 
 
 def _descriptors(proxy: Proxy) -> list[int]:
-    """How many descriptors each has, apart from segments of its journal: the present one, and from its middle on the
-    next one too."""
+    """The number of descriptors of each worker, apart from segments of its journal: the present one, and from
+    its middle on the next one too."""
     return [
         sum(not file.endswith(_SEGMENT) for file in _open_files(process))
         for process in proxy.processes
@@ -232,7 +232,7 @@ def _served(home: Home, core: int | None, *, workers: int) -> Iterator[Proxy]:
 
 @contextlib.contextmanager
 def follower(folder: Path, core: int) -> Iterator[str]:
-    """What a configuration says of a follower that runs until the block ends."""
+    """A configuration's lines on a follower that runs until the block ends."""
     secret = folder / "follower.secret"
     secret.write_text(secrets.token_hex(32))
     port = held_port()

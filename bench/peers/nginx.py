@@ -67,12 +67,12 @@ def _fetched(home: Path) -> Path | None:
         subprocess.run(
             ["dpkg-deb", "-x", str(package), str(home)], capture_output=True, check=False
         )
-    found = home / "usr/sbin/nginx"
+    program = home / "usr/sbin/nginx"
     runs = (
-        found.exists()
-        and subprocess.run([found, "-v"], capture_output=True, check=False).returncode == 0
+        program.exists()
+        and subprocess.run([program, "-v"], capture_output=True, check=False).returncode == 0
     )
-    return found if runs else None
+    return program if runs else None
 
 
 def start(cache: Path, home: Path, cloud: int, tls: Certificates | None = None) -> Running | None:

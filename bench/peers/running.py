@@ -15,7 +15,7 @@ _PATIENCE_S = 60.0  # LiteLLM imports for half a minute on a small machine
 
 
 class Running(msgspec.Struct):
-    """Where it listens, what a request to it must carry besides ours, and its process."""
+    """A peer's port, its process, and the headers that a request to it must carry besides ours."""
 
     port: int
     process: subprocess.Popen[bytes]
@@ -23,14 +23,16 @@ class Running(msgspec.Struct):
 
     def processes(self) -> list[int]:
         """It and all that it has started."""
-        found = [self.process.pid]
-        for one in found:
-            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-        return found
+        processes = [self.process.pid]
+        for process in processes:
+            processes += map(
+                int, Path(f"/proc/{process}/task/{process}/children").read_text().split()
+            )
+        return processes
 
     def stop(self) -> None:
-        for one in reversed(self.processes()):
-            os.kill(one, 9)
+        for process in reversed(self.processes()):
+            os.kill(process, 9)
         self.process.wait()
 
 

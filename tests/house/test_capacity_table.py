@@ -8,7 +8,7 @@ from bench.record_bytes import LAKE_BYTES, measured
 from bench.report import recorded
 from msgspec import structs
 
-ROWS = {row.what: row for row in rows(recorded())}
+ROWS = {row.quantity: row for row in rows(recorded())}
 FIGURE = re.compile(r"\d[\d,]*\.?\d*")
 NAMES = re.compile(r"`.*?`|\*\*")
 RECKONED = [row for row in ROWS.values() if re.search(r"[×/+]", NAMES.sub("", row.how))]
@@ -42,12 +42,12 @@ BY_HAND = {
 
 
 def test_each_row_that_is_reckoned_is_reckoned_here_too() -> None:
-    assert {row.what for row in RECKONED} == BY_HAND.keys()
+    assert {row.quantity for row in RECKONED} == BY_HAND.keys()
 
 
-@pytest.mark.parametrize("row", RECKONED, ids=[row.what for row in RECKONED])
+@pytest.mark.parametrize("row", RECKONED, ids=[row.quantity for row in RECKONED])
 def test_a_row_comes_to_what_its_arithmetic_says(row: Row) -> None:
-    assert figures(row.value)[0] == pytest.approx(BY_HAND[row.what](figures(row.how)), rel=0.02)
+    assert figures(row.value)[0] == pytest.approx(BY_HAND[row.quantity](figures(row.how)), rel=0.02)
 
 
 def test_a_worse_figure_changes_the_table() -> None:
