@@ -81,12 +81,12 @@ def test_files_of_others_settle_to_the_same_bytes_whoever_reads_them_and_when(ou
         files.append(at)
     whole = tmp_path / "whole.jsonl"
     whole.write_text("".join(reversed([line for at in files for line in at.read_text().splitlines(keepends=True)])))
-    one, other = Home(tmp_path / "one").make(), Home(tmp_path / "other").make()
-    imported(one, files)
-    imported(other, [whole])
-    settle_and_close(one)
-    settle_and_close(other)
-    assert stated(one) == stated(other)
+    first, second = Home(tmp_path / "one").make(), Home(tmp_path / "other").make()
+    imported(first, files)
+    imported(second, [whole])
+    settle_and_close(first)
+    settle_and_close(second)
+    assert stated(first) == stated(second)
 
 
 def test_settling_again_later_gives_the_same_receipt(ours: Home) -> None:

@@ -69,11 +69,11 @@ def test_a_brief_under_other_names_is_the_renamed_brief(name: str) -> None:
 
 @pytest.mark.parametrize("names", [["A3"], ["A4", "A5"], ["A5", "A4"], ["A1", "A5"]], ids=str)
 def test_a_diff_under_other_names_is_the_renamed_diff(names: list[str]) -> None:
-    one, other = compare_amendments(BUILT_IN, names), compare_amendments(RENAMED, names)
-    assert [(group.sentence, group.place) for group in other.groups] == [
-        (renamed(group.sentence), group.place) for group in one.groups
+    first, second = compare_amendments(BUILT_IN, names), compare_amendments(RENAMED, names)
+    assert [(group.sentence, group.place) for group in second.groups] == [
+        (renamed(group.sentence), group.place) for group in first.groups
     ]
-    assert len(other.changed) == len(one.changed)
+    assert len(second.changed) == len(first.changed)
 
 
 @few
@@ -95,10 +95,10 @@ def parts_of(change: ChangedAnswer, names: Mapping[str, str]) -> tuple[str, ...]
 
 
 def test_a_timeline_under_other_names_is_the_renamed_timeline() -> None:
-    one, other = (
+    first, second = (
         svg_of(rights_over_time(opened, main_rights(opened, KNOWN, {}), KNOWN)) for opened in (BUILT_IN, RENAMED)
     )
-    assert other == renamed(one)
+    assert second == renamed(first)
 
 
 # --- any agreement ---------------------------------------------------------------------------------------------------

@@ -135,10 +135,10 @@ def test_a_month_is_closed_once_it_has_seen_the_usage_of_earlier_months(tmp_path
     assert str(bookkeeping.invoice(capped, "2026-05", "openai", "microsoft").lines[-1].amount) == "0.90"
 
 
-def note(home: Home, told: str, request: int, amount: str = "") -> None:
+def note(home: Home, name: str, request: int, amount: str = "") -> None:
     sold = bookkeeping.Sold(request=settled_book.request(request))
     bookkeeping.credit(
-        home, lambda: PRICES, bookkeeping.VoucherDraft(id=told, sold=sold, amount=amount, day=date(2026, 6, 3))
+        home, lambda: PRICES, bookkeeping.VoucherDraft(id=name, sold=sold, amount=amount, day=date(2026, 6, 3))
     )
 
 

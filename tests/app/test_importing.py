@@ -259,10 +259,10 @@ def event(identity: str, **data: object) -> dict[str, Any]:
 
 
 def test_events_in_lines_in_batches_and_in_an_array_count_once(home: Home, tmp_path: Path) -> None:
-    one, two, three = (event(name) for name in "123")
-    lines = put(tmp_path, "lines.jsonl", f"{json.dumps(one)}\n{json.dumps([one, two])}\n\nnot json\n")
+    first, second, third = (event(name) for name in "123")
+    lines = put(tmp_path, "lines.jsonl", f"{json.dumps(first)}\n{json.dumps([first, second])}\n\nnot json\n")
     assert load(home, lines) == Imported(rows=4, imported=2, again=1, quarantined=1)
-    array = put(tmp_path, "array.json", json.dumps([two, three, {"type": "x", "specversion": "1.0"}], indent=1))
+    array = put(tmp_path, "array.json", json.dumps([second, third, {"type": "x", "specversion": "1.0"}], indent=1))
     assert load(home, array) == Imported(rows=3, imported=1, again=1, skipped={"an event of type x": 1})
     assert figures(home) == {"acme": (3, 30, 15)}
     assert reasons(home)[0][1][0][0] == "row"

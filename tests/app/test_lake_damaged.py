@@ -80,11 +80,11 @@ def remove(home: Home) -> None:
 
 
 def swap_two(home: Home) -> None:
-    one, other = file_of(home, "2026-05-05"), file_of(home, "2026-05-07")
-    beside = one.with_suffix(".beside")
-    one.rename(beside)
-    other.rename(one)
-    beside.rename(other)
+    first, second = file_of(home, "2026-05-05"), file_of(home, "2026-05-07")
+    beside = first.with_suffix(".beside")
+    first.rename(beside)
+    second.rename(first)
+    beside.rename(second)
 
 
 # Damage done by hand · the days whose files are named · the finding
@@ -230,8 +230,8 @@ def test_a_lake_whose_list_was_emptied_is_not_called_sound_and_loses_nothing(hom
     checked = run("lake", "check", home=home.root)
     assert checked.returncode == 2
     assert "as many rows as the log" not in checked.stdout
-    told, _, below = checked.stdout.partition(said)
-    assert told.splitlines()[-1].startswith("  ")
+    above, _, below = checked.stdout.partition(said)
+    assert above.splitlines()[-1].startswith("  ")
     assert "audit verify" in below.splitlines()[1], "what to do"
     assert (compact_lake(home).removed, len(list(home.lake.glob("usage/*/*.parquet")))) == (0, 5)
 

@@ -308,10 +308,10 @@ TIED = (
 @given(events=st.permutations(TIED))
 def test_what_ties_is_cited_in_one_order(tmp_path_factory: pytest.TempPathFactory, events: list[str]) -> None:
     folder = tmp_path_factory.mktemp("tied")
-    one, other = (rows_of(audited("2026-07-31", history(folder, *listings)), "gpt-9") for listings in (TIED, events))
-    cited = [[shipment.evidence for shipment in (*row.on_first, *row.elsewhere)] for row in (one[0], other[0])]
+    first, second = (rows_of(audited("2026-07-31", history(folder, *listings)), "gpt-9") for listings in (TIED, events))
+    cited = [[shipment.evidence for shipment in (*row.on_first, *row.elsewhere)] for row in (first[0], second[0])]
     assert cited[0] == cited[1]
-    assert (one[0].order, one[0].why, one[0].why_bound) == (other[0].order, other[0].why, other[0].why_bound)
+    assert (first[0].order, first[0].why, first[0].why_bound) == (second[0].order, second[0].why, second[0].why_bound)
 
 
 def test_an_answer_lifts_the_clause(tmp_path: Path) -> None:

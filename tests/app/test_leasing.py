@@ -165,14 +165,14 @@ def test_what_one_needs_the_other_gives_back(home: Home, monkeypatch: pytest.Mon
     monkeypatch.setattr(of_home, "_REVOKE_NS", 600_000_000_000)
 
     async def both() -> None:
-        one, other = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))
-        assert await spends(one, random.Random(1), 1) > 0
-        allowance, needed = opened(other, budgets=[OURS]), AMOUNT - 2_000
+        first, second = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2))
+        assert await spends(first, random.Random(1), 1) > 0
+        allowance, needed = opened(second, budgets=[OURS]), AMOUNT - 2_000
         short = allowance.reserve("azure", "gpt-5.5", needed, 0, 0.0)
         assert short is not None
-        assert not await other.grow(short)
-        await one.report(time.monotonic())
-        await one.report(time.monotonic() + 6)
+        assert not await second.grow(short)
+        await first.report(time.monotonic())
+        await first.report(time.monotonic() + 6)
         third = Allowances(LeaseSocket(home.lease_socket, 3))
         allowance = opened(third, budgets=[OURS])
         short = allowance.reserve("azure", "gpt-5.5", needed, 0, 0.0)
@@ -192,17 +192,17 @@ def test_who_is_refused_for_what_another_process_holds_is_told_to_come_again(
     monkeypatch.setattr(leasing, "_SILENT_NS", 600_000_000_000)
 
     async def both() -> None:
-        one, other, third = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2, 3))
-        allowance = opened(one, budgets=[OURS])
-        assert await refusal(one, allowance, 60_000) == b""
-        refused = await refusal(other, opened(other, budgets=[OURS]), 60_000)
+        first, second, third = (Allowances(LeaseSocket(home.lease_socket, boot)) for boot in (1, 2, 3))
+        allowance = opened(first, budgets=[OURS])
+        assert await refusal(first, allowance, 60_000) == b""
+        refused = await refusal(second, opened(second, budgets=[OURS]), 60_000)
         assert refused.startswith(b"HTTP/1.1 503 ")
         assert b"Open requests hold up to 0.00000006 USD more" in refused
         assert b"\r\nretry-after: 7\r\n" in refused
         assert b"\r\nx-should-retry: true\r\n" in refused
         allowance.end_reservation("azure", "gpt-5.5", 60_000, 100, 0, 0)
-        await one.quiet(one.slices())
-        await one.report(time.monotonic())
+        await first.quiet(first.slices())
+        await first.report(time.monotonic())
         assert await refusal(third, opened(third, budgets=[OURS]), 60_000) == b""
 
     with lease_server(home):

@@ -303,8 +303,8 @@ def test_who_asks_by_another_clouds_name_for_what_nothing_serves_learns_its_succ
         OTHER.replace('"openai"\nurl = "https://api.openai.com', '"anthropic"\nurl = "https://api.anthropic.com'),
     )
     tables = Bench(anthropics).tables
-    told = tables.retired(at("2026-08-05"), "claude-opus-4-1")
-    assert "'claude-opus-4-8'" in told
+    reason = tables.retired(at("2026-08-05"), "claude-opus-4-1")
+    assert "'claude-opus-4-8'" in reason
     assert tables.retired(at("2026-08-04"), "claude-opus-4-1") == ""
     azures = Bench(azure_alone(tmp_path)).tables
     assert "retired by azure on 2027-03-05" in azures.retired(at("2027-03-05"), "openai.gpt-5.4")

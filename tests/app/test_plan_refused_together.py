@@ -62,9 +62,9 @@ def route(made: Plan, seller: str, day: str) -> Route:
 
 @pytest.mark.parametrize(("day", "seller", "said"), TOLD)
 def test_each_clause_is_said_once(made: Plan, day: str, seller: str, said: str) -> None:
-    told = route(made, seller, day).everywhere
-    assert told == said
-    assert len(told) < 500
+    reason = route(made, seller, day).everywhere
+    assert reason == said
+    assert len(reason) < 500
 
 
 def test_keys_of_sellers_that_no_agreement_names_are_named(tmp_path: Path) -> None:

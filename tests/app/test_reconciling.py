@@ -326,12 +326,12 @@ def test_days_that_begin_elsewhere_are_found(home: Home, hours: int) -> None:
     rows = [row for row in bill(home) if row["x_HostCloud"] != "azure"]
     model = row(bill(home), 2, "azure", "input_tokens")
     with open_lake(home) as lake:
-        sums = [one for one in metered_sums(lake, MAY) if one.cloud == "azure"]
+        sums = [sold for sold in metered_sums(lake, MAY) if sold.cloud == "azure"]
     for unit in (IN, OUT):
         by_day: dict[int, int] = {}
-        for one in sums:
-            day = (one.hour + hours) // 24
-            by_day[day] = by_day.get(day, 0) + one.units[unit]
+        for sold in sums:
+            day = (sold.hour + hours) // 24
+            by_day[day] = by_day.get(day, 0) + sold.units[unit]
         for day, count in by_day.items():
             name = f"{pa.scalar(day, pa.date32()).as_py()}T00:00:00Z"
             if name >= "2026-05":
@@ -384,7 +384,7 @@ def test_usage_is_priced_by_its_hour_and_its_length(home: Home) -> None:
     long = "gpt-5.4,aws,,,output_tokens,2026-05-01,,2026-03-05,12,long,1000000,"
     book = book_with(home, night, long, columns=",above,hours")
     assert reconciled(home, bill(home, book), book=book).is_matched
-    flat = {place: found[1] for place, found in findings(reconciled(home, bill(home), book=book)).items()}
+    flat = {place: finding[1] for place, finding in findings(reconciled(home, bill(home), book=book)).items()}
     assert flat == {"1 azure output_tokens": "0.249995"} | {f"{day} aws output_tokens": "-2" for day in range(1, 7)}
 
 

@@ -133,12 +133,12 @@ def test_the_log_is_filtered_by_kind_month_and_person(book: Home) -> None:
 
 
 def test_an_end_that_was_told_before_finds_a_log_that_was_written_anew(own: Home) -> None:
-    told = answer("audit", "verify", home=own.root)["head"]
+    head = answer("audit", "verify", home=own.root)["head"]
     edited(own, "UPDATE postings SET amount = '99.00' WHERE entry = 1 AND leg = 0")
     edited(own, "DELETE FROM audit_log")
     edited(own, "DELETE FROM audit_head")
     assert answer("audit", "verify", home=own.root)["problems"] == []
-    [problem] = answer("audit", "verify", "--head", told, home=own.root, code=2)["problems"]
+    [problem] = answer("audit", "verify", "--head", head, home=own.root, code=2)["problems"]
     assert "is not the one that was told" in problem["what"]
 
 

@@ -180,14 +180,14 @@ def test_a_model_that_one_of_the_vendors_does_not_have_is_told(tmp_path: Path) -
 
 
 def test_people_read_what_was_begun_and_what_comes_next(tmp_path: Path) -> None:
-    told = run("init", *BEGUN[0][0], "--out", "x.toml", cwd=tmp_path).stdout.splitlines()
+    lines = run("init", *BEGUN[0][0], "--out", "x.toml", cwd=tmp_path).stdout.splitlines()
     file = tmp_path / "x.toml"
-    assert [" ".join(line.split()) for line in told[:2]] == [
+    assert [" ".join(line.split()) for line in lines[:2]] == [
         "asked as product deployments standing",
         "gpt-5.5 gpt-5.5 openai permitted",
     ]
-    assert told[2].startswith("gpt-5.5 (openai/gpt-5.5, init:1): openai-microsoft A5.any-cloud: Exclusivity ends.")
-    assert told[3:] == [
+    assert lines[2].startswith("gpt-5.5 (openai/gpt-5.5, init:1): openai-microsoft A5.any-cloud: Exclusivity ends.")
+    assert lines[3:] == [
         "",
         "Written",
         f"  {file}",

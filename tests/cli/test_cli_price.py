@@ -302,8 +302,8 @@ def test_a_book_that_lacks_a_whole_says_so_and_its_usage_is_refused(
 
 def test_a_sum_of_many_requests_says_that_their_length_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:
     long = "price gpt-5.5 --cloud openai-own --as-of 2026-11-01 --known-at 2026-11-01 --tokens in=300000,out=0"
-    one, many = asked(capsys, long), asked(capsys, f"{long} --endpoint batches.retrieve --tier default")
-    assert (Decimal(one["amount"]), one["note"]) == (Decimal("3.0"), "")
+    first, many = asked(capsys, long), asked(capsys, f"{long} --endpoint batches.retrieve --tier default")
+    assert (Decimal(first["amount"]), first["note"]) == (Decimal("3.0"), "")
     assert Decimal(many["amount"]) == Decimal("1.5")
     assert many["note"].startswith("A sum of many requests: how long each was is not known.")
 

@@ -62,9 +62,9 @@ def outcomes(side: Side) -> Iterator[tuple[Combination, Outcome]]:
 def test_exactly_the_outcomes_that_differ() -> None:
     eve, day = side(date(2026, 4, 26)), side(date(2026, 4, 27))
     walked = {
-        combination: (one, other)
-        for (combination, one), (_, other) in zip(outcomes(eve), outcomes(day), strict=True)
-        if one != other
+        combination: (first, second)
+        for (combination, first), (_, second) in zip(outcomes(eve), outcomes(day), strict=True)
+        if first != second
     }
     changes = {change.combination: (change.before, change.after) for change in compare(eve, day, OPENED.catalog)}
     assert changes == walked

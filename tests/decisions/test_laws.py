@@ -126,12 +126,12 @@ def without_receipt(decision: Decision) -> Decision:
 @given(asked=cases(), data=st.data())
 def test_the_order_of_suppositions_changes_nothing(asked: Asked, data: st.DataObject) -> None:
     other = asked._replace(texts=tuple(data.draw(st.permutations(asked.texts))))
-    one, another = decided(asked), decided(other)
+    first, second = decided(asked), decided(other)
     kinds = [":".join(text.partition("=")[0].split(":")[:2]) for text in asked.texts]
     if len(set(kinds)) < len(kinds):
         # Of several facts that say the same any may be cited.
-        one, another = (msgspec.structs.replace(each, reasons=()) for each in (one, another))
-    assert one == another
+        first, second = (msgspec.structs.replace(each, reasons=()) for each in (first, second))
+    assert first == second
 
 
 @few
@@ -231,11 +231,13 @@ def test_other_names_for_everything_leave_every_outcome(data: st.DataObject) -> 
     assert "azure" not in "".join(_BLOCK.findall("".join(texts.values())))
     other = opened_from(texts, rename(ADDED, names))
     for asked in data.draw(st.lists(cases(), min_size=30, max_size=60)):
-        one, another = decided(asked), decided(renamed_case(asked, names), other)
-        assert another.outcome == one.outcome, asked
-        assert another.turns_on == one.turns_on, asked
-        needs = [[rename_supposed(f"{need}=", names)[:-1] for need in condition.needs] for condition in one.conditions]
-        assert [list(condition.needs) for condition in another.conditions] == needs, asked
+        first, second = decided(asked), decided(renamed_case(asked, names), other)
+        assert second.outcome == first.outcome, asked
+        assert second.turns_on == first.turns_on, asked
+        needs = [
+            [rename_supposed(f"{need}=", names)[:-1] for need in condition.needs] for condition in first.conditions
+        ]
+        assert [list(condition.needs) for condition in second.conditions] == needs, asked
 
 
 # --- reasons ---------------------------------------------------------------------------------------------------------

@@ -144,12 +144,12 @@ SAME = [
 @pytest.mark.parametrize(("question", "more"), SAME)
 def test_what_may_be_left_out_changes_nothing(question: dict[str, str], more: dict[str, str]) -> None:
     parts: dict[str, Any] = GOOD | question
-    one, other = partnership().decide(**parts), partnership().decide(**parts | more)
-    assert (one.outcome, one.reasons, one.conditions, one.turns_on) == (
-        other.outcome,
-        other.reasons,
-        other.conditions,
-        other.turns_on,
+    first, second = partnership().decide(**parts), partnership().decide(**parts | more)
+    assert (first.outcome, first.reasons, first.conditions, first.turns_on) == (
+        second.outcome,
+        second.reasons,
+        second.conditions,
+        second.turns_on,
     )
 
 

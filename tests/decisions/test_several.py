@@ -40,8 +40,8 @@ def question(asked: list[AskedAgreement], who: str, **parts: str) -> Question:
     )
 
 
-def together(who: str, one: str, other: str, **parts: str) -> Decision:
-    asked = [agreement("north", one), agreement("south", other)]
+def together(who: str, first: str, second: str, **parts: str) -> Decision:
+    asked = [agreement("north", first), agreement("south", second)]
     return decide_together(asked, question(asked, who, **parts))
 
 
@@ -75,9 +75,9 @@ TOGETHER = [
 ]
 
 
-@pytest.mark.parametrize(("who", "one", "other", "under_both", "deciding"), TOGETHER)
-def test_under_two_agreements(who: str, one: str, other: str, under_both: str, deciding: str) -> None:
-    decision = together(who, one, other)
+@pytest.mark.parametrize(("who", "first", "second", "under_both", "deciding"), TOGETHER)
+def test_under_two_agreements(who: str, first: str, second: str, under_both: str, deciding: str) -> None:
+    decision = together(who, first, second)
     needed = ", ".join(sorted(condition.term for condition in decision.conditions))
     said = {"conditional: grant": "a grant"}.get(f"{decision.outcome}: {needed}", f"{decision.outcome}: {needed}")
     assert said.removesuffix(": ") == under_both
@@ -107,9 +107,9 @@ def test_a_share_is_due_where_one_agreement_makes_it_due() -> None:
     assert decide_together(none, due).outcome is Outcome.FORBIDDEN
 
 
-@pytest.mark.parametrize(("who", "one", "other", "_", "__"), TOGETHER)
-def test_without_what_it_turns_on_a_decision_is_the_same(who: str, one: str, other: str, _: str, __: str) -> None:
-    asked = [agreement("north", one), agreement("south", other)]
+@pytest.mark.parametrize(("who", "first", "second", "_", "__"), TOGETHER)
+def test_without_what_it_turns_on_a_decision_is_the_same(who: str, first: str, second: str, _: str, __: str) -> None:
+    asked = [agreement("north", first), agreement("south", second)]
     put = question(asked, who)
     decision = decide_together(asked, put)
     assert decide_together_as_read(asked, put) == msgspec.structs.replace(decision, turns_on=())
@@ -161,10 +161,12 @@ def test_their_order_changes_nothing_and_a_silent_one_adds_nothing(who: str, say
 
 
 @given(
-    who=st.sampled_from(["maker", "reseller"]), one=st.sampled_from(sorted(SAYS)), other=st.sampled_from(sorted(SAYS))
+    who=st.sampled_from(["maker", "reseller"]),
+    first=st.sampled_from(sorted(SAYS)),
+    second=st.sampled_from(sorted(SAYS)),
 )
-def test_a_timeline_says_each_day_what_is_decided_on_it(who: str, one: str, other: str) -> None:
-    asked = [agreement("north", one, "2024-01-01"), agreement("south", other, "2025-03-01")]
+def test_a_timeline_says_each_day_what_is_decided_on_it(who: str, first: str, second: str) -> None:
+    asked = [agreement("north", first, "2024-01-01"), agreement("south", second, "2025-03-01")]
     asking = question(asked, who)
     spans = timeline_together(asked, asking)
     assert spans[0].begin == date(2024, 1, 1)

@@ -57,11 +57,11 @@ PAIRS = [
 Judge = Callable[[Extract, Sequence[Question]], list[str]]
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_outside_judges_come_to_the_same_by_the_rule_that_goes_with_the_files(
-    one: str, other: str, tmp_path: Path
+    first: str, second: str, tmp_path: Path
 ) -> None:
-    asked = opened(tmp_path, one, other)
+    asked = opened(tmp_path, first, second)
     catalog = asked.catalog
     questions = list(all_questions(asked.each[0].agreement, catalog, as_of=DAY, known_at=NOW))
     questions = [msgspec.structs.replace(question, readings={}) for question in questions]

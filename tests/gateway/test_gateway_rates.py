@@ -247,8 +247,8 @@ def test_as_many_searches_as_a_request_allows_are_reserved() -> None:
 def test_each_frame_of_a_picture_is_reserved_as_a_picture() -> None:
     prices = {int(Unit.INPUT_TOKENS): 5, int(Unit.OUTPUT_TOKENS): 20}
     target = _with(deployment("d"), kind="image", prices=(Prices(begin_ns=0, end_ns=1 << 62, units=prices),))
-    one, nine = (worst(target, Needs(frames=frames), max_tokens=1)[0] for frames in (1, 9))
-    assert nine - one == 8 * 20
+    first, nine = (worst(target, Needs(frames=frames), max_tokens=1)[0] for frames in (1, 9))
+    assert nine - first == 8 * 20
 
 
 def test_as_many_pictures_as_a_request_allows_are_reserved() -> None:

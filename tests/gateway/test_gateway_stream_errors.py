@@ -204,8 +204,8 @@ def test_an_error_that_no_client_reads_is_told_as_data(stage: Stage) -> None:
     """OpenAI's clients read no field `error`: they would take half an answer for the whole."""
     event = error_field(400, "exceed_context_size_error")
     scene = stage.scene(telling((ROLE + event + DONE_EVENT,)))
-    told = chat_error(code=400, message="no", type="exceed_context_size_error")
-    assert scene.ask(CALLS["chat stream"]).content == ROLE + told + DONE_EVENT
+    error = chat_error(code=400, message="no", type="exceed_context_size_error")
+    assert scene.ask(CALLS["chat stream"]).content == ROLE + error + DONE_EVENT
     assert scene.wait_for_outcomes(1) == [(0, "FAILED", 200)]
 
 

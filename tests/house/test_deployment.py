@@ -294,7 +294,9 @@ def test_each_panel_has_a_place_a_unit_and_a_sentence() -> None:
     assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
     assert [panel["title"] for panel in shown if not panel["description"] or not panel["targets"]] == []
     assert [panel["title"] for panel in shown if not panel["fieldConfig"]["defaults"]["unit"]] == []
-    assert [(one["title"], other["title"]) for one, other in combinations(shown, 2) if overlap(one, other)] == []
+    assert [
+        (first["title"], second["title"]) for first, second in combinations(shown, 2) if overlap(first, second)
+    ] == []
 
 
 def overlap(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -126,14 +126,14 @@ def test_each_record_has_its_kind_its_day_its_machine_and_its_commit() -> None:
 
 @pytest.mark.parametrize("kind", SECTIONS)
 def test_a_record_is_told_whole_and_a_missing_one_is_told_as_missing(kind: str) -> None:
-    told, untold = page({kind: RECORDED[kind]}), page({})
-    assert f"no file of the kind `{kind}`" in untold
-    assert f"no file of the kind `{kind}`" not in told
+    with_record, without = page({kind: RECORDED[kind]}), page({})
+    assert f"no file of the kind `{kind}`" in without
+    assert f"no file of the kind `{kind}`" not in with_record
     for words in ("2026-11-22", "a machine", "`abc1234`"):
-        assert words in told
-        assert words not in untold
+        assert words in with_record
+        assert words not in without
     for value in _values(RECORDED[kind]):
-        assert value in told, value
+        assert value in with_record, value
 
 
 def _values(record: object) -> list[str]:

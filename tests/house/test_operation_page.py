@@ -12,19 +12,19 @@ PUT_TOGETHER = {f"{what} refused" for what in ("plan", "certificate", "authoriti
 
 
 def test_every_event_is_told_of() -> None:
-    told = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", section("Log")))))
+    documented = set(re.findall(r"`([a-z ]+)`", "".join(re.findall(r"(?m)^\| (`.*?) \|", section("Log")))))
     emitted = set(
         re.findall(
             r'"((?:[a-z]+ )*[a-z]+)"', "".join(re.findall(r"(?:event\(\s*|Line\(\s*time\S+,\s+|event = )(.*)", GATEWAY))
         )
     )
-    assert told - emitted - PUT_TOGETHER == set()
+    assert documented - emitted - PUT_TOGETHER == set()
     events = set(re.findall(r'\.event\(\s*"([a-z ]+)"', GATEWAY))
     assert len(events) > 12
-    assert events - told == set()
+    assert events - documented == set()
 
 
 def test_every_metric_is_told_of() -> None:
-    told = set(re.findall(r"`(clauseway_\w+)`", section("Metrics")))
+    documented = set(re.findall(r"`(clauseway_\w+)`", section("Metrics")))
     families = set(re.findall(r'"(clauseway_\w+)"', (ROOT / "src/clauseway/gateway/process/metrics.py").read_text()))
-    assert told == families
+    assert documented == families

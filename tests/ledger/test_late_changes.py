@@ -483,12 +483,12 @@ def test_a_restatement_keeps_what_its_month_owed_for_closed_ones_and_says_what_i
 def test_the_receipt_covers_what_is_owed_for_closed_months() -> None:
     may = settled([], month("2026-05"), A1)
     [change] = changes(april(), april(sales=(SALES[0], MORE)), stated(april()))
-    one, other = corrected(may, [change], ["r2", "r1"]), corrected(may, [change], ["r1", "r2"])
-    assert one == other
-    assert one.inputs.closed == ("r1", "r2")
+    first, second = corrected(may, [change], ["r2", "r1"]), corrected(may, [change], ["r1", "r2"])
+    assert first == second
+    assert first.inputs.closed == ("r1", "r2")
     receipts = {
         may.receipt,
-        one.receipt,
+        first.receipt,
         corrected(may, [], ["r1", "r2"]).receipt,
         corrected(may, [change], []).receipt,
     }

@@ -233,8 +233,8 @@ def test_the_order_of_names_in_a_base_leaves_the_receipt_as_it_is() -> None:
     assert there == back
     assert [*there] != [*back]
     bases = (msgspec.structs.replace(OPENAI, sellers=sellers) for sellers in (there, back))
-    one, other = ([msgspec.structs.replace(SHARES[2], base=base)] for base in bases)
-    assert settled(NIGHT, MAY, shares=one).receipt == settled(NIGHT, MAY, shares=other).receipt
+    first, second = ([msgspec.structs.replace(SHARES[2], base=base)] for base in bases)
+    assert settled(NIGHT, MAY, shares=first).receipt == settled(NIGHT, MAY, shares=second).receipt
 
 
 def test_the_receipt_holds_for_the_same_inputs_only() -> None:
@@ -567,11 +567,11 @@ def test_usage_of_unknown_length_is_named_beside_what_was_assumed() -> None:
         RevenueLine(event_day=day, seller="openai", cloud="azure", product="gpt-5.5", amount=D(100), unsized=2)
         for day in (date(2026, 4, 30), date(2026, 5, 1), date(2026, 5, 2))  # of which two lie in the month
     ]
-    told, quiet = (
+    stated, quiet = (
         settled(usage, MAY) for usage in (lines, [msgspec.structs.replace(line, unsized=0) for line in lines])
     )
-    [named] = [assumption for assumption in told.assumptions if assumption.name == "request-lengths"]
+    [named] = [assumption for assumption in stated.assumptions if assumption.name == "request-lengths"]
     assert named.in_words == "4 records of unknown length (ours)"
     assert "how long each was" in named.text
     assert not [assumption for assumption in quiet.assumptions if assumption.name == "request-lengths"]
-    assert (told.receipt, told.shares) == (quiet.receipt, quiet.shares)
+    assert (stated.receipt, stated.shares) == (quiet.receipt, quiet.shares)

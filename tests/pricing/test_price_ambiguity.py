@@ -106,9 +106,9 @@ def test_in_a_book_that_is_accepted_no_price_is_chosen_by_its_place(drawn: list[
     lines = [each.removesuffix("x") + f"line {number}" for number, each in enumerate(drawn) if has_days(each)]
     if refused(lines):
         return
-    one, other = (PriceTable(read(each), KnownAt.everything()) for each in (lines, lines[::-1]))
+    first, second = (PriceTable(read(each), KnownAt.everything()) for each in (lines, lines[::-1]))
     for sale, day in product(SALES, map(date.fromisoformat, DAYS)):
-        assert one.row(sale, day).sources == other.row(sale, day).sources
+        assert first.row(sale, day).sources == second.row(sale, day).sources
 
 
 @pytest.mark.parametrize("buyers", [10, 100])

@@ -200,10 +200,10 @@ AMBIGUOUS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other", "when", "and_when"), AMBIGUOUS)
-def test_overlaps_are_ambiguous(one: str, other: str, when: str, and_when: str) -> None:
+@pytest.mark.parametrize(("first", "second", "when", "and_when"), AMBIGUOUS)
+def test_overlaps_are_ambiguous(first: str, second: str, when: str, and_when: str) -> None:
     with pytest.raises(InvalidInput, match="ambiguous price of input_tokens"):
-        book(f"{one},input_tokens,{when},2026-01-01,1,list", f"{other},input_tokens,{and_when},2026-01-01,2,list")
+        book(f"{first},input_tokens,{when},2026-01-01,1,list", f"{second},input_tokens,{and_when},2026-01-01,2,list")
 
 
 def test_neighbours_and_other_units_do_not_meet() -> None:

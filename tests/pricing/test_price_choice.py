@@ -257,16 +257,16 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other", "ambiguous"), PAIRS)
-def test_which_two_lines_are_ambiguous(one: str, other: str, ambiguous: bool) -> None:
+@pytest.mark.parametrize(("first", "second", "ambiguous"), PAIRS)
+def test_which_two_lines_are_ambiguous(first: str, second: str, ambiguous: bool) -> None:
     if not ambiguous:
-        book(line(one), line(other))
+        book(line(first), line(second))
         return
     with pytest.raises(InvalidInput) as refused:
-        book(line(one), line(other))
+        book(line(first), line(second))
     [problem] = refused.value.problems
-    kind = "discount" if "off" in other else "price"
-    of = "" if "unit=" in one and "unit=" in other else " of input_tokens"
+    kind = "discount" if "off" in second else "price"
+    of = "" if "unit=" in first and "unit=" in second else " of input_tokens"
     assert problem.what == f"an ambiguous {kind}{of}"
     assert (problem.line, problem.why.split(" is ")[0]) == (3, "line 2")
 

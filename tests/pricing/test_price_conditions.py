@@ -163,10 +163,10 @@ AMBIGUOUS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), AMBIGUOUS)
-def test_what_neither_wins_is_refused_with_both_lines(one: str, other: str) -> None:
+@pytest.mark.parametrize(("first", "second"), AMBIGUOUS)
+def test_what_neither_wins_is_refused_with_both_lines(first: str, second: str) -> None:
     with pytest.raises(InvalidInput) as refused:
-        settled(f"{one}\n{other}")
+        settled(f"{first}\n{second}")
     (problem,) = refused.value.problems
     assert (problem.line, "line 2 is as specific" in problem.why) == (3, True)
 
@@ -179,9 +179,9 @@ DISTINCT = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), DISTINCT)
-def test_what_never_meets_or_is_a_longer_step_is_no_ambiguity(one: str, other: str) -> None:
-    settled(f"{one}\n{other}")
+@pytest.mark.parametrize(("first", "second"), DISTINCT)
+def test_what_never_meets_or_is_a_longer_step_is_no_ambiguity(first: str, second: str) -> None:
+    settled(f"{first}\n{second}")
 
 
 WINDOWS = [

@@ -41,10 +41,10 @@ def folder(clouds: Any, tmp_path: Path) -> Path:
 
 def test_googles_default_credentials(clouds: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(folder / "google-service-account.json"))
-    found, project = google.auth.default(scopes=[GOOGLE_SCOPE])
+    credentials, project = google.auth.default(scopes=[GOOGLE_SCOPE])
     assert project == GOOGLE_PROJECT
-    found.refresh(Request())  # type: ignore[no-untyped-call]
-    headers = {"authorization": f"Bearer {found.token}"}
+    credentials.refresh(Request())  # type: ignore[no-untyped-call]
+    headers = {"authorization": f"Bearer {credentials.token}"}
     body = {"model": "gpt-5.5", "input": "x"}
     assert httpx.post(clouds.url("vertex", f"{VERTEX_ROOT}/responses"), json=body, headers=headers).status_code == 200
 

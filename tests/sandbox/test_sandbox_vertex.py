@@ -71,11 +71,13 @@ def test_open_models_have_chat_under_another_path(clouds: Any) -> None:
 
 
 def test_google_auth_fetches_a_token_that_lasts_an_hour(clouds: Any) -> None:
-    found = account(clouds).with_scopes([GOOGLE_SCOPE])
-    found.refresh(google.auth.transport.requests.Request())
-    assert found.valid
-    assert 3500 < found.expiry.timestamp() - time.mktime(time.gmtime()) < 3600
-    answer = httpx.post(clouds.url("vertex", RESPONSES), json=BODY, headers={"authorization": f"Bearer {found.token}"})
+    credentials = account(clouds).with_scopes([GOOGLE_SCOPE])
+    credentials.refresh(google.auth.transport.requests.Request())
+    assert credentials.valid
+    assert 3500 < credentials.expiry.timestamp() - time.mktime(time.gmtime()) < 3600
+    answer = httpx.post(
+        clouds.url("vertex", RESPONSES), json=BODY, headers={"authorization": f"Bearer {credentials.token}"}
+    )
     assert answer.status_code == 200
 
 

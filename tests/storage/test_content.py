@@ -137,10 +137,10 @@ def test_an_attempt_that_failed_has_no_part_in_it(name: str) -> None:
 
 def test_two_tokens_that_change_places_are_other_usage() -> None:
     """A sum over attempts would not see it."""
-    one, other = RECORDS[0], RECORDS[3]
-    assert one.event_ns // (24 * HOUR_NS) == other.event_ns // (24 * HOUR_NS)
-    swapped = [changed(one, units=other.units), changed(other, units=one.units)]
-    rest = [each for each in RECORDS if each not in (one, other)]
+    first, second = RECORDS[0], RECORDS[3]
+    assert first.event_ns // (24 * HOUR_NS) == second.event_ns // (24 * HOUR_NS)
+    swapped = [changed(first, units=second.units), changed(second, units=first.units)]
+    rest = [each for each in RECORDS if each not in (first, second)]
     assert name_of([*swapped, *rest]) != name_of(RECORDS)
 
 

@@ -196,10 +196,10 @@ def test_facts_keep_the_order_in_which_they_were_recorded(control: Control) -> N
 
 
 def test_the_journal_is_idempotent_by_id(control: Control) -> None:
-    one, two = entry("one", "5.00"), entry("two", "0.01")
-    assert control.post([one], 1) == 1
-    assert control.post([one, two], 2) == 1
-    assert control.entries() == [one, two]
+    first, second = entry("one", "5.00"), entry("two", "0.01")
+    assert control.post([first], 1) == 1
+    assert control.post([first, second], 2) == 1
+    assert control.entries() == [first, second]
 
 
 def test_a_conflict_posts_nothing(control: Control) -> None:

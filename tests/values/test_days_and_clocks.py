@@ -68,9 +68,9 @@ def test_through_includes_and_until_excludes_the_day() -> None:
 
 @given(DAYS, DAYS, DAYS, DAYS, DAYS)
 def test_a_day_is_in_both_or_not_in_the_intersection(a: date, b: date, c: date, d: date, day: date) -> None:
-    one, other = Interval(a, b), Interval(c, d)
-    both = one.intersect(other)
-    assert (day in both) == (day in one and day in other)
+    first, second = Interval(a, b), Interval(c, d)
+    both = first.intersect(second)
+    assert (day in both) == (day in first and day in second)
     assert both.is_empty == (both.begin >= both.end)
 
 

@@ -284,9 +284,9 @@ class TestThePageItself:
         assert "/finance takes GET and HEAD." in answer.text
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(first: str, second: str) -> float:
     """The contrast ratio of two colours `rgb(r, g, b)`, as WCAG 2 defines it: 4.5 is legible."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
