@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.metering import RequestId, Status, Unit, billable, problems_of
+from clauseway.metering import RequestId, Status, Unit, billable, problems_of, request_ids_of
 from clauseway.metering.endpoints import ENDPOINT_NAMES, TIERS, has_length, tier_of
 from clauseway.metering.units import CONTAINED_IN, WHOLES
 
@@ -208,11 +208,21 @@ def test_only_a_single_request_has_a_length() -> None:
     assert not has_length("summed")
 
 
-@given(st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 64) - 1))
+U64 = st.integers(0, (1 << 64) - 1)
+
+
+@given(U64, U64)
 def test_a_request_s_id_is_read_as_it_was_written(boot: int, number: int) -> None:
     request = RequestId(boot, number)
     assert str(request) == f"req_{boot:016x}{number:016x}"
     assert RequestId.parse(str(request)) == request
+
+
+@given(U64, U64, U64)
+def test_the_ids_of_a_start_are_a_range(boot: int, of_request: int, number: int) -> None:
+    first, last = request_ids_of(f"{boot:016x}")
+    assert (first <= str(RequestId(of_request, number)) <= last) == (of_request == boot)
+    assert first <= str(RequestId(boot, number)) <= last
 
 
 NO_IDS = [

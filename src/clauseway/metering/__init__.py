@@ -19,6 +19,7 @@ from clauseway.metering.records import (
     Ruling,
     Status,
     UsageRecord,
+    request_ids_of,
 )
 from clauseway.metering.units import Unit, billable, problems_of
 from clauseway.metering.usage_rules import Bounds, Flaw, Used, examine, flaws_of_units, imported_id
@@ -42,4 +43,5 @@ __all__ = [
     "flaws_of_units",
     "imported_id",
     "problems_of",
+    "request_ids_of",
 ]

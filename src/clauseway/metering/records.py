@@ -59,6 +59,13 @@ class RequestId(msgspec.Struct, frozen=True, order=True):
         return cls(int(text[4:20], 16), int(text[20:], 16))
 
 
+def request_ids_of(boot: str) -> tuple[str, str]:
+    """Return the first and the last id that a start (in hex) can give its requests: ids are ordered
+    by their start."""
+    start = int(boot, 16)
+    return str(RequestId(start, 0)), str(RequestId(start, 2**64 - 1))
+
+
 class Buyer(msgspec.Struct, frozen=True, tag="buyer"):
     """The buyer: the key that was used, its organisation and project, and the seller it buys
     from."""

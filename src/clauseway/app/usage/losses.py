@@ -22,7 +22,7 @@ from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.lake_checks import unknown_files
 from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
-from clauseway.metering import RequestId, Status, Unit
+from clauseway.metering import Status, Unit, request_ids_of
 from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
 from clauseway.storage import Control
 from clauseway.storage.books.losses import (
@@ -525,11 +525,7 @@ def _attempts(
 ) -> list[dict[str, Any]]:
     """Return the rows of the days that these starts wrote."""
     files = lake.sound(files_of(lake.control, kind, days))
-    # The ids of a start are a range: they begin with its number.
-    wanted = [
-        (str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1)))
-        for boot in sorted(boots)
-    ]
+    wanted = [request_ids_of(boot) for boot in sorted(boots)]
     rows: list[dict[str, Any]] = []
     for file in files:
         for first, last in wanted:

@@ -23,7 +23,7 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
 from clauseway.app.usage.reused_numbers import renumber_reused
-from clauseway.metering import RequestId
+from clauseway.metering import request_ids_of
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
 from clauseway.storage.books.one_copy import OneCopyPeriod, record_one_copy
@@ -171,7 +171,7 @@ def _may_be_of(loss: Loss, boot: str, journal: str) -> bool:
 
 def _may_hold(file: LakeFile, boot: str) -> bool:
     """Return whether a file may hold requests of a start: they are named by it."""
-    first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    first, last = request_ids_of(boot)
     return file.first_request <= last and file.last_request >= first
 
 

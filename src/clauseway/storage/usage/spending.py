@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 import pyarrow.compute as pc
 
-from clauseway.metering import RequestId
+from clauseway.metering import request_ids_of
 from clauseway.metering.endpoints import batch_codes
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import LATER_OF_INTENTS
@@ -47,7 +47,7 @@ def reserved_attempts(lake: Lake, boot: str, since_ns: int) -> list[ReservedAtte
 
     If an attempt was ended twice, its best known end stands (the lowest status). Raise LakeDamaged.
     """
-    first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+    first, last = request_ids_of(boot)
     of_boot = (pc.field("request_id") >= first) & (pc.field("request_id") <= last)
     # The ends first, so that each intent finds its end.
     ends: dict[tuple[str, int], tuple[int, int]] = {}

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clauseway.metering import RequestId
+from clauseway.metering import request_ids_of
 from clauseway.storage.lake.checked_rows import read_rows
 from clauseway.storage.lake.columns import INTENT_SCHEMA, LATER_OF_INTENTS
 from clauseway.storage.lake.file_list import INTENTS, USAGE, LakeFile, files_of
@@ -32,7 +32,7 @@ def begun_from(
     is_behind = (place > segment) | ((place == segment) & (pc.field(_FRAME) >= frame))
     begun: dict[AttemptKey, dict[str, Any]] = {}
     for boot in boots:
-        first, last = str(RequestId(int(boot, 16), 0)), str(RequestId(int(boot, 16), 2**64 - 1))
+        first, last = request_ids_of(boot)
         requests = pc.field("request_id")
         asked = (requests >= first) & (requests <= last) & is_behind
         for file in _files_between(lake, INTENTS, first, last):
