@@ -1,6 +1,7 @@
 """`GET /clauseway/v1/usage`: a project's own usage by day and model, from a gateway's journal and the home's lake."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,10 +15,11 @@ from gateway_rig import AUTHORIZED, PATIENCE_S, PRODUCT, SECRET, Connection, Rec
 
 from clauseway.app.customers.leasing import lease_server
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.locks import locked
 from clauseway.app.reports.spend import LatestPrices, Spend, spend_on
 from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.usage.sealing import seal
-from clauseway.gateway.plan import Plan
+from clauseway.gateway.plan import Plan, UsageQuestion
 
 RIVAL, AUDITOR = "sk-test-rival", "sk-test-auditor"
 # The usage of a scripted cloud's answer: 21 tokens in, 4 of them cached, and 8 out.
@@ -173,6 +175,41 @@ def test_a_home_that_is_away_is_told(served: Served) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "usage_unavailable")
     assert (answer.headers["retry-after"], answer.headers["x-should-retry"]) == ("2", "true")
     assert served.rig.post().status_code == 200, "nothing else is moved by it"
+
+
+def test_a_lake_that_is_locked_keeps_nobody_waiting(served: Served) -> None:
+    """Somebody seals for long: the client is refused, and so is whoever asks the home beside it."""
+    day = date(2026, 5, 1)
+    question = UsageQuestion(organisation="acme", project="research", first=day, last=day)
+    body = msgspec.json.encode(question)
+    usages = ProjectUsages(served.home)
+    with ThreadPoolExecutor(2) as threads:
+        with locked(served.home, "seal"):
+            waiting = threads.submit(usages.answer, body)
+            refused = served.usage()
+            with pytest.raises(TimeoutError, match="sealed"):
+                threads.submit(usages.answer, body).result(PATIENCE_S)
+            assert not waiting.done()
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "usage_unavailable")
+        assert refused.headers["retry-after"] == "2"
+        assert msgspec.json.decode(waiting.result(PATIENCE_S))["data"] == []
+    assert served.usage().status_code == 200
+
+
+def test_an_answer_says_up_to_when_it_is_whole(served: Served) -> None:
+    begun = datetime.now(UTC)
+    assert served.rig.post().status_code == 200
+    recorded = datetime.now(UTC)
+    first = served.usage().json()
+    assert served.rig.post().status_code == 200
+    second = served.usage().json()
+    assert begun < recorded < instant(first) <= instant(second) < datetime.now(UTC)
+    # The lake is not sealed for each question: the second answer may lack what came after the first.
+    assert (instant(first) == instant(second)) == (second["data"][0]["served"] == 1)
+
+
+def instant(result: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(result["recorded_until"])
 
 
 def test_a_gateway_by_itself_says_so(served: Served) -> None:

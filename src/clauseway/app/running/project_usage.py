@@ -4,7 +4,7 @@ with everything sealed that the journals hold by then."""
 import threading
 import time
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import import_module
 
@@ -13,14 +13,15 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.reports.spend import LatestPrices, estimated_cost
-from clauseway.gateway.plan import UsageQuestion
+from clauseway.gateway.plan import USAGE_PATIENCE_S, UsageQuestion
 from clauseway.pricing import PriceTable, Sale
 from clauseway.storage.lake.hourly_sums import Usage, usage_by
 from clauseway.values import HOUR_NS, Interval, day_after, day_of
 
 # Sealing writes Parquet; the gateway, which hands questions over, starts without that library.
 _SEALING = "clauseway.app.usage.sealing"
-# Each sealing leaves files, and a project may ask at any rate.
+# Each sealing leaves files, and a project may ask at any rate. A client that was told to ask again
+# comes sooner, and finds what was sealed meanwhile.
 _SEAL_EVERY_S = 5.0
 _BY = ("hour", "product", "seller", "cloud", "region")
 _QUESTION = msgspec.json.Decoder(UsageQuestion)
@@ -50,17 +51,23 @@ class ProjectUsages:
         self._home = home
         self._one_question = threading.Lock()
         self._sealed_s = -_SEAL_EVERY_S
+        self._recorded_until = datetime.min  # when the latest sealing began
         self._prices = LatestPrices(home)
 
     def answer(self, body: bytes) -> bytes:
-        """Return the usage of a project as its client reads it. Raise msgspec.DecodeError."""
+        """Return the usage of a project as its client reads it. Raise msgspec.DecodeError; TimeoutError
+        while another question waits for the lake."""
         question = _QUESTION.decode(body)
-        with self._one_question:
-            now_s = time.monotonic()
-            if now_s - self._sealed_s >= _SEAL_EVERY_S:
+        if not self._one_question.acquire(timeout=USAGE_PATIENCE_S):
+            raise TimeoutError("usage is still being sealed for an earlier question")
+        try:
+            if time.monotonic() - self._sealed_s >= _SEAL_EVERY_S:
+                begun = datetime.now(UTC)
                 import_module(_SEALING).seal(self._home)
-                self._sealed_s = now_s
+                self._sealed_s, self._recorded_until = time.monotonic(), begun
             return msgspec.json.encode(self._of(question, self._prices.table()))
+        finally:
+            self._one_question.release()
 
     def _of(self, question: UsageQuestion, prices: PriceTable) -> dict[str, object]:
         days = Interval(question.first, day_after(question.last))
@@ -78,6 +85,7 @@ class ProjectUsages:
             **buyer,
             "from": question.first,
             "until": question.last,
+            "recorded_until": self._recorded_until,
             "data": [_row(day, model, its) for (day, model), its in sorted(by_model.items())],
         }
 

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from clauseway.gateway.answers.information import own_lifecycle, query_of
-from clauseway.gateway.plan import UsageQuestion
+from clauseway.gateway.plan import USAGE_PATIENCE_S, UsageQuestion
 from clauseway.gateway.request.lifecycle import Lifecycle, PreparedRequest, RequestClient
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared
@@ -30,11 +30,13 @@ async def _ask_home(
 ) -> PreparedRequest | None:
     """Return the home's answer. Raise Refused."""
     try:
-        status, answer = await ask(socket, "/usage", msgspec.json.encode(question))
-    except OSError as error:
-        status, answer = 0, str(error).encode()
+        status, answer = await ask(
+            socket, "/usage", msgspec.json.encode(question), USAGE_PATIENCE_S
+        )
+    except OSError:
+        status, answer = 0, b""
     if status != 200:
-        message = "The process that holds the usage of this home does not answer at present."
+        message = "The process that holds the usage of this home does not answer in time."
         raise Refused(errors.USAGE_UNKNOWN, message, headers=_AGAIN)
     return PreparedRequest(body=answer)
 

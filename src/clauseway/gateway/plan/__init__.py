@@ -11,6 +11,7 @@ Knows no cloud, no request, no socket and no rule.
 """
 
 from clauseway.gateway.plan.contents import (
+    USAGE_PATIENCE_S,
     Auth,
     Budget,
     Epoch,
@@ -30,6 +31,7 @@ from clauseway.gateway.plan.contents import (
 )
 
 __all__ = [
+    "USAGE_PATIENCE_S",
     "Auth",
     "Budget",
     "Epoch",

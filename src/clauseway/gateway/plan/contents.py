@@ -7,6 +7,7 @@ decided, each refusal already worded.
 
 from collections.abc import Mapping
 from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -239,6 +240,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     limits: tuple[int, ...] = ()
     budgets: tuple[int, ...] = ()
     ends_ns: int = 0
+
+
+# So long a gateway waits for the usage of its home; then its client asks again.
+USAGE_PATIENCE_S: Final = 3.0
 
 
 class UsageQuestion(msgspec.Struct, frozen=True, kw_only=True):

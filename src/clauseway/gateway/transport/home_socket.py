@@ -6,12 +6,9 @@ from pathlib import Path
 from typing import Final
 
 _ANSWER_BYTES: Final = 16 << 20
-_ANSWER_S: Final = 20.0  # the lake may be sealed first
 
 
-async def ask(
-    socket: str, path: str, body: bytes, patience_s: float = _ANSWER_S
-) -> tuple[int, bytes]:
+async def ask(socket: str, path: str, body: bytes, patience_s: float) -> tuple[int, bytes]:
     """Ask the process that runs the gateway. Return status and body of the answer. Raises OSError
     as `exchange` does."""
     head = f"POST {path} HTTP/1.1\r\nhost: home\r\ncontent-length: {len(body)}\r\n\r\n"
