@@ -234,6 +234,30 @@ def test_what_connection_lists_is_for_this_hop_alone(rig: Rig) -> None:
     assert (received.header("traceparent"), received.header("tracestate")) == (None, "a=b")
 
 
+# The head's line, and whether a cloud gets it: W3C's Trace Context has printable ASCII in `tracestate`, and a list that
+# cannot be read is dropped; of any other value such bytes are nobody's business on the way (RFC 9110, 5.5).
+PASSED_LINES = {
+    "a state": (b"tracestate: a=1,b=~ !", True),
+    "a state with a tab between members": (b"tracestate: a=1\t, b=2", True),
+    "a state in Latin-1": (b"tracestate: a=caf\xe9", False),
+    "a state in UTF-8": (b"Tracestate: a=1,b=\xc3\xa9", False),
+    "a name in Latin-1": (b"x-client-request-id: caf\xe9", True),
+}
+
+
+@pytest.mark.parametrize("name", PASSED_LINES)
+def test_a_state_of_a_trace_is_printable(rig: Rig, name: str) -> None:
+    line, passes = PASSED_LINES[name]
+    azure = rig.clouds["azure"]
+    azure.requests.clear()
+    first, rest = post(LENGTH, "Connection: close", "traceparent: 00-hop").split(b"\r\n", 1)
+    assert statuses(rig.exchange(b"\r\n".join((first, line, rest)))) == [200]
+    (received,) = azure.requests
+    header, _, value = line.decode("latin-1").partition(": ")
+    assert received.header(header.lower()) == (value if passes else None)
+    assert received.header("traceparent") == "00-hop", "that of a state says nothing of its trace"
+
+
 # How a cloud frames its answer, every value with white space behind it (5.1), or an encoding that is none.
 ANSWER_HEADS = {
     "chunked": ("Transfer-Encoding: chunked ", b"%x\r\n%b\r\n0\r\n\r\n" % (len(ANSWER), ANSWER)),

@@ -48,6 +48,9 @@ _HOST_FORM: Final = re.compile(
 )
 # struct linger (man 7 socket): on, for no seconds. What is unsent is dropped, and the connection reset.
 _WITHOUT_LINGERING: Final = struct.pack("ii", 1, 0)
+# W3C's Trace Context, 3.3.1. A list that cannot be read is dropped; the bytes of any other header
+# that is passed on are nobody's business on the way (RFC 9110, 5.5).
+_TRACE_STATE_FORM: Final = re.compile(rb"[\t -~]*")
 # As most clients say it; neither names a header.
 _ORDINARY_CONNECTIONS: Final = (b"keep-alive", b"Keep-Alive", b"close")
 # Below the least limit that may be set for a head; most heads are shorter.
@@ -69,6 +72,7 @@ _WEB_SOCKET_KEY: Final = 13
 _WEB_SOCKET_VERSION: Final = 14
 _CONNECTION: Final = 15
 _CONTENT_CODING: Final = 16
+_TRACE_STATE: Final = 17
 _OTHER_API_KEY: Final = 12  # as Anthropic's clients name it; some of them send both
 # The headers that the gateway reads, and those that it passes on to clouds. All others (cookies,
 # credentials, proxies' notes) are dropped, except those that a setting names.
@@ -93,7 +97,7 @@ _ACTIONS: Final = {
     b"anthropic-beta": _PASS,
     b"x-client-request-id": _PASS,
     b"traceparent": _PASS,
-    b"tracestate": _PASS,
+    b"tracestate": _TRACE_STATE,
 }
 
 
@@ -537,6 +541,9 @@ class ClientConnection(asyncio.Protocol):
                 incoming.connection += value + b","
         elif action == _CONTENT_CODING:
             incoming.content_coding = value.strip()
+        elif action == _TRACE_STATE:
+            if _TRACE_STATE_FORM.fullmatch(value) is not None:
+                incoming.forwarded += (name, b": ", value, b"\r\n")
         elif action == _WEB_SOCKET_VERSION:
             if incoming.web_socket_version:
                 self._refuse_twice(b"Sec-WebSocket-Version")
