@@ -182,6 +182,15 @@ def test_tools_are_the_same_wherever_they_stand(
     assert (within.bits, within.unbounded, within.searches) == (above.bits, above.unbounded, above.searches)
 
 
+ITEMS = [(said["input"], needed) for said, needed in RESPONSES if isinstance(said.get("input"), list)]
+
+
+@pytest.mark.parametrize(("items", "capabilities"), ITEMS, ids=lambda value: json.dumps(value)[:60])
+def test_the_items_of_a_conversation_need_what_those_of_a_request_do(items: list[Any], capabilities: list[str]) -> None:
+    body = json.dumps({"items": items}).encode()
+    assert named(decode_items(body, b"application/json").needs(body).bits) == set(capabilities)
+
+
 def test_tools_that_a_server_listed_are_not_asked_for() -> None:
     assert needs(responses(input=[*TEXT, LISTED])) == needs(responses())
 
@@ -370,6 +379,8 @@ TURNING: list[tuple[Any, dict[str, Any], str]] = [
     (decode_chat, {"tools": [{"type": "advisor_20260301", "model": "x"}]}, "tools"),
     # Tools by which the cloud acts with the identity of the operator's account.
     (decode_responses, {"tools": [{"type": "azure_ai_search", "azure_ai_search": {"indexes": []}}]}, "tools"),
+    (decode_items, {"items": [{"type": "additional_tools", "tools": [{"type": "azure_ai_search"}]}]}, "items.tools"),
+    (decode_items, {"items": [{"type": "additional_tools", "tools": [SVG_AUTHOR]}]}, "items.tools"),
     (decode_responses, {"tools": [{"type": "sharepoint_grounding_preview"}, 7]}, "tools"),
     (decode_responses, {"tools": [{"type": "mcp", "server_label": "x", "project_connection_id": "crm"}]}, "tools"),
     (decode_responses, {"tools": [{"type": "namespace", "tools": [{"type": "openapi"}]}]}, "tools.tools"),

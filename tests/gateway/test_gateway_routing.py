@@ -217,3 +217,44 @@ def test_a_quota_that_is_used_up_spills_over(rig: Rig) -> None:
         hurry = {"authorization": "Bearer hurried"}
         assert served_by(httpx.post(f"{other.url}/v1/chat/completions", json=body, headers=hurry)) == "aws"
         assert [served_by(other.post()) for _ in range(3)] == ["aws", "azure", "azure"]
+
+
+SCHEMA_SET = [{"type": "configuration_update", "text": {"format": {"type": "json_schema", "name": "n", "schema": {}}}}]
+SEARCH_ADDED = [{"type": "additional_tools", "tools": [{"type": "web_search"}]}]
+SAID = [{"type": "message", "role": "user", "content": "hello"}]
+
+
+async def conversation_made(connection: Connection, request: Received) -> None:
+    answer = b'{"id":"conv_1","object":"conversation"}'
+    if b"/items HTTP" in request.head:
+        answer = b'{"object":"list","data":[],"first_id":"","last_id":"","has_more":false}'
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    connection.writer.write(head % len(answer) + answer)
+
+
+def test_what_a_conversation_asks_of_its_responses_lies_where_one_can_be_given(tmp_path: Path) -> None:
+    """Every later response reads its items, and goes where it lies."""
+    with Rig(tmp_path) as rig:
+        lacks = [Lack(capability=name, reason="a page") for name in ("json-schema", "web-search")]
+        ports = {cloud: rig.cloud(cloud).port for cloud in ("openai", "azure")}
+        openai_ = [
+            rig.target("openai", ports["openai"], "small", lacks=tuple(lacks)),
+            rig.target("openai", ports["openai"], "large", lacks=(lacks[1],)),
+        ]
+        rig.start(rig.plan((*openai_, rig.target("azure", ports["azure"], lacks=(lacks[1],)))))
+        for cloud in rig.clouds.values():
+            cloud.behaviour = conversation_made
+
+        def put(path: str, items: list[dict[str, Any]], cloud: str = "") -> httpx.Response:
+            headers = {**AUTHORIZED, **({"x-clauseway-cloud": cloud} if cloud else {})}
+            url = f"{rig.url}/v1/conversations{path}"
+            return httpx.post(url, json={"items": items}, headers=headers, timeout=PATIENCE_S)
+
+        assert served_by(put("", SAID)) == "openai"
+        assert served_by(put("/conv_1/items", SCHEMA_SET)) == "openai", "one of its models can"
+        assert served_by(put("", SCHEMA_SET)) == "openai"
+        for refused in (put("", SEARCH_ADDED), put("/conv_1/items", SEARCH_ADDED), put("", SEARCH_ADDED, "azure")):
+            error = refused.json()["error"]
+            assert (refused.status_code, error["code"]) == (400, "unsupported_by_every_deployment")
+            assert "lacks web-search (a page)" in error["message"]
+        assert len(rig.clouds["openai"].requests) == 3, "nothing of what was refused reached a cloud"

@@ -256,15 +256,18 @@ class Selector:
                     f"{identifier} lies on {resource.deployment}, which has no {operation.name}."
                 )
                 raise Refused(errors.UNSUPPORTED, message)
+            lacking = self._lacking(resource.deployment, contents.needs)
+            if lacking:
+                message = f"{identifier} lies on {resource.deployment}, which {lacking}."
+                raise Refused(errors.UNSUPPORTED, message)
             batch = properties.decoded
             if isinstance(batch, Batching):
                 return Selected(self._select_for_batch(batch, resource), resource, resource.model)
             return Selected(CandidateSelection((holder,)), resource, resource.model)
         if request_line.operation.name == "batches.create":
             raise Refused(errors.MISSING_MODEL, _NO_INPUT_FILE, param="input_file_id")
-        return Selected(
-            CandidateSelection((self._deployment_for_files(request_line.operation),)), None, ""
-        )
+        candidate = self._deployment_for_files(request_line.operation, contents.needs)
+        return Selected(CandidateSelection((candidate,)), None, "")
 
     def _select_for_batch(self, batch: Batching, file: IndexedResource) -> CandidateSelection:
         """Decide every request of an uploaded file again, for the key that creates the batch, and
@@ -317,18 +320,31 @@ class Selector:
             raise refused.reworded(message, "input_file_id") from None
         return selection
 
-    def _deployment_for_files(self, operation: Operation) -> Candidate:
-        """Return the deployment where a project's files are put: the first that has the operation.
-        Raise Refused if there is none."""
+    def _deployment_for_files(self, operation: Operation, needs: Needs) -> Candidate:
+        """Return the deployment where a project's files are put: the first that has the operation
+        and what their content needs. Raise Refused if there is none."""
         cloud = self.cloud()
+        all_lacking: list[str] = []
         for candidate in self._tables.reachable(self._event_ns, self._customer):
             target = candidate.target
             if operation.name not in target.lacks and cloud in ("", target.cloud):
-                return candidate
+                lacking = self._lacking(target.name, needs)
+                if not lacking:
+                    return candidate
+                all_lacking.append(f"{target.cloud} {target.name}: {lacking}")
         where = f"on {cloud}" if cloud else "here"
+        if all_lacking:
+            message = f"No deployment {where} can serve this request: {'; '.join(all_lacking)}."
+            raise Refused(errors.UNSUPPORTED, message)
         raise Refused(
             errors.NO_DEPLOYMENT, f"No deployment {where} offers {operation.name} to this key."
         )
+
+    def _lacking(self, deployment: str, needs: Needs) -> str:
+        """Return what every model of a deployment lacks that stored items ask of the responses that
+        will read them; empty where one could answer."""
+        bits = needs.bits
+        return self._tables.lacking(self._event_ns, deployment, bits) if bits else ""
 
     def holders(self, deployments: Iterable[str]) -> dict[str, Candidate]:
         """Return those of the deployments that are configured, on the cloud that was asked for.

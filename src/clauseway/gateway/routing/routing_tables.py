@@ -243,6 +243,18 @@ class RoutingTables:
         product = self.plan.models.get(model, "") if model else ""
         return self._holders.get((deployment, product)) or self._holders.get((deployment, ""))
 
+    def lacking(self, event_ns: int, deployment: str, bits: int) -> str:
+        """Return what the models of a deployment lack of `bits` now, as the last of them; empty if
+        one of them has it all."""
+        reasons = ""
+        for target in self.plan.targets:
+            if target.label.deployment == deployment:
+                lacks = _lacks(target, event_ns)
+                reasons = "; ".join(why for bit, why in lacks.items() if bit & bits)
+                if not reasons:
+                    break
+        return reasons
+
     def vector_store_at(self, buyer: Buyer, identifier: str) -> str:
         """Return the deployment on whose account a vector store lies that a buyer's project may
         search; empty where there is none."""
@@ -346,11 +358,7 @@ class RoutingTables:
                 yield SkippedDeployment(label.cloud, label.deployment, reason, refusal.terms)
 
     def _option(self, target: int, ruling: int) -> Option:
-        lacks = {
-            BITS[Capability(lack.capability)]: f"lacks {lack.capability} ({lack.reason})"
-            for lack in self.plan.targets[target].lacks
-            if lack.begin_ns <= self._begin_ns < lack.end_ns
-        }
+        lacks = _lacks(self.plan.targets[target], self._begin_ns)
         return Option(self._candidate(target, ruling), sum(lacks), lacks)
 
     def _candidate(self, at: int, ruling: int) -> Candidate:
@@ -390,6 +398,15 @@ def _not_served(route: Route) -> Iterator[Refusal | Unserved]:
     """Yield why each cloud does not serve a sale, of those that do not."""
     yield from route.refusals
     yield from route.unserved
+
+
+def _lacks(target: Target, at_ns: int) -> dict[int, str]:
+    """Return the bit of each capability that a target lacks at an instant, with the reason."""
+    return {
+        BITS[Capability(lack.capability)]: f"lacks {lack.capability} ({lack.reason})"
+        for lack in target.lacks
+        if lack.begin_ns <= at_ns < lack.end_ns
+    }
 
 
 def _cuts_of(plan: Plan) -> Iterator[int]:

@@ -402,14 +402,9 @@ def response_parts(body: bytes) -> Parts:
     return _parts_in(body, "input", _ITEM_READ) if b"[" in body else _NO_PARTS
 
 
-def check_conversation(body: bytes) -> None:
-    """Check the items of a conversation as those of a Responses input are. Raise RepeatedMember,
-    NotOffered."""
-    check_addresses(body, "items")
-    try:
-        _check_items(_decode_lists(body).items, _ITEM_READ, "items")
-    except NOT_JSON:
-        return  # its cloud says what is wrong with it
+def conversation_parts(body: bytes) -> Parts:
+    """Return the needs of the items of a conversation. Raises RepeatedMember, NotOffered."""
+    return _parts_in(body, "items", _ITEM_READ)
 
 
 def _parts_in(body: bytes, path: str, read: Set[str]) -> Parts:

@@ -28,7 +28,7 @@ from clauseway.gateway.wire.bodies.needs import (
     TIERS,
     Needs,
     chat_parts,
-    check_conversation,
+    conversation_parts,
     drawings_within,
     format_needed,
     frames_drawn,
@@ -526,9 +526,7 @@ class ItemsRequest(RequestWithoutModel):
         self.named_ids = named_ids
 
     def needs(self, body: bytes) -> Needs:
-        check_conversation(body)
-        items = items_named_in(body)
-        return Needs(items=items) if items else PLAIN
+        return Needs(conversation_parts(body).bits, items=items_named_in(body))
 
 
 def decode_items(body: bytes, content_type: bytes) -> RequestProperties:
