@@ -106,6 +106,10 @@ REFUSED = [
         ("--vendor", "openai", "--model", "gpt-9", "--without-agreement"),
         ["none of these vendors serves 'gpt-9'", "clauseway fact record product --product gpt-9"],
     ),
+    (
+        ("--vendor", "openai", "--vendor", "mistral", "--model", "gpt-5.5", "--without-agreement"),
+        ["--vendor: mistral serves none of these models: nothing would be asked there."],
+    ),
     # Nothing is told of files and keys that only an import has.
     (
         ("--vendor", "aws", "--model", "claude-sonnet-9.9", "--without-agreement"),
@@ -171,12 +175,10 @@ def test_the_example_is_printed(tmp_path: Path) -> None:
     assert checked["deployments"] == ["openai-direct", "azure-sweden", "bedrock-oregon"]
 
 
-def test_a_model_that_one_of_the_vendors_does_not_have_is_told(tmp_path: Path) -> None:
-    flags = ("--vendor", "openai", "--vendor", "mistral", "--model", "gpt-5.5", "--without-agreement")
-    begun = answer("init", *flags, home=tmp_path / "home")
-    stands = [(model["written"], model["standing"]) for model in begun["models"]]
-    assert stands == [("openai/gpt-5.5", "unstated"), ("mistral/gpt-5.5", "left out")]
-    assert "Not served" not in (tmp_path / "home" / "clauseway.toml").read_text()
+def test_nothing_is_told_of_a_model_at_a_vendor_that_does_not_have_it(tmp_path: Path) -> None:
+    begun = answer("init", *BEGUN[2][0], home=tmp_path / "home")
+    assert [model["written"] for model in begun["models"]] == ["openai/gpt-5.5", "mistral/mistral-large-latest"]
+    assert begun["settings"] == []
 
 
 def test_people_read_what_was_begun_and_what_comes_next(tmp_path: Path) -> None:
@@ -202,6 +204,5 @@ def test_people_read_what_was_begun_and_what_comes_next(tmp_path: Path) -> None:
     assert 'What is unstated is served: no agreement in force speaks of it (unstated = "serve").' in both
     assert "A customer's key buys from one seller: make one for each." in both
     assert "Carried over" not in both
-    reason = both[both.index("Not carried over") + 1]
-    assert reason.startswith("  mistral-large-latest: model (init:2): ")
+    assert "Not carried over" not in both
     assert both[both.index("Next") + 1] == "  set MISTRAL_API_KEY, OPENAI_API_KEY"

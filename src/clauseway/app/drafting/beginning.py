@@ -16,7 +16,7 @@ from clauseway.app.drafting.importing_litellm import Drafting, ImportedConfigura
 from clauseway.app.drafting.vendors import AWS, COMPATIBLE
 from clauseway.app.opening.list_prices import is_listed, listed_names
 from clauseway.exchange.litellm import LitellmFile, LitellmModel
-from clauseway.values import InvalidInput, Problem, refuse_any, suggestion
+from clauseway.values import Problem, refuse_any, suggestion
 
 _WITHOUT_PRICE = (
     "The vendor lists no price by this name. Write a [[deployment]] with the vendor's own name of the "
@@ -109,17 +109,27 @@ def begin(answers: Answers, options: ImportOptions) -> ImportedConfiguration:
         "config example` shows every setting, `clauseway config check` finds every mistake. What "
         "begins with YOUR- is yours to fill in."
     )
+    # Every model is tried at every vendor; a vendor that lacks one is nothing to tell of.
     drafting = Drafting(
-        msgspec.structs.replace(options, remedy_without_price=_WITHOUT_PRICE), read, head
+        msgspec.structs.replace(options, remedy_without_price=_WITHOUT_PRICE),
+        read,
+        head,
+        tells_left_out=False,
     )
-    if unserved := drafting.unserved():
-        raise InvalidInput(
-            *(
-                _problem("--model", f"none of these vendors serves {name!r}", remedy)
-                for name, remedy in unserved.items()
-            )
+    refuse_any(
+        _problem("--model", f"none of these vendors serves {name!r}", remedy)
+        for name, remedy in drafting.unserved(lambda entry: entry.name).items()
+    )
+    refuse_any(
+        Problem(
+            what=f"{vendor} serves none of these models",
+            why="nothing would be asked there",
+            where="--vendor",
+            remedy="Leave it out, or name a model that it serves.",
         )
-    return drafting.done(with_left_out=False)
+        for vendor in drafting.unserved(_vendor_of)
+    )
+    return drafting.done()
 
 
 def _entries(answers: Answers) -> Iterable[LitellmModel]:
@@ -131,6 +141,11 @@ def _entries(answers: Answers) -> Iterable[LitellmModel]:
             yield LitellmModel(
                 name=model, file="init", line=line, params=params, info={"base_model": model}
             )
+
+
+def _vendor_of(entry: LitellmModel) -> str:
+    provider = entry.params["model"].partition("/")[0]
+    return next(name for name, asked in VENDORS.items() if asked.provider == provider)
 
 
 def _problem(where: str, problem: str, remedy: str) -> Problem:

@@ -6,7 +6,7 @@ A vendor, cloud or model that the agreements in force do not know comes into an 
 own, which states nothing about it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -191,8 +191,11 @@ def import_litellm(options: ImportOptions) -> ImportedConfiguration:
 class Drafting:
     """Turns the models that are asked for into the files of a configuration, step by step."""
 
-    def __init__(self, options: ImportOptions, read: LitellmFile, head: str) -> None:
+    def __init__(
+        self, options: ImportOptions, read: LitellmFile, head: str, *, tells_left_out: bool = True
+    ) -> None:
         self._options, self._read, self._first = options, read, head
+        self._tells_left_out = tells_left_out
         self._texts: list[Mapping[str, str]] = []
         self._catalog = _NOTHING_NAMED
         if options.agreements is not None:
@@ -212,19 +215,19 @@ class Drafting:
             groups.setdefault(model.name, []).append(model)
         self._drafts = [draft for group in groups.values() for draft in self._group(group)]
 
-    def unserved(self) -> dict[str, str]:
-        """Return the models that no entry serves, each with what to do about it."""
-        served = {draft.entry.name for draft in self._drafts if draft.left is None}
+    def unserved(self, name_of: Callable[[LitellmModel], str]) -> dict[str, str]:
+        """Return the names of entries of which none is served, each with what to do about it."""
+        served = {name_of(draft.entry) for draft in self._drafts if draft.left is None}
         return {
-            draft.entry.name: draft.left.remedy
+            name: draft.left.remedy
             for draft in self._drafts
-            if draft.left is not None and draft.entry.name not in served
+            if draft.left is not None and (name := name_of(draft.entry)) not in served
         }
 
-    def done(self, *, with_left_out: bool = True) -> ImportedConfiguration:
-        """Write the files, with what was left out in the configuration too; it is told anyway.
-        Raise InvalidInput, and then nothing is written."""
-        drafts = self._drafts
+    def done(self) -> ImportedConfiguration:
+        """Write the files, and return what became of each entry. Raise InvalidInput, and then
+        nothing is written."""
+        drafts = [draft for draft in self._drafts if self._tells_left_out or draft.left is None]
         deployments = tuple(self._merged.values())
         aliases = self._aliases(drafts)
         # Names that no agreement knows go into an agreement that states nothing.
@@ -250,13 +253,11 @@ class Drafting:
             names=aliases,
             sections=self._settings.sections,
             deployments=deployments,
-            left_out=tuple(
-                draft.left for draft in drafts if draft.left is not None and with_left_out
-            ),
+            left_out=tuple(draft.left for draft in drafts if draft.left is not None),
         )
         files[self._options.out] = drafted.text()
         if not deployments:
-            raise InvalidInput(*map(self._refused, drafts))
+            raise InvalidInput(*map(self._refused, self._drafts))
         # The draft must be one that the gateway takes; its secrets need not be set yet.
         checked(TomlFile(self._options.out, drafted.text()), opened.catalog, secrets=False)
         models = tuple(self._imported(draft, opened) for draft in drafts)
@@ -319,7 +320,8 @@ class Drafting:
             )
         except NotCarried as error:
             self._leave_out(draft, error)
-            self._report(f"{model.name}: model", draft.place, error.why, carried=False)
+            if self._tells_left_out:
+                self._report(f"{model.name}: model", draft.place, error.why, carried=False)
             return None
 
     def _leave_out(self, draft: _Draft, error: NotCarried) -> None:
