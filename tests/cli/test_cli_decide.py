@@ -178,12 +178,12 @@ def test_terms_in_force_differ_by_what_was_known() -> None:
 def test_people_read_terms_with_their_ends_and_what_is_prose_only() -> None:
     shown = run("agreement", "terms", "--as-of", "2026-04-27", "--known-at", "2026-05-01").stdout.splitlines()
     assert shown[0] == "The OpenAI–Microsoft partnership, as of 2026-04-27 · known at 2026-05-01T23:59:59Z"
-    assert shown[1].split() == ["term", "kind", "says", "until", "clause"]
+    assert shown[1].split() == ["term", "kind", "says", "ends", "clause"]
     (licence,) = [row.split() for row in shown if row.startswith("A5.licence ")]
-    assert (licence[1], *licence[-2:]) == ("licence", "2033-01-01", "A5.md:80")
+    assert (licence[1], *licence[-3:]) == ("licence", "through", "2032-12-31", "A5.md:80")
     assert shown[-1] == "not formalised: A4 4.7 Milestone (A4.md:103)"
     before = run("agreement", "terms", "--as-of", "2026-03-01", "--known-at", "2026-05-01").stdout.splitlines()
-    assert [row.split()[-2:] for row in before if row.startswith("A4.api ")] == [["milestone", "A4.md:20"]]
+    assert [row.split()[-3:] for row in before if row.startswith("A4.api ")] == [["until", "milestone", "A4.md:20"]]
 
 
 def test_flags_hold_for_what_a_row_leaves_out(tmp_path: Path) -> None:

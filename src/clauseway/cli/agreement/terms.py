@@ -1,10 +1,11 @@
 """`clauseway agreement terms`: what is in force."""
 
+from datetime import date, timedelta
 from typing import Annotated
 
 import typer
 
-from clauseway.app.agreements.term_rows import TermsView, terms_view
+from clauseway.app.agreements.term_rows import TermRow, TermsView, terms_view
 from clauseway.app.opening.library import readings_of
 from clauseway.app.opening.several import each_of, own_readings
 from clauseway.cli import options
@@ -57,13 +58,13 @@ def command(
 def _print(view: TermsView) -> None:
     out = console()
     out.print(f"{view.title}, as of {view.as_of} · known at {view.known_at}", style="bold")
-    table = plain_table("term", "kind", "says", "until", "clause")
+    table = plain_table("term", "kind", "says", "ends", "clause")
     for row in view.terms:
         table.add_row(
             row.term,
             row.kind,
             row.text,
-            f"{row.until or row.until_event}{', again from ' if row.again else ''}{row.again}",
+            _end(row),
             f"{row.document}:{row.line}",
             style="" if row.in_force else "dim",
         )
@@ -75,3 +76,11 @@ def _print(view: TermsView) -> None:
             f"not formalised: {clause.amendment} {clause.number} {clause.title} ({clause.document}:{clause.line})",
             style="dim",
         )
+
+
+def _end(row: TermRow) -> str:
+    """Return a term's last day, as its agreement writes it, or the event that ends it."""
+    if row.until:
+        again = f", again from {row.again}" if row.again else ""
+        return f"through {date.fromisoformat(row.until) - timedelta(days=1)}{again}"
+    return f"until {row.until_event}" if row.until_event else ""
