@@ -2,7 +2,10 @@
 
 import csv
 import json
+import os
 import random
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +20,7 @@ import housed_data
 from clauseway import InvalidInput, OpenAgreement, open_agreement
 from clauseway.app.agreements.batch import decide_file
 from clauseway.cli import run
-from clauseway.exchange.question_files import COLUMNS, LISTS
+from clauseway.exchange.question_files import COLUMNS, LISTS, read_questions
 
 OPENED = open_agreement()
 NAMES = {
@@ -293,6 +296,67 @@ def test_more_distinct_texts_than_a_number_can_join(tmp_path: Path) -> None:
     decide_file(OPENED, source, tmp_path / "a.csv", {})
     outcomes = [row["outcome"] for row in read(tmp_path / "a.csv")]
     assert outcomes == [("permitted" if number % 40 == 7 else "invalid") for number in range(80)]
+
+
+@pytest.mark.parametrize("name", ["q.jsonl", "q.csv"])
+def test_a_pipe_is_answered_line_by_line(name: str, tmp_path: Path) -> None:
+    """Whoever asks may wait for an answer before the next question."""
+    written([ON_AWS | {"as_of": "2026-03-01"}, ON_AWS | {"as_of": "2026-05-01"}], tmp_path / f"whole-{name}")
+    *heading, first, second = (tmp_path / f"whole-{name}").read_bytes().splitlines(keepends=True)
+    os.mkfifo(tmp_path / name)
+    command = [sys.executable, "-m", "clauseway", "decide", "--batch", str(tmp_path / name)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as asked:
+        assert asked.stdout is not None
+        with (tmp_path / name).open("wb", buffering=0) as pipe:
+            pipe.write(b"".join(heading))
+            # A line may come in two pieces, and a blank one behind it.
+            for question, outcome in ((first, "forbidden"), (second, "permitted")):
+                pipe.write(question[:9])
+                pipe.write(question[9:] + b"\n" * (name == "q.jsonl"))
+                assert json.loads(asked.stdout.readline())["outcome"] == outcome
+        assert asked.wait() == 0
+
+
+def test_a_file_is_held_in_parts_of_a_megabyte(tmp_path: Path) -> None:
+    """However long its lines are."""
+    note = "x" * 100_000
+    for name in ("q.jsonl", "q.csv"):
+        source = written([ON_AWS | {"as_of": "2026-03-01", "note": note}] * 40, tmp_path / name)
+        counts = [part.count for part in read_questions(source)()]
+        assert sum(counts) == 40
+        assert max(counts) <= 11
+
+
+def test_what_was_forgotten_is_answered_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of texts and questions only so many are kept."""
+    note = "x" * 100_000
+    rows = [
+        ON_AWS | {"product": product, "as_of": f"2026-0{month}-01", "note": note}
+        for month in range(1, 10)
+        for product in ("gpt-5.5", "research", f"none-{month}", "new-model")
+    ]
+    source = written(rows, tmp_path / "q.jsonl")
+    decide_file(OPENED, source, tmp_path / "kept.jsonl", {})
+    monkeypatch.setattr("clauseway.app.agreements.batch._KEPT_MAX", 5)
+    decide_file(OPENED, source, tmp_path / "forgotten.jsonl", {})
+    assert (tmp_path / "kept.jsonl").read_bytes() == (tmp_path / "forgotten.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_lines_end_as_on_any_system(ends: str, tmp_path: Path) -> None:
+    source, note = tmp_path / "q.csv", ends.join(("first", "second"))
+    row = f'serve,openai,gpt-5.5,aws,2026-05-01,"{note}"{ends}'
+    rows = (1 << 20) // len(row) - 2
+    text = f"action,party,product,cloud,as_of,note{ends}" + row * rows
+    # A part ends between two characters that end a line.
+    text += f"serve,openai,gpt-5.5,aws,2026-05-01,{'x' * ((1 << 20) - len(text) - 37)}{ends}"
+    assert text[(1 << 20) - 1 : 1 << 20] == ends[0]
+    source.write_bytes((text + row).encode())
+    parts = [*read_questions(source)()]
+    assert sum(part.count for part in parts) == rows + 2
+    assert len(parts) == 2
+    assert parts[-1].rows[-1]["note"] == note
+    assert not any(part.unread for part in parts)
 
 
 def test_a_question_alone_needs_its_action_and_party(capsys: pytest.CaptureFixture[str]) -> None:

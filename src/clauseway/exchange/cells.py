@@ -12,6 +12,7 @@ by the letter, and says which lines are no row.
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, AnyStr, Final, NamedTuple, Protocol
 
@@ -69,15 +70,47 @@ def lines_within_bounds(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
     number = 0
     while line := file.readline(_LINE_MAX):
         number += 1
-        if len(line) == _LINE_MAX:
-            raise InvalidInput.of(
-                what="a line is too long",
-                why="it has more than a million characters",
-                where=str(path),
-                line=number,
-                remedy="Give a file with a row in each line: a row has a few thousand.",
-            )
+        _check_length(line, path, number)
         yield line
+
+
+class LinesThere:
+    """The lines of a file, of which a part is read at a time: what is there, and no more than a line
+    may have. Raise InvalidInput for one that is too long to be a row.
+
+    `is_last_there` says of the line just yielded that the next one has yet to be read, which a pipe
+    may have to be waited for.
+    """
+
+    def __init__(self, file: BufferedReader, path: Path) -> None:
+        self._file, self._path = file, path
+        self.is_last_there = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        number, rest = 0, b""
+        while more := self._file.read1(_LINE_MAX):
+            lines = (rest + more).splitlines(keepends=True)
+            # What ends with a carriage return may go on with a line feed.
+            rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+            for place, line in enumerate(lines, 1):
+                _check_length(line, self._path, number + place)
+                self.is_last_there = place == len(lines)
+                yield line
+            number += len(lines)
+            _check_length(rest, self._path, number + 1)
+        if rest:
+            yield rest
+
+
+def _check_length(line: AnyStr, path: Path, number: int) -> None:
+    if len(line) >= _LINE_MAX:
+        raise InvalidInput.of(
+            what="a line is too long",
+            why="it has more than a million characters",
+            where=str(path),
+            line=number,
+            remedy="Give a file with a row in each line: a row has a few thousand.",
+        )
 
 
 def csv_rows(lines: Iterable[str]) -> Iterator[CsvRow]:

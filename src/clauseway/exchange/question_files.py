@@ -5,11 +5,12 @@ PyArrow.
     with answers_to(source, target) as put   put(rows, places, answers) writes a part
                                              beside its answers
 
-A Parquet file stays in columns. JSON lines and CSV are read row by row: an unreadable row is
-reported in its place, like an invalid question, with the outcome `invalid` and the reason in
-`problem`. For a revenue share, `due` is true or false unless the outcome is unstated. A column has
-the name of a part of the question, or of its flag. A column with nearly such a name is refused,
-because its question would be answered without it; any other column is kept and asks nothing.
+A Parquet file stays in columns. JSON lines and CSV are read row by row, and the rows that a pipe has
+are answered before more are waited for. An unreadable row is reported in its place, like an invalid
+question, with the outcome `invalid` and the reason in `problem`. For a revenue share, `due` is true
+or false unless the outcome is unstated. A column has the name of a part of the question, or of its
+flag. A column with nearly such a name is refused, because its question would be answered without
+it; any other column is kept and asks nothing.
 """
 
 import csv
@@ -30,7 +31,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clauseway.decisions.parts import BY_NAME
-from clauseway.exchange.cells import CsvRow, CsvWriter, csv_rows, lines_within_bounds
+from clauseway.exchange.cells import CsvRow, CsvWriter, LinesThere, csv_rows
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
@@ -46,7 +47,6 @@ ADDED = ("outcome", "due", "terms", "problem")
 _SAME_LEAST = 0.88
 # Rows in memory at a time: enough to make the cost of a part negligible.
 _ROWS = 1 << 18
-_ROWS_READ_SINGLY = 1 << 16
 
 
 class AnsweredRow(msgspec.Struct, frozen=True):
@@ -172,12 +172,13 @@ def _read_parquet(path: Path) -> Iterator[QuestionRows]:
 
 
 def _read_csv(path: Path) -> Iterator[QuestionRows]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = _cells(csv_rows(lines_within_bounds(file, path)))
+    with path.open("rb") as file:
+        there = LinesThere(file, path)
+        lines = _cells(csv_rows(_decoded(there)))
         heading = _distinct(next(lines, []))
         names = _columns_of(heading, path)
         places = {part: heading.index(name) for part, name in names.items()}
-        for rows in _in_parts(lines):
+        for rows in _in_parts(lines, there):
             # A row of another length is padded or cut, and reported as unread.
             whole = [
                 row if len(row) == len(heading) else [*row, *[""] * len(heading)][: len(heading)]
@@ -215,10 +216,11 @@ def _distinct(heading: Sequence[str]) -> list[str]:
 
 def _read_lines(path: Path) -> Iterator[QuestionRows]:
     with path.open("rb") as file:
-        for lines in _in_parts(line for line in lines_within_bounds(file, path) if line.strip()):
+        there = LinesThere(file, path)
+        for lines in _in_parts(there, there):
             rows: list[dict[str, Any]] = []
             unread: dict[int, str] = {}
-            for number, line in enumerate(lines):
+            for number, line in enumerate(filter(bytes.strip, lines)):
                 row, problem = _object(line, path)
                 rows.append(row)
                 if problem:
@@ -250,11 +252,19 @@ def _object(line: bytes, path: Path) -> tuple[dict[str, Any], str]:
     return row, ""
 
 
-def _in_parts(rows: Iterable[Any]) -> Iterator[list[Any]]:
+def _decoded(lines: Iterable[bytes]) -> Iterator[str]:
+    encoding = "utf-8-sig"
+    for line in lines:
+        yield line.decode(encoding)
+        encoding = "utf-8"
+
+
+def _in_parts(rows: Iterable[Any], lines: LinesThere) -> Iterator[list[Any]]:
+    """Yield the rows in parts, each as long as the next line need not be waited for."""
     part: list[Any] = []
     for row in rows:
         part.append(row)
-        if len(part) == _ROWS_READ_SINGLY:
+        if lines.is_last_there:
             yield part
             part = []
     if part:
@@ -398,6 +408,7 @@ def _lines_to(file: TextIO) -> Iterator[Put]:
             if answer.problem:
                 added["problem"] = answer.problem
             file.write(encoder.encode(row | added).decode() + "\n")
+        file.flush()
 
     yield put
 

@@ -45,8 +45,8 @@ from clauseway.exchange.question_files import (
 from clauseway.values import FOREVER, InvalidInput, KnownAt, parse_day
 from clauseway.wording.outcomes import is_due, outcome_word
 
-# Distinct questions and sets of supposed facts kept at a time.
-_PLACES_MAX = 1 << 21
+# Distinct questions, texts of a column and sets of supposed facts kept at a time.
+_KEPT_MAX = 1 << 21
 _SUPPOSED_MAX = 256
 _DEFAULTS = {part.name: part.default for part in PARTS}
 # Codes of all columns are joined in one whole number with a sign.
@@ -119,6 +119,9 @@ class _Column:
         self._numbers: dict[object, int] = {}
         self.values: list[object] = []
 
+    def __len__(self) -> int:
+        return len(self.values)
+
     def codes(self, texts: pa.Array | None) -> pa.Array | int:
         """Return a number for each row, or one number for all rows of a file without the column."""
         if texts is None:
@@ -148,7 +151,7 @@ class _Asker:
         self._stand_ins = StandIns((asked.agreement, asked.facts) for asked in each_of(opened))
         self._otherwise = _DEFAULTS | {"as_of": str(datetime.now(UTC).date()), **otherwise}
         self._now = known_point(None)
-        self._columns = {part: _Column(self._reader(part)) for part in (*COLUMNS, *LISTS)}
+        self._columns = self._new_columns()
         self._supposed: dict[str, Tables | None] = {}
         self._readings: dict[str, Mapping[str, str] | None] = {}
         self._bits: tuple[int, ...] = ()
@@ -158,8 +161,11 @@ class _Asker:
 
     def answers(self, part: QuestionRows) -> tuple[pa.Array, list[AnsweredRow]]:
         """Return the index of each row's answer, and the list of answers so far."""
-        if len(self._places) > _PLACES_MAX or len(self._answers) > _PLACES_MAX:
+        kept = (self._places, self._answers, *self._columns.values())
+        if max(map(len, kept)) > _KEPT_MAX:
             self._forget()
+            self._columns = self._new_columns()
+            self._readings.clear()
         # Supposed facts come first: their days cut the days of the questions.
         codes = {
             name: self._columns[name].codes(part.columns.get(name))
@@ -173,6 +179,9 @@ class _Asker:
             places = pa.array(rows, pa.int64())
         return places, list(self._answers)
 
+    def _new_columns(self) -> dict[str, _Column]:
+        return {part: _Column(self._reader(part)) for part in (*COLUMNS, *LISTS)}
+
     def _forget(self) -> None:
         self._places.clear()
         self._answers.clear()
@@ -183,7 +192,7 @@ class _Asker:
         The codes of a row are joined in one number where they fit into it: distinct numbers are
         distinct questions.
         """
-        bits = tuple(len(column.values).bit_length() for column in self._columns.values())
+        bits = tuple(len(column).bit_length() for column in self._columns.values())
         if bits != self._bits:
             # Numbers that were joined otherwise mean something else now.
             self._bits = bits
