@@ -557,6 +557,51 @@ def test_a_bill_that_names_its_invoice_later_is_the_same_bill(home: Home, tmp_pa
     assert load(home, put(tmp_path, "late.csv", f"{header}\n{first},INV-7,4,,aws\n")).again == 1
 
 
+TAGGED = f"{HEADER},Tags"
+
+
+def tagged(*charges: tuple[str, str]) -> str:
+    """A bill of charges that differ in millions of tokens, and in their tags."""
+    row = BILL.splitlines()[1]
+    return "\n".join([TAGGED, *(f"{row.replace('1.5,1M', f'{millions},1M')},{tags}" for millions, tags in charges)])
+
+
+# a bill | the same month's later: imported, there before, in quarantine
+RETAGGED = [
+    ([("1.5", "")], [("1.5", "team: a")], (0, 1, 0)),
+    ([("1.5", "team: a")], [("1.5", "team: b")], (0, 1, 0)),
+    ([("1.5", "team: a")], [("1.5", "")], (0, 1, 0)),
+    # Two charges of a file differ in their tags alone.
+    ([("1.5", "team: a"), ("2.5", "team: b"), ("4.5", "")], [("1.5", "team: a"), ("2.5", "team: b")], (0, 2, 0)),
+    ([("1.5", "team: a"), ("1.5", "team: b")], [("1.5", "team: c"), ("1.5", "team: d")], (0, 2, 0)),
+    # A charge that was split since, or is one more: only somebody who knows the bill can say.
+    ([("1.5", "")], [("1.0", "team: a"), ("0.5", "team: b")], (0, 0, 2)),
+    ([("1.5", "team: a")], [("1.5", "team: a"), ("2.5", "team: b")], (0, 1, 1)),
+]
+
+
+@pytest.mark.parametrize(("early", "late", "counted"), RETAGGED)
+def test_a_charge_whose_tags_changed_is_the_same_charge(
+    home: Home, tmp_path: Path, early: list[tuple[str, str]], late: list[tuple[str, str]], counted: tuple[int, int, int]
+) -> None:
+    """A cloud fills tags in later; the usage is that of one charge."""
+    first, second = put(tmp_path, "early.csv", tagged(*early)), put(tmp_path, "late.csv", tagged(*late))
+    assert load(home, first).imported == len(early)
+    done = load(home, second)
+    assert (done.imported, done.again, done.quarantined) == counted
+    # The same as when both are given at once.
+    together = load(Home(tmp_path / "together"), first, second)
+    assert (together.imported, together.again, together.quarantined) == (len(early), *counted[1:])
+    for at in (home, Home(tmp_path / "together")):
+        assert len(rows(at)) == len(early)
+        # Replayed as it is, it counts no second time; with an id of its own, it is a charge of its own.
+        assert replay(at, OPENED, [], {}).replayed == ()
+        for number in [row.number for row in listed(at)]:
+            assert replay(at, OPENED, [number], {"id": f"own-{number}"}).replayed == (number,)
+        assert len(rows(at)) == len(early) + counted[2]
+    assert load(home, first).again == len(early)
+
+
 # the columns that name providers, with one row of them | the cloud that hosted
 PROVIDERS = [
     ({"ProviderName": "Microsoft"}, "azure"),  # 1.2

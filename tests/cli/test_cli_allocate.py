@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from clauseway.app.opening.home import Home
+from clauseway.cli import run as run_here
 from in_process import answer, run
 from metered_months import metered_home
 
@@ -139,6 +140,23 @@ def test_a_bill_counts_once_and_rows_of_two_exports_are_told(home: Home, bills: 
     assert (twice.returncode, "the bill is given twice" in twice.stderr) == (3, True)
     result = answer("usage", "allocate", *MAY, *bills, "--bill", str(again), "--rate", "EUR=1", home=home.root)
     assert any(f"6 rows of {again} are in {bills[1]} too" in remark for remark in result["remarks"])
+    # A later export of the same charges may have more tags.
+    again.write_text(again.read_text().replace("user:team", "user:group"))
+    result = answer("usage", "allocate", *MAY, *bills, "--bill", str(again), "--rate", "EUR=1", home=home.root)
+    assert any(f"6 rows of {again} are in {bills[1]} too" in remark for remark in result["remarks"])
+
+
+def test_a_long_bill_is_seen_to_be_read(
+    home: Home, bills: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("clauseway.app.reports.allocating._ROWS_TOLD", 2)
+    run_here(["usage", "allocate", *MAY, *bills, "--home", str(home.root)])
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"{bills[1]}: {rows} rows read" for rows in (2, 4, 6)),
+        f"{bills[3]}: 2 rows read",
+    ]
+    run_here(["usage", "allocate", *MAY, *bills, "--home", str(home.root), "--json"])
+    assert capsys.readouterr().err == ""
 
 
 def test_a_bill_without_tags_is_counted_by_a_column_or_refused(home: Home, tmp_path: Path) -> None:

@@ -161,8 +161,8 @@ class _Asker:
 
     def answers(self, part: QuestionRows) -> tuple[pa.Array, list[AnsweredRow]]:
         """Return the index of each row's answer, and the list of answers so far."""
-        kept = (self._places, self._answers, *self._columns.values())
-        if max(map(len, kept)) > _KEPT_MAX:
+        texts = max(len(column) for column in self._columns.values())
+        if max(len(self._places), len(self._answers), texts) > _KEPT_MAX:
             self._forget()
             self._columns = self._new_columns()
             self._readings.clear()

@@ -6,7 +6,7 @@ the month, or as a row that cannot be read. Nothing is kept.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from clauseway.app.reports.reconciling import check_cost, usd_rate
 from clauseway.app.usage.sealing import open_lake, seal
 from clauseway.exchange.focus.bill_fields import COSTS
 from clauseway.exchange.focus.bill_rows import UnreadRow
-from clauseway.exchange.focus.cost_rows import TAGS, CostRow, cost_rows
-from clauseway.exchange.usage.focus import VERSIONS_READ, BillNames
+from clauseway.exchange.focus.cost_rows import CostRow, cost_rows
+from clauseway.exchange.usage.focus import TAGS, VERSIONS_READ, BillNames
 from clauseway.ledger.allocation import (
     UNREAD_TAGS,
     MeteredCost,
@@ -51,8 +51,13 @@ EFFECTIVE = "EffectiveCost"
 COST_COLUMNS = COSTS
 BILLS_READ = f"FOCUS {VERSIONS_READ} as CSV, gzipped too, or Parquet"
 _KEYS_SHOWN = 8
+# After so many rows of a bill it is told how many were read: some ten seconds.
+_ROWS_TOLD = 100_000
 # What stands before the key of a tag: AWS's user:, resourceTags/ and the like, Oracle's namespace.
 _PREFIX = re.compile(r"^.*[:/.]")
+
+
+OnRows = Callable[[str, int], object]
 
 
 class AllocationAsked(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,15 +120,17 @@ def allocate_bills(
     bills: Sequence[Path],
     asked: AllocationAsked,
     rates: Mapping[str, Decimal],
+    on_rows: OnRows,
 ) -> AllocatedCosts:
     """Return the costs of a month by team. Seal the spools first; change and post nothing else.
 
-    Raise InvalidInput: a bill that cannot be read, a key that no bill has, usage without a price.
+    `on_rows` is told from time to time how many rows of which bill were read. Raise InvalidInput: a
+    bill that cannot be read, a key that no bill has, usage without a price.
     """
     days = month(asked.period)
     check_cost(asked.cost)
     _check_bills(bills)
-    reading = _Reading(BillNames.of(opened.catalog), asked, days, prices, rates)
+    reading = _Reading(BillNames.of(opened.catalog), asked, days, prices, rates, on_rows)
     metered = _metered(home, prices, days, asked.teams) if home.is_begun else []
     # Row by row: a bill may have millions.
     costs = costs_by_team((charge for path in bills for charge in reading.charges(path)), metered)
@@ -204,8 +211,9 @@ class _Reading:
         days: Interval,
         prices: PriceTable,
         rates: Mapping[str, Decimal],
+        on_rows: OnRows,
     ) -> None:
-        self._names, self._asked, self._days = names, asked, days
+        self._names, self._asked, self._days, self._on_rows = names, asked, days, on_rows
         self._plain_keys = frozenset(map(_plain, asked.keys))
         self._prices, self._rates = prices, rates
         self.outside: dict[tuple[str, str], OutsideCost] = {}
@@ -226,7 +234,9 @@ class _Reading:
     def charges(self, path: Path) -> Iterator[TaggedCharge]:
         """Yield the charges of a bill that are of the month."""
         bill = str(path)
-        for row in cost_rows(path, self._names, self._asked.cost):
+        for count, row in enumerate(cost_rows(path, self._names, self._asked.cost), 1):
+            if count % _ROWS_TOLD == 0:
+                self._on_rows(bill, count)
             if isinstance(row, UnreadRow):
                 self.unread.append(
                     UnreadCharge(bill=bill, line=row.line, field=row.field, reason=row.reason)

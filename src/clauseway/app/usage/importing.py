@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 
 from clauseway.app.opening import locks
 from clauseway.app.opening.home import Home
@@ -37,7 +38,7 @@ from clauseway.exchange.usage.usage_files import (
     unreadable,
 )
 from clauseway.metering import Bounds, Flaw, Used, examine
-from clauseway.metering.usage_rules import content_of, is_imported
+from clauseway.metering.usage_rules import content_of, imported_id, is_imported
 from clauseway.metering.usage_rules import fields as known_fields
 from clauseway.storage.control.schema import IMPORTED, LET_OUT
 from clauseway.storage.lake import imports
@@ -58,7 +59,7 @@ from clauseway.storage.lake.quarantine import (
     judge,
 )
 from clauseway.storage.lake.sealed_batches import Range
-from clauseway.storage.lake.staging import Placed, Repeat, Staging
+from clauseway.storage.lake.staging import Placed, Repeat, Staging, Untagged
 from clauseway.values import (
     Interval,
     InvalidInput,
@@ -184,15 +185,10 @@ class _File:
 
 
 class _Believed(msgspec.Struct, frozen=True):
-    """A row that is believed: its number and line in its file, its fields as they came (JSON),
-    and the record."""
+    """A row that is believed: the record, and where it came from."""
 
-    number: int
-    line: int
-    body: str
     used: Used
-    identity: bytes
-    content: bytes
+    origin: Placed
 
 
 class _Run:
@@ -290,10 +286,12 @@ class _Run:
                 else _examined(row, self._bounds, self._kept_from)
             )
             if isinstance(examined, Used):
-                identity = identity_of(examined.request, examined.attempt)
-                believed.append(
-                    _Believed(number, read.line, body, examined, identity, _content_of(examined))
-                )
+                origin = Placed(*_claimed(examined), place, number, read.line, body)
+                if read.untagged_id:
+                    request = imported_id(row["source"], read.untagged_id)
+                    claimed = _claimed(replace(examined, request=request))
+                    origin = replace(origin, untagged=Untagged(*claimed, read.untagged_id))
+                believed.append(_Believed(examined, origin))
             else:
                 self._hold(place, read.line, body, examined)
         self._stage(place, believed)
@@ -312,36 +310,53 @@ class _Run:
 
     def _stage(self, place: int, believed: Sequence[_Believed]) -> None:
         """Keep what nobody imported before; of the rest say what it is."""
-        before = imports.seen(self._lake.control, (record.identity for record in believed))
+        origins = [record.origin for record in believed]
+        identities = [origin.identity for origin in origins]
+        identities += [origin.untagged.identity for origin in origins if origin.untagged]
+        before = imports.seen(self._lake.control, identities)
         metered = _metered(
             self._lake, [record.used for record in believed if not is_imported(record.used.request)]
         )
         # New, contradicting an earlier import, or the same again.
         new: list[_Believed] = []
         for record in believed:
-            then = before.get(record.identity)
-            if then is None and record.identity not in metered:
-                new.append(record)
-            elif then is not None and (why := self._wrong_again(place, record, then)):
-                self._hold(place, record.line, record.body, (Flaw("id", why),))
+            origin = self._retagged(record.origin, before)
+            then = before.get(origin.identity)
+            if then is None and origin.identity not in metered:
+                new.append(_Believed(record.used, origin))
+            elif then is not None and (why := self._wrong_again(origin, then)):
+                self._hold(place, origin.line, origin.body, (Flaw("id", why),))
             else:
                 self._again += 1
         if new:
-            placed = [
-                Placed(
-                    record.identity, record.content, place, record.number, record.line, record.body
-                )
-                for record in new
-            ]
-            self._staging.add(used_table([record.used for record in new], self._now_ns), placed)
+            self._staging.add(
+                used_table([record.used for record in new], self._now_ns),
+                [record.origin for record in new],
+            )
 
-    def _wrong_again(self, place: int, record: _Believed, then: imports.Seen) -> str:
+    def _retagged(self, origin: Placed, before: Mapping[bytes, imports.Seen]) -> Placed:
+        """Return a tagged row as the charge that came before with other tags, if one did."""
+        untagged = origin.untagged
+        if origin.identity in before or untagged is None or untagged.identity not in before:
+            return origin
+        # Two charges of a file may differ in their tags alone.
+        if before[untagged.identity].file.digest == self._files[origin.file].imported.digest:
+            return replace(origin, untagged=None)
+        return replace(
+            origin,
+            identity=untagged.identity,
+            content=untagged.content,
+            body=_with_id(origin.body, untagged.id),
+            untagged=None,
+        )
+
+    def _wrong_again(self, origin: Placed, then: imports.Seen) -> str:
         """Return why a record that was imported before may not come again so, or nothing."""
-        if then.content != record.content:
+        if then.content != origin.content:
             return _contradiction(then.line, then.file.name)
-        file = self._files[place]
+        file = self._files[origin.file]
         same_file = then.file.digest == file.imported.digest
-        if file.repeats_are_wrong and same_file and then.line != record.line:
+        if file.repeats_are_wrong and same_file and then.line != origin.line:
             return _same_charge(then.line)
         return ""
 
@@ -355,7 +370,10 @@ class _Run:
         elif self._files[repeat.file].repeats_are_wrong and repeat.first_file == repeat.file:
             wrong = _same_charge(repeat.first_line)
         if wrong:
-            self._hold(repeat.file, repeat.line, repeat.body, (Flaw("id", wrong),))
+            body = repeat.body
+            if repeat.untagged_id is not None:
+                body = _with_id(body, repeat.untagged_id)
+            self._hold(repeat.file, repeat.line, body, (Flaw("id", wrong),))
         else:
             self._again += 1
 
@@ -388,7 +406,7 @@ def _reporting(parts: Iterable[pa.Table], read: Imported, report: OnProgress) ->
     for part in parts:
         yield part
         written += part.num_rows
-        report("sealed", msgspec.structs.replace(read, imported=written))
+        report("sealed", replace(read, imported=written))
 
 
 def _check_understood(rows: int, skipped: Mapping[str, int], paths: Sequence[Path]) -> None:
@@ -526,7 +544,7 @@ def _replay_row(
     lake: Lake, waiting: QuarantinedRow, used: Used, now_ns: int
 ) -> Used | tuple[Flaw, ...]:
     """Import a row that is believed now, and close its entry in the same transaction."""
-    claim = ImportedRow(identity_of(used.request, used.attempt), _content_of(used), 0, waiting.line)
+    claim = ImportedRow(*_claimed(used), 0, waiting.line)
     before = imports.seen(lake.control, [claim.identity]).get(claim.identity)
     if is_imported(used.request) and before is not None:
         if before.content != claim.content:
@@ -591,8 +609,14 @@ def _metered(lake: Lake, rows: Sequence[Used]) -> set[bytes]:
     return metered
 
 
-def _content_of(used: Used) -> bytes:
-    return hashlib.blake2b(content_of(used), digest_size=16).digest()
+def _claimed(used: Used) -> tuple[bytes, bytes]:
+    """Return the identity of a record, and a hash of its content."""
+    content = hashlib.blake2b(content_of(used), digest_size=16).digest()
+    return identity_of(used.request, used.attempt), content
+
+
+def _with_id(body: str, identity: str) -> str:
+    return msgspec.json.encode(msgspec.json.decode(body) | {"id": identity}).decode()
 
 
 def _hash_of(path: Path) -> str:

@@ -1,5 +1,6 @@
 """`clauseway usage allocate`: costs by team, from clouds' bills and the gateway's usage."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, plain_table, print_indented, print_rest
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
+from clauseway.values import counted
 
 _LEFT = 2
 # More sentences than a screen are for --json.
@@ -103,9 +105,14 @@ def command(
         bill,
         asked,
         rates_of(rate or []),
+        lambda bill, rows: None if as_json else _print_read(bill, rows),
     )
     answer(as_json, allocated, lambda: _print(console(), allocated))
     return 0 if allocated.is_whole else _LEFT
+
+
+def _print_read(bill: str, rows: int) -> None:
+    print(f"{bill}: {counted(rows, 'row')} read", file=sys.stderr, flush=True)
 
 
 def _print(out: Console, allocated: AllocatedCosts) -> None:

@@ -23,9 +23,8 @@ from clauseway.exchange.focus.bill_fields import (
 )
 from clauseway.exchange.focus.bill_rows import UnreadRow
 from clauseway.exchange.focus.bill_tags import tags_of
-from clauseway.exchange.usage.focus import CLOUD_COLUMNS, BillNames, cloud_of
+from clauseway.exchange.usage.focus import CLOUD_COLUMNS, TAGS, BillNames, cloud_of
 
-TAGS = "Tags"
 _NEEDED = ("BillingCurrency", "ChargeCategory", "ChargePeriodStart")
 
 
@@ -33,7 +32,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     """A charge: its line, day, cloud and FOCUS category, its cost, its tags, and its other columns.
 
     `unread_tags` says why the tags could not be read. Two rows with the same content have the same
-    `identity`.
+    `identity`, whatever their tags: these may be filled in later.
     """
 
     line: int
@@ -100,6 +99,8 @@ def _cost_row(
 
 
 def _identity(row: Mapping[str, Any]) -> bytes:
-    """Return a hash of the row as it is written; bytes that are not UTF-8 are part of it."""
-    written = repr(tuple(row.items())).encode("utf-8", "surrogatepass")
+    """Return a hash of the row as it is written, but for its tags; bytes that are not UTF-8 are
+    part of it."""
+    untagged = tuple(cell for cell in row.items() if cell[0] != TAGS)
+    written = repr(untagged).encode("utf-8", "surrogatepass")
     return hashlib.blake2b(written, digest_size=16).digest()

@@ -6,8 +6,9 @@ Bills of 1.0 to 1.4 are read. They differ here in the columns that name provider
 A row of a bill is one meter over one period: input tokens of a model in a region. Meters are
 disjoint, so tokens billed as cached input are not in the input beside it; a row of cached tokens is
 therefore both, the part and its whole. Rows have no id: their descriptive columns (all but figures)
-identify them, so that a bill read again counts once and a corrected bill is noticed. Only charges
-for usage are read; taxes, credits, purchases and services without models are skipped.
+identify them, so that a bill read again counts once and a corrected bill is noticed. Tags tell two
+rows of a file apart, and may be filled in later. Only charges for usage are read; taxes, credits,
+purchases and services without models are skipped.
 """
 
 import hashlib
@@ -31,6 +32,7 @@ from clauseway.metering.units import CONTAINED_IN, WHOLES_OF
 from clauseway.values import BadNumber, exact_product, read_decimal
 
 SOURCE = "focus"
+TAGS = "Tags"
 VERSIONS_READ = "1.0 to 1.4"
 # Drafts of 1.3 write this where later texts have a null.
 _NO_PROVIDER = "Not Applicable"
@@ -252,10 +254,13 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
     about, unit = described_by(given, names)
     if (service := other_service(given)) and not (unit and about["product"]):
         return Reported(line=line, fields={}, skipped=f"a charge of the service {service}")
+    # Our own export names each charge; other rows are identified by what describes them.
+    charge_id = str(given.get("x_ChargeId", ""))
+    untagged = {name: value for name, value in given.items() if name != TAGS}
+    untagged_id = "" if charge_id or len(untagged) == len(given) else _identity(untagged)
     fields = {
         "source": SOURCE,
-        # Our own export names each charge; other rows are identified by what describes them.
-        "id": str(given.get("x_ChargeId", "")) or _identity(given),
+        "id": charge_id or _identity(given),
         "event_ns": given.get("x_EventTime") or _instant(given.get("ChargePeriodStart")),
         "aggregated": True,
         **_buyer(given),
@@ -282,7 +287,7 @@ def _reported(line: int, row: dict[str, Any], names: BillNames) -> Reported:
         fields[Unit.REQUESTS.column] = (
             int(requests) if requests == int(requests) else f"{requests:f}"
         )
-    return Reported(line=line, fields=fields)
+    return Reported(line=line, fields=fields, untagged_id=untagged_id)
 
 
 def _buyer(row: Mapping[str, Any]) -> dict[str, Any]:

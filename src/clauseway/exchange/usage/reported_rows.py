@@ -35,13 +35,15 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 class Reported(msgspec.Struct, frozen=True, kw_only=True):
     """A row: its number in the file from 1, its fields, or why it is unreadable.
 
-    `skipped` says why a valid row is not usage (a tax, an event of another kind).
+    `skipped` says why a valid row is not usage (a tax, an event of another kind). `untagged_id` is
+    the id that the row would have without its tags, where that is another.
     """
 
     line: int
     fields: dict[str, Any]
     unreadable: str = ""
     skipped: str = ""
+    untagged_id: str = ""
 
 
 class Malformed(ValueError):

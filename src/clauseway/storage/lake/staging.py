@@ -34,6 +34,8 @@ _ENGINE_MEMORY = "200MB"
 _ENGINE_THREADS = 1
 _PART_ROWS = 131_072  # a row group of the lake
 _READ_ROWS = 20_000
+_OF_ROW = ("identity", "content", "file", "row", "line", "body")
+_OF_UNTAGGED = {"untagged": "identity", "untagged_content": "content", "untagged_id": "id"}
 _KEYS = pa.schema(
     [
         ("identity", pa.binary(20)),
@@ -42,14 +44,25 @@ _KEYS = pa.schema(
         ("row", pa.int64()),
         ("line", pa.int64()),
         ("body", pa.string()),
+        ("untagged", pa.binary(20)),
+        ("untagged_content", pa.binary(16)),
+        ("untagged_id", pa.string()),
     ]
 )
 _FLAWED = msgspec.json.Decoder(Flawed)
 
 
+class Untagged(msgspec.Struct, frozen=True):
+    """A tagged row as it would be without its tags: its identity, content and id."""
+
+    identity: bytes
+    content: bytes
+    id: str
+
+
 class Placed(msgspec.Struct, frozen=True):
     """The origin and content of a row: its identity, a hash of its content, file, row, line and
-    body."""
+    body; and what it would be without its tags, where it has some."""
 
     identity: bytes
     content: bytes
@@ -57,11 +70,13 @@ class Placed(msgspec.Struct, frozen=True):
     row: int
     line: int
     body: str
+    untagged: Untagged | None = None
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
     """A row whose record stood before it in the import, in `first_file` and `first_line`, with the
-    `same` content or not."""
+    `same` content or not. `untagged_id` is there where that one, in an earlier file, had other
+    tags."""
 
     file: int
     line: int
@@ -69,6 +84,7 @@ class Repeat(msgspec.Struct, frozen=True, kw_only=True):
     first_file: int
     first_line: int
     same: bool
+    untagged_id: str | None
 
 
 class Staging:
@@ -99,7 +115,12 @@ class Staging:
 
     def add(self, usage: pa.Table, placed: Sequence[Placed]) -> None:
         """Add rows (`USAGE_SCHEMA`), each with its origin."""
-        columns = {name: [getattr(origin, name) for origin in placed] for name in _KEYS.names}
+        columns = {name: [getattr(origin, name) for origin in placed] for name in _OF_ROW}
+        for name, of_untagged in _OF_UNTAGGED.items():
+            columns[name] = [
+                getattr(origin.untagged, of_untagged) if origin.untagged else None
+                for origin in placed
+            ]
         keys = pa.table(columns, schema=_KEYS)
         for name in usage.column_names:
             keys = keys.append_column(usage.schema.field(name), usage[name])
@@ -132,7 +153,8 @@ class Staging:
                 yield Repeat(**row)
 
     def claims(self) -> Iterator[ImportedRow]:
-        """Yield each record once, in the order of their identities. After `repeats`."""
+        """Yield each record once, and once what tagged ones are without their tags, in the order of
+        their identities. After `repeats`."""
         if not self._runs:
             return
         claims = built(self._con, _claims, self._rows, self._repeated)
@@ -161,16 +183,26 @@ class Staging:
 
 
 def _repeated(rows: Table) -> Table:
-    """Return all but the first row of each record, by file and row, with what the first says."""
+    """Return all but the first row of each record, by file and row, with what the first says; and
+    the rows of charges that an earlier file has with other tags."""
     window = ibis.window(group_by=[_.identity], order_by=[_.file, _.row])
-    ranked = rows.select("identity", "content", "file", "row", "line").mutate(
+    charges = ibis.window(group_by=[_.charge], order_by=[_.file, _.row])
+    ranked = rows.drop("body").mutate(charge=ibis.coalesce(_.untagged, _.identity))
+    ranked = ranked.mutate(
         place=ibis.row_number().over(window),
-        first_content=_.content.first().over(window),
+        same=_.content == _.content.first().over(window),
         first_file=_.file.first().over(window),
         first_line=_.line.first().over(window),
+        charge_content=ibis.coalesce(_.untagged_content, _.content),
+        charge_file=_.file.first().over(charges),
+        charge_line=_.line.first().over(charges),
     )
-    again = ranked.filter(_.place > 0).mutate(same=_.content == _.first_content)
-    return again.select("file", "row", "line", "first_file", "first_line", "same")
+    by_identity = ranked.filter(_.place > 0).mutate(untagged_id=ibis.null(str))
+    by_charge = ranked.mutate(same=_.charge_content == _.charge_content.first().over(charges))
+    by_charge = by_charge.filter(_.place == 0, _.charge_file < _.file)
+    by_charge = by_charge.mutate(first_file=_.charge_file, first_line=_.charge_line)
+    columns = ("file", "row", "line", "first_file", "first_line", "same", "untagged_id")
+    return by_identity.select(*columns).union(by_charge.select(*columns))
 
 
 def _with_bodies(repeated: Table, rows: Table) -> Table:
@@ -181,7 +213,13 @@ def _with_bodies(repeated: Table, rows: Table) -> Table:
 
 def _claims(rows: Table, repeated: Table) -> Table:
     once = rows.anti_join(repeated, ["file", "row"])
-    return once.select(*ImportedRow.__struct_fields__).order_by(_.identity)
+    # Of several rows without their tags the first counts; a row that has none goes before all.
+    place = ibis.row_number().over(group_by=[_.untagged], order_by=[_.file, _.row])
+    untagged = once.filter(_.untagged.notnull()).mutate(place=place).filter(_.place == 0)
+    untagged = untagged.anti_join(once, [(untagged.untagged, once.identity)])
+    untagged = untagged.mutate(identity=_.untagged, content=_.untagged_content)
+    columns = ImportedRow.__struct_fields__
+    return once.select(*columns).union(untagged.select(*columns)).order_by(_.identity)
 
 
 def _in_order(rows: Table, repeated: Table) -> Table:
