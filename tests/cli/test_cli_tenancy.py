@@ -411,6 +411,18 @@ def test_a_key_that_begins_an_organisation_names_the_near_one(
     assert "nearly_named" not in clauseway.json(asked)  # by now it is there
 
 
+def test_a_key_of_a_seller_without_a_deployment_says_so(clauseway: Commands) -> None:
+    """Every request of it would be refused."""
+    asked = "key create --organisation acme --seller microsoft"
+    assert "sold_by" not in clauseway.json(asked)  # the configuration may lie elsewhere
+    configuration = home_at(None).configuration
+    configuration.write_text('[[deployment]]\nseller = "openai"\n[[deployment]]\nseller = "amazon"\n')
+    shown = " ".join(clauseway(asked).split())
+    assert "No deployment of the configuration in this home is sold by microsoft, only by openai and amazon" in shown
+    assert clauseway.json(asked)["sold_by"] == ["openai", "amazon"]
+    assert "sold_by" not in clauseway.json("key create --organisation acme --seller amazon")
+
+
 def test_an_unknown_organisation_is_answered_with_the_nearest(clauseway: Commands) -> None:
     for number in range(60):
         clauseway(f"organisation create customer-{number}")

@@ -18,6 +18,7 @@ from clauseway.app.customers.tenants import (
 )
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
+from clauseway.app.opening.named_agreements import sellers_in
 from clauseway.catalog import Catalog
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import ApiKey, Control
@@ -45,6 +46,8 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
     `secret` is what the customer sends; it is stored nowhere. `nearly_named` is there where the key
     began an organisation, or a project of it: one that was there before, of nearly the same name.
+    `sold_by` is there where no deployment of the home's configuration is sold by the seller: those
+    by whom one is.
     """
 
     key_id: str
@@ -56,6 +59,7 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     expires: str
     nearly_named: str | msgspec.UnsetType = msgspec.UNSET
+    sold_by: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ListedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,8 +123,12 @@ def create_key(
         nearly = nearly_named(control, organisation, project)
         ensure_tenant(control, organisation, project)
         control.add_key(key)
-    made = _made(key, secret)
-    return msgspec.structs.replace(made, nearly_named=nearly) if nearly else made
+    sellers = sellers_in(home.configuration)
+    return msgspec.structs.replace(
+        _made(key, secret),
+        nearly_named=nearly or msgspec.UNSET,
+        sold_by=sellers if sellers and seller not in sellers else msgspec.UNSET,
+    )
 
 
 def rotate_key(home: Home, key_id: str, grace_hours: int) -> NewKey:

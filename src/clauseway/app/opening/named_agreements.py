@@ -1,7 +1,8 @@
-"""The agreements that a configuration names: looked up before any of them is opened, and without what
-a whole configuration needs."""
+"""The agreements and sellers that a configuration names: looked up before any agreement is opened, and
+without what a whole configuration needs."""
 
 from pathlib import Path
+from typing import Any
 
 from clauseway.app.opening.library import SHIPPED
 from clauseway.app.opening.toml_file import read_file
@@ -13,16 +14,26 @@ def agreements_in(path: Path) -> tuple[Path, ...]:
 
     Empty where it names none, and where the file cannot be read: whoever reads it whole tells that.
     """
-    try:
-        written = read_file(path).content.get("agreement", [])
-    except InvalidInput:
-        return ()
-    names = written if isinstance(written, list) else []
     # A blank name would be the folder of the configuration itself.
-    named = [name for name in names if isinstance(name, str) and name.strip()]
+    named = [name for name in _list_in(path, "agreement") if isinstance(name, str) and name.strip()]
     beside = {name: path.absolute().parent / Path(name).expanduser() for name in named}
     # A folder beside the configuration goes before an agreement that ships under its name.
     return tuple(
         Path(name) if name in SHIPPED and not folder.exists() else folder
         for name, folder in beside.items()
     )
+
+
+def sellers_in(path: Path) -> tuple[str, ...]:
+    """Return those by whom a deployment of a configuration is sold; empty as `agreements_in` says."""
+    deployments = [each for each in _list_in(path, "deployment") if isinstance(each, dict)]
+    sellers = [each.get("seller") for each in deployments]
+    return tuple(dict.fromkeys(seller for seller in sellers if isinstance(seller, str)))
+
+
+def _list_in(path: Path, name: str) -> list[Any]:
+    try:
+        written = read_file(path).content.get(name)
+    except InvalidInput:
+        return []
+    return written if isinstance(written, list) else []

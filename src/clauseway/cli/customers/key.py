@@ -18,6 +18,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, plain_table
 from clauseway.values import parse_day
+from clauseway.wording.names import listed
 
 app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 KeyId = Annotated[
@@ -196,6 +197,13 @@ def _print_new(made: NewKey, as_json: bool) -> None:
             out.print(
                 f"{whose} is new; {made.nearly_named} was there before. If that was meant, revoke "
                 f"this key and make another: clauseway key revoke {made.key_id}",
+                style="yellow",
+                soft_wrap=True,
+            )
+        if made.sold_by:
+            out.print(
+                f"No deployment of the configuration in this home is sold by {made.seller}, only by "
+                f"{listed(made.sold_by)}: until one is, nothing is sold to this key.",
                 style="yellow",
                 soft_wrap=True,
             )
