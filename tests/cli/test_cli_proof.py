@@ -123,6 +123,14 @@ def test_what_a_receipt_answers_is_told_with_it() -> None:
     assert forged == ["DIFFERS", *asked, "", "outcome", "  recorded: forbidden", "  now:      permitted"]
 
 
+def test_a_receipt_of_any_length_is_not_read_into_memory(tmp_path: Path) -> None:
+    long = tmp_path / "receipt.json"
+    with long.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    for refused in (run("verify", str(long)), run("verify", "-", given=" " * ((16 << 20) + 1))):
+        assert (refused.returncode, "it has more than 16 MB" in " ".join(refused.stderr.split())) == (3, True)
+
+
 def test_a_receipt_in_which_a_name_stands_twice_is_refused(receipt: str) -> None:
     """One reader would take the outcome that was decided, another the one that was written before it."""
     forged = receipt.replace('"outcome"', '"outcome": "forbidden", "outcome"', 1)

@@ -719,6 +719,19 @@ def test_signatures_with_words_that_nobody_signed_are_none(own: Home, tmp_path: 
     assert "`line` stands twice" in run("statement", "verify", str(may), home=own.root).stderr
 
 
+@pytest.mark.parametrize("name", ["may.json", "may.json.signatures.json"])
+def test_a_file_is_read_to_the_same_depth_by_every_python(own: Home, tmp_path: Path, name: str) -> None:
+    may = written(own, tmp_path / "may.json")
+    key(own, "openai")
+    told(own, "sign", str(may), "--party", "openai")
+    document = json.loads((tmp_path / name).read_text())
+    inner: list[Any] = []
+    for _ in range(900):
+        inner = [inner]
+    (tmp_path / name).write_text(json.dumps({"deep": inner, **document}))
+    assert "it nests more than 900 levels deep" in run("statement", "verify", str(may), home=own.root).stderr
+
+
 @pytest.mark.parametrize(("name", "megabytes"), [("may.json", 256), ("may.json.signatures.json", 64)])
 def test_a_file_of_any_length_is_not_read_into_memory(own: Home, tmp_path: Path, name: str, megabytes: int) -> None:
     may = written(own, tmp_path / "may.json")

@@ -41,7 +41,11 @@ def test_tags_are_read_as_they_are_written(written: object, tags: dict[str, tupl
     assert tags_of(written) == tags
 
 
-@pytest.mark.parametrize("written", ["{broken", "search", "5", '"search"', "[1]", 5, [{"name": "team"}], "[" * 100_000])
+# Deeper than any tag, and not so deep that every Python refuses it by itself.
+DEEP = f'{{"team": {"[" * 900}{"]" * 900}}}'
+
+
+@pytest.mark.parametrize("written", ["{broken", "search", "5", '"search"', "[1]", 5, [{"name": "team"}], DEEP])
 def test_what_is_no_form_of_tags_is_said(written: object) -> None:
     with pytest.raises(ValueError, match=r"neither JSON|has no key"):
         tags_of(written)

@@ -4,7 +4,7 @@ books, its configuration.
     home            where one installation keeps its things; home_control: its control data, opened
     library         an agreement, opened and asked; several: agreements asked as one is
     configuration   the operator's settings and deployments
-    toml_file       a TOML file to a record; named_agreements: those that a configuration names
+    toml_file       a TOML file to a record; named_agreements: agreements and sellers in one
     prices          the price books in use, and a price with its working
     list_prices     the public list as a book; kept_prices: the books of older homes
     plan_prices     the prices that a gateway charges and reserves by

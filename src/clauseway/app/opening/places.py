@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import IO
 
 from clauseway.files import STANDARD_OUTPUT, output_file
 from clauseway.files.sqlite_errors import primary_code
@@ -63,12 +64,22 @@ def read_bytes(path: Path, bytes_max: int) -> bytes:
     """Return the content of a file that somebody else gave. Raise OSError, also where it has more
     than so many bytes."""
     with path.open("rb") as file:
-        if os.fstat(file.fileno()).st_size <= bytes_max:
-            # A pipe or a device does not say how much it has.
-            content = file.read(bytes_max + 1)
-            if len(content) <= bytes_max:
-                return content
-    raise OSError(errno.EOVERFLOW, f"it has more than {bytes_max >> 20} MB", str(path))
+        if os.fstat(file.fileno()).st_size > bytes_max:
+            raise _too_long(bytes_max)
+        return read_within(file, bytes_max)
+
+
+def read_within(file: IO[bytes], bytes_max: int) -> bytes:
+    """Return what an open file has: a pipe or a device does not say how much that is. Raise OSError
+    where it has more than so many bytes."""
+    content = file.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise _too_long(bytes_max)
+    return content
+
+
+def _too_long(bytes_max: int) -> OSError:
+    return OSError(errno.EOVERFLOW, f"it has more than {bytes_max >> 20} MB")
 
 
 def place_or_output(out: Path | None) -> Path:

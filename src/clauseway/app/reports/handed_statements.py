@@ -18,7 +18,7 @@ from clauseway.ledger import Statement
 from clauseway.ledger.assumptions import Assumption
 from clauseway.ledger.differences import Difference
 from clauseway.ledger.statement import canonical_bytes
-from clauseway.values import NOT_JSON, InvalidInput, check_names, unreal_amount
+from clauseway.values import NOT_JSON, InvalidInput, check_depth, check_names, unreal_amount
 
 _SIGNATURES = ".signatures.json"
 # The most that is read of a statement and of its signatures. 100,000 lines have 60 MB.
@@ -136,8 +136,9 @@ def read_statement(path: Path) -> HandedStatement:
 
 
 def statement_in(content: bytes) -> Statement:
-    """Return the statement that JSON states. Raise DecodeError where it states none, InvalidInput
-    for a name that could imitate a result."""
+    """Return the statement that JSON states. Raise DecodeError where it states none, RecursionError
+    where it nests too deeply, InvalidInput for a name that could imitate a result."""
+    check_depth(content)
     statement = msgspec.json.decode(content, type=Statement)
     amount = unreal_amount(statement)
     if amount is not None:

@@ -71,6 +71,7 @@ from clauseway.values import (
     Interval,
     InvalidInput,
     KnownAt,
+    check_depth,
     counted,
     day_after,
     elements_beyond,
@@ -699,6 +700,7 @@ def _check_elements(content: bytes, path: Path, name: str) -> None:
 def _decoded(content: bytes, kind: Any, path: Path, name: str) -> Any:
     _check_elements(content, path, name)
     try:
+        check_depth(content)
         decoded = msgspec.json.decode(content, type=kind)
     except NOT_JSON as error:
         raise _bad(path, f"{name}: {error}") from None

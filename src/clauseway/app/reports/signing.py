@@ -48,6 +48,7 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     cause_of,
+    check_depth,
     check_names_once,
     flaw_of_name,
 )
@@ -363,6 +364,7 @@ def _check_words(signature: Signature) -> None:
 def _read(path: Path) -> Signatures:
     try:
         content = read_bytes(path, SIGNATURES_BYTES_MAX)
+        check_depth(content)
         document = msgspec.json.decode(content, type=Signatures)
         check_names_once(content)
         if document.format != FORMAT:

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from clauseway.app.agreements.explaining import DecisionVerification, read_explanation, verify
+from clauseway.app.opening.places import read_bytes, read_within
 from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, print_indented
@@ -18,6 +19,8 @@ from clauseway.wording.outcomes import outcome_word
 
 DIFFERS = 2
 STANDARD_INPUT = "-"
+# With the traces of six agreements a receipt has some hundred kilobytes.
+_RECEIPT_BYTES_MAX = 16 << 20
 
 
 def command(
@@ -54,7 +57,9 @@ def command(
 
 def _read(receipt: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if receipt == STANDARD_INPUT else Path(receipt).read_bytes()
+        if receipt == STANDARD_INPUT:
+            return read_within(sys.stdin.buffer, _RECEIPT_BYTES_MAX)
+        return read_bytes(Path(receipt), _RECEIPT_BYTES_MAX)
     except OSError as error:
         raise InvalidInput.of(
             what="the receipt cannot be read",

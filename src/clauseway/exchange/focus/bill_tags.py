@@ -15,6 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from clauseway.values import check_depth
+
 _REPEATED_MAX = 4_000  # characters of tags that are remembered
 _INHERITED = "x_inherited"
 # A tag without a value has this one: FOCUS asks for it.
@@ -51,10 +53,10 @@ def _parsed(text: str) -> Any:
     text = text.strip()
     if not text:
         return None
+    whole = text if text[0] in "{[" else f"{{{text}}}"
     try:
-        return json.loads(
-            text if text[0] in "{[" else f"{{{text}}}", object_pairs_hook=_Pairs, **_AS_WRITTEN
-        )
+        check_depth(whole.encode("utf-8", "surrogatepass"))
+        return json.loads(whole, object_pairs_hook=_Pairs, **_AS_WRITTEN)
     except (ValueError, RecursionError):
         raise ValueError(f"{text[:40]!r} is neither JSON nor keys with values") from None
 
