@@ -22,7 +22,7 @@ from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.values import InvalidInput, KnownAt
 from home_pages import pages_client
-from metered_months import ACCEPTED, Sold, metered_home
+from metered_months import ACCEPTED, BOOK, IN, MILLION, OUT, Sold, metered_home
 
 FRONT = """---
 id: A6
@@ -233,6 +233,28 @@ def test_months_that_are_not_settled_need_figures(tmp_path: Path) -> None:
     assert [month.period for month in rehearsal.months] == ["2026-04", "2026-05"]
     with pytest.raises(InvalidInput, match="share-openai-microsoft is undisclosed"):
         rehearsed(home, text(), assume=["cap"])
+
+
+@pytest.mark.parametrize("settled", [[], ["2026-04"]])
+def test_a_charge_that_lacks_a_price_is_unknown(tmp_path: Path, settled: list[str]) -> None:
+    """Output has no price in May: input alone, 2 USD for a million, would be too low a charge for a sale with both."""
+    sold = [
+        Sold("2026-04-28", 1, 2, {IN: 5 * MILLION, OUT: 9 * MILLION}),
+        Sold("2026-05-05", 1, 2, {IN: MILLION, OUT: MILLION}),
+        Sold("2026-05-05", 2, 3, {IN: MILLION}),
+    ]
+    until_may = BOOK.replace("output_tokens,2026-03-05,", "output_tokens,2026-03-05,2026-05-01")
+    home = metered_home(tmp_path, sold, until_may)
+    for period in settled:
+        settle_month(home, open_agreement(), prices_of(home), period, ACCEPTED, {})
+    rehearsal = rehearsed(home, text(ONLY_ANOTHER))
+    assert [(row.what, row.seller, row.charged) for row in rehearsal.routed] == [
+        ("refused", "openai", None),
+        ("refused", "microsoft", D(2)),
+    ]
+    assert [(month.period, dict(month.refused)) for month in rehearsal.months] == [
+        (period, {"openai": D(100)}) for period in settled
+    ]
 
 
 def test_traffic_that_cannot_be_asked_about_is_told(tmp_path: Path) -> None:

@@ -534,7 +534,11 @@ def _months(
     """Yield the settled months among the days played, settled under both agreements; with `assume`,
     every month played."""
     check_assumed(traffic.played, assume, "--assume")
-    played, vouchers = months_in(days), Books(lake.control).vouchers()
+    settled = latest_settlements(home)
+    names = [name for name in months_in(days) if assume or name in settled]
+    if not names:
+        return
+    vouchers = Books(lake.control).vouchers()
     usage = lake.snapshot()  # the same for both sides
     sides = [
         Settler(usage, side, traffic.prices, traffic.readings, vouchers)
@@ -542,10 +546,9 @@ def _months(
     ]
     for side in sides:
         # Read usage once for all months.
-        begins = [days.begin.replace(day=1), *(share.begin for share in side.shares)]
-        side.read(Interval(min(begins), month(played[-1]).end))
-    settled = latest_settlements(home)
-    for name in played if assume else [name for name in played if name in settled]:
+        begins = [month(names[0]).begin, *(share.begin for share in side.shares)]
+        side.read(Interval(min(begins), month(names[-1]).end))
+    for name in names:
         period = month(name)
         stated = settled.get(name)
         before = accepted_items(stated.assumptions) if stated else basis_of(home).assume
