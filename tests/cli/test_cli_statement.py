@@ -31,11 +31,13 @@ from clauseway.app.books.settled import statement
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import built_in_documents, open_agreement
+from clauseway.app.reports.handed_statements import CANNOT_BE_CHECKED, DIFFERS, THE_SAME, LineCheck
 from clauseway.app.reports.statement_formats import FORMATS
 from clauseway.app.reports.statements import statement_context
 from clauseway.app.reports.verifying import verify_statement
 from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.trace_text import _which_requests
+from clauseway.ledger import Statement
 from clauseway.values import InvalidInput
 from clauseway.web.contexts import DueLine, StatementContext, StatementSection
 from clauseway.web.documents import statement_html
@@ -326,7 +328,24 @@ def test_a_line_opens_down_to_its_requests(book: Home) -> None:
         ("input_tokens", 20_000, D("2.5")),
         ("output_tokens", 10_000, D(15)),
     ]
-    assert [request["request_id"] for request in trace["requests"]] == [settled_book.request(4)]
+    [request] = trace["requests"]
+    assert request | {"units": []} == {
+        "request_id": settled_book.request(4),
+        "attempt": 1,
+        "at": "2026-04-27T00:00:00Z",
+        "organisation": "Contoso",
+        "project": "search",
+        "cloud": "azure",
+        "region": "eastus2",
+        "model": "gpt-5.4-2026-03-05",
+        "upstream_id": "up-4",
+        "decision": "d1",
+        "terms": ["A1.licence", "A5.any-cloud"],
+        "units": [],
+        "charged": "0.220000000000",
+        "share_before": None,
+        "share_after": None,
+    }
     headings = [_which_requests(*counts) for counts in ((1, 1), (1, 117), (6, 117))]
     assert headings == [
         "Requests, all of them",
@@ -447,6 +466,46 @@ def test_later_usage_does_not_disturb_the_repetition(own: Home, tmp_path: Path) 
     now = told(own, "verify", "2026-05")["repeated"]
     assert now["same"]
     assert now["digest"] != told(own, "verify", str(may))["repeated"]["digest"]
+
+
+def handed_with(stated: Statement, **inputs: object) -> Statement:
+    """The statement with a cent more on its first line, without its second, and with these inputs instead."""
+    first, _, *rest = stated.lines
+    lines = (msgspec.structs.replace(first, amount=first.amount + D("0.01")), *rest)
+    return msgspec.structs.replace(stated, lines=lines, inputs=msgspec.structs.replace(stated.inputs, **inputs))
+
+
+OTHER_USAGE = {"usage": "0" * 64, "attempts": 12}
+LACKING = "The usage that was settled is not in this lake: it had 12 attempts in the period, and there are 5 here."
+# inputs that it states · verdict, difference and reason of the first line · of the second
+CHECKED: list[tuple[dict[str, object], tuple[str, str, str], tuple[str, str, str]]] = [
+    ({}, (DIFFERS, "-0.01", ""), (DIFFERS, "0.30", "")),
+    (OTHER_USAGE, (CANNOT_BE_CHECKED, "0", LACKING), (CANNOT_BE_CHECKED, "0", LACKING)),
+]
+
+
+@pytest.mark.parametrize(("inputs", "first", "second"), CHECKED, ids=["same usage", "other usage"])
+def test_each_line_says_by_how_much_it_differs_or_why_it_cannot_be_checked(
+    book: Home, inputs: dict[str, object], first: tuple[str, str, str], second: tuple[str, str, str]
+) -> None:
+    stated = statement(book, "2026-05")
+    assert stated is not None
+    checks = {line.line: line for line in verify_statement(book, handed_with(stated, **inputs)).lines}
+    aws, azure, newer = stated.lines
+    for line, amount, (verdict, differs_by, because) in [
+        (aws, D("0.15"), first),
+        (azure, D(0), second),
+        (newer, D("0.16"), (THE_SAME, "0", "")),
+    ]:
+        assert checks.pop(line.id) == LineCheck(
+            line=line.id,
+            of=f"{line.product} on {line.cloud}, sold by openai",
+            stated=amount,
+            verdict=verdict,
+            differs_by=D(differs_by),
+            because=because,
+        )
+    assert not checks
 
 
 def test_a_month_is_repeated_with_the_prices_it_was_settled_with(own: Home, tmp_path: Path) -> None:
