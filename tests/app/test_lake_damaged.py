@@ -17,7 +17,7 @@ from clauseway.app.books.closing import closed_months
 from clauseway.app.opening.home import Home
 from clauseway.app.usage.compacting import compact_lake
 from clauseway.app.usage.damages import blocking_damages
-from clauseway.app.usage.lake_checks import check_lake
+from clauseway.app.usage.lake_checks import check_lake, unknown_problem
 from clauseway.app.usage.sealing import open_lake
 from clauseway.storage.lake.file_list import USAGE, files_of
 from in_process import answer, run
@@ -234,6 +234,13 @@ def test_a_lake_whose_list_was_emptied_is_not_called_sound_and_loses_nothing(hom
     assert above.splitlines()[-1].startswith("  ")
     assert "audit verify" in below.splitlines()[1], "what to do"
     assert (compact_lake(home).removed, len(list(home.lake.glob("usage/*/*.parquet")))) == (0, 5)
+
+
+def test_files_on_no_list_are_counted_and_one_is_named() -> None:
+    problem = unknown_problem(["usage/2026-05-05/a.parquet", "usage/2026-05-06/b.parquet"])
+    assert problem.why.startswith("2 of its files are on no list, ")
+    assert problem.where == "usage/2026-05-06/b.parquet"
+    assert "`clauseway lake check` names what stays" in problem.remedy
 
 
 def test_retired_files_are_checked_until_they_are_deleted_and_merging_goes_on_beside_a_fault(home: Home) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from awaiting import eventually
 from deployments import deployment
 
 CLAUSEWAY = Path(sys.executable).parent / "clauseway"
@@ -119,3 +120,12 @@ def test_signals_that_come_while_it_starts_end_nothing(tmp_path: Path) -> None:
         assert httpx.get(f"{gateway}/healthz").status_code == 200
         command.terminate()
         assert command.wait() == 0
+
+
+def test_a_signal_replaces_the_gateways_processes(tmp_path: Path) -> None:
+    with running(tmp_path, "serve", *SERVE) as (command, said):
+        gateway, _ = re.findall(r"http://127\.0\.0\.1:\d+", said)[:2]
+        (old,) = children_of(command, "clauseway.gateway")
+        command.send_signal(signal.SIGUSR2)
+        eventually(lambda: [new for new in children_of(command, "clauseway.gateway") if new != old])
+        assert httpx.get(f"{gateway}/healthz").status_code == 200
