@@ -742,6 +742,29 @@ a context whose parties name none
     A1.md:17 written:
     told: A1.md:16 'parties' of A1.own is empty
 
+an exclusivity that keeps a cloud, and of parties none
+    A1.md:30 written: only: {clouds: [other], parties: []}
+    told: A1.md:30 'parties' of A1.only is empty
+
+an exclusivity that keeps a cloud, and of licensees none
+    A1.md:30 written: only: {clouds: [other], licensees: []}
+    told: A1.md:30 'licensees' of A1.only is empty
+
+a carve-out of no actions and of no products
+    A1.md:30 written: only: {clouds: [other]} ⏎ except: [{actions: [], clouds: [own]}, {products: [], clouds: [own]}]
+    told: A1.md:31 'actions' of A1.only is empty
+    told: A1.md:31 'products' of A1.only is empty
+
+a base of no products and no clouds that leaves nothing out
+    A1.md:44 written: base: {sellers: [maker], products: [], clouds: [], excludes: []}
+    told: A1.md:44 'products' of A1.share is empty
+    told: A1.md:44 'clouds' of A1.share is empty
+    told: A1.md:44 'excludes' of A1.share is empty
+
+a wholesale of which no seller is excepted
+    A1.md:44 written: base: {sellers: [], wholesale: true, wholesale-except: []}
+    told: A1.md:44 'wholesale-except' of A1.share is empty
+
 a cap that is spent from the beginning
     A1.md:43 written: rate: rate ⏎ cap: USD 5 million ⏎ cap-opening: USD 5 million
     told: A1.md:45 A1.share counts USD 5 million toward its cap from the beginning

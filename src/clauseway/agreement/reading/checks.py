@@ -28,7 +28,6 @@ from clauseway.agreement.language.terms import (
     AnyTerm,
     Barring,
     Choice,
-    Context,
     Exclusivity,
     Forbidding,
     Inoperative,
@@ -124,27 +123,32 @@ def _check_names(term: AnyTerm, place: TermPlace) -> None:
                 place.mistakes.check_defined(line, use.noun, name, vocabulary[use.noun])
 
 
-# The lists that mean any if they are left out.
-_ANY_IF_LEFT_OUT = frozenset({"clouds", "sellers", "segments", "regions", "carries", "despite"})
+# The lists that mean any if they are left out, and those that then say nothing.
+_ANY_IF_LEFT_OUT = frozenset({"actions", "products", "clouds", "sellers", "segments", "regions"})
+_NOTHING_IF_LEFT_OUT = frozenset(
+    {"carries", "despite", "parties", "licensees", "excludes", "wholesale-except"}
+)
 
 
-def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace) -> None:
-    """Check that no list of a scope is written empty: it would be read as any.
+# A term needs these itself: written empty, it reaches nothing. A share may be taken on what other
+# sellers pay alone: its base then names no seller.
+_MAY_BE_EMPTY = {"": {"actions", "products"}, "base": {"sellers"}}
 
-    The base of a share may name no seller: the share is then taken on what other sellers pay.
+
+def _check_empty(entry: YamlValue, term: AnyTerm, place: TermPlace, within: str = "") -> None:
+    """Check that no list is written empty that may be left out: it would be read as left out.
+
+    `within` is the key under which the lists stand, empty for those of the term itself.
     """
+    checked = (_ANY_IF_LEFT_OUT | _NOTHING_IF_LEFT_OUT) - _MAY_BE_EMPTY.get(within, set())
     for key, member in entry.members.items():
-        if key == "base":
-            continue
-        is_of_a_context = key == "parties" and isinstance(term, Context)
-        if (key in _ANY_IF_LEFT_OUT or is_of_a_context) and member.value == []:
+        if key in checked and member.value == []:
             why = "a list that names nothing says the same as none, and looks like the contrary"
-            remedy = f"Delete {key}:, which is then any, or name what is meant."
-            if key in ("carries", "despite", "parties"):
-                remedy = f"Delete {key}:, or name what is meant."
+            then = ", which is then any" if key in _ANY_IF_LEFT_OUT else ""
+            remedy = f"Delete {key}:{then}, or name what is meant."
             place.mistakes.add(member.line, f"{key!r} of {term.id} is empty", why, remedy)
         for part in (member, *member.items):
-            _check_empty(part, term, place)
+            _check_empty(part, term, place, key)
 
 
 def _check_two_parties(term: AnyTerm, place: TermPlace) -> None:
