@@ -112,6 +112,16 @@ def test_each_cost_is_counted_in_one_place() -> None:
         assert result == {name: D(cost) for name, cost in costs.items()}
 
 
+def test_rows_are_counted_and_what_was_metered_has_none() -> None:
+    charges = [charge("1", "search"), charge("2", "search"), charge("3", "chat"), gateways("6"), gateways("4")]
+    costs = costs_by_team(charges, [metered("search", "3"), metered("chat", "1", "azure")])
+    assert [(cost.team, cost.cloud, cost.rows) for cost in costs] == [
+        ("chat", "aws", 1),
+        ("chat", "azure", 0),
+        ("search", "aws", 4),
+    ]
+
+
 AMOUNTS = st.decimals(-(10**9), 10**9, places=9)
 CLOUDS = st.sampled_from(["aws", "azure", "oci"])
 NAMES = st.sampled_from(["", "search", "Search", "chat"])

@@ -5,13 +5,14 @@ from datetime import date
 from decimal import Decimal as D
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from share_tables import CATALOG, INPUTS, at, month, share, summed
+from share_tables import CATALOG, INPUTS, at, month, share, sold, summed
 
 from clauseway.agreement.language.shares import Floor, RevenueShare, Tier
 from clauseway.ledger import Carried, SaleRecord, Settlement, carry, read_assumptions, settle
-from clauseway.values import FOREVER, Interval, day_of
+from clauseway.values import FOREVER, Interval, InvalidInput, day_of
 
 MONTHS = [month(f"2026-0{number}") for number in range(1, 7)]
 ASSUMPTIONS = read_assumptions((), {})
@@ -40,6 +41,13 @@ DRAWN = st.lists(
     st.tuples(st.integers(1, 6), st.integers(1, 28), st.integers(0, 23), CENTS, st.sampled_from(["own", "rented"])),
     max_size=20,
 )
+
+
+def test_a_sale_of_a_product_that_the_catalog_lacks_is_not_carried() -> None:
+    """It would be left out of the base, of this month and of every later one."""
+    with pytest.raises(InvalidInput, match="lost") as refused:
+        carry(share(), MONTHS[0], [sold("01-05", "10.00", product="lost")], [], CATALOG, ASSUMPTIONS, None)
+    assert len(refused.value.problems) == 1
 
 
 def records(drawn: Sequence[tuple[int, int, int, D, str]], name: str, sign: int = 1) -> list[SaleRecord]:

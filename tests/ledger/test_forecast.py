@@ -69,6 +69,12 @@ def test_ten_percent_a_month() -> None:
     assert outlook.growth.is_assumed
 
 
+def test_settled_months_may_come_in_any_order() -> None:
+    of = share()
+    past = months(sales("500", "700", "1000"), of)
+    assert ahead(past[::-1], of, growth=NO_GROWTH) == ahead(past, of, growth=NO_GROWTH)
+
+
 def test_growth_from_nothing_is_told() -> None:
     """A month without usage was settled last: zeros for years would be taken for a forecast."""
     of = share()

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal as D
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -53,6 +54,36 @@ def reported(*came: Late) -> list[StatementChange]:
 
 def restatements(*came: Late) -> list[Settlement]:
     return [result.restatement for result in came if result.restatement is not None]
+
+
+def test_changes_add_up_to_what_is_stated_in_any_order() -> None:
+    """20 % of 100.00, of which nothing was taken back or disputed; then twice something was."""
+    of = {"period": APRIL, "term": "A1.share", "payer": "maker", "payee": "host", "line": LINE, "citation": cited("X")}
+    figures = [
+        {"base": 100, "requests": 1, "adjusted": 0, "disputed": 0, "amount": 20},
+        {"base": 90, "requests": 3, "adjusted": -10, "disputed": 2, "amount": 18},
+        {"base": 75, "requests": 4, "adjusted": -25, "disputed": 5, "amount": 15},
+    ]
+    told = [
+        StatementChange(
+            **of,  # type: ignore[arg-type]
+            old=D(old["amount"]),
+            new=D(new["amount"]),
+            old_base=D(old["base"]),
+            new_base=D(new["base"]),
+            old_requests=old["requests"],
+            new_requests=new["requests"],
+            old_adjusted=D(old["adjusted"]),
+            new_adjusted=D(new["adjusted"]),
+            old_disputed=D(old["disputed"]),
+            new_disputed=D(new["disputed"]),
+            causes=(),
+        )
+        for old, new in pairwise(figures)
+    ]
+    for changed in (told, told[::-1]):
+        line = stated(settled(SALES, APRIL, A1), changed)[LINE]
+        assert {name: getattr(line, name) for name in figures[-1]} == figures[-1]
 
 
 @pytest.mark.parametrize("how", ["correction", "restatement"])

@@ -111,6 +111,9 @@ def test_two_settlements_beside_each_other_are_the_same_where_bases_are_too() ->
     both = beside(first, second)
     assert [str(line.difference) for line in both.lines] == ["0.00"]
     assert (both.is_same, beside(first, first).is_same) == (False, True)
+    [direction] = beside(first, settled([], MAY, capped)).directions
+    caps = [direction.real_caps, direction.other_caps]
+    assert [[str(cap.remaining) for cap in side] for side in caps] == [["0.00"], ["10.00"]]
 
 
 def test_two_shares_of_a_direction_stand_beside_one_as_one_line() -> None:

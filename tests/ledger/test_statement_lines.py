@@ -10,7 +10,7 @@ from share_tables import at, cited, month, settled, share, sold
 from clauseway.agreement.language.definitions import Figure
 from clauseway.agreement.language.shares import ShareBase
 from clauseway.app.reports.statements import statement_context
-from clauseway.ledger import Settlement, StatementChange, corrected, statement_of
+from clauseway.ledger import Settlement, Statement, StatementChange, corrected, statement_of
 from clauseway.ledger.differences import differences
 from clauseway.ledger.statement import canonical_bytes, concerning, digest_of
 
@@ -181,7 +181,10 @@ def test_another_receipt_alone_hides_no_other_difference() -> None:
         receipt="0" * 64,
         directions=(msgspec.structs.replace(direction, shares=(moved, *direction.shares[1:])),),
     )
-    assert [difference.what for difference in differences(statement, other)] == ["receipt", "directions"]
+    receipt, directions = differences(statement, other)
+    assert (receipt.what, directions.what) == ("receipt", "directions")
+    assert f'"base_after":"{direction.shares[0].base_after}"' in directions.stated
+    assert '"base_after":"1"' in directions.found
     assert differences(statement, statement) == []
     # The same value of a figure that is ours in one statement, and was reported in the other.
     [named, *others] = statement.assumptions
@@ -190,6 +193,31 @@ def test_another_receipt_alone_hides_no_other_difference() -> None:
     assert [str(difference) for difference in changes] == [
         f"assumption: {named.name} is stated as {named.value} ({named.standing}), found as {named.value} (ours)"
     ]
+
+
+def test_what_one_statement_lacks_is_nothing_in_it() -> None:
+    statement = statement_of(settled_may())
+    named, *others = statement.assumptions
+    lacks = msgspec.structs.replace(statement, assumptions=tuple(others))
+    has, nothing = f"{named.value} ({named.standing})", "nothing"
+    for stated, found, before, after in ((statement, lacks, has, nothing), (lacks, statement, nothing, has)):
+        said = [str(difference) for difference in differences(stated, found)]
+        assert said == [f"assumption: {named.name} is stated as {before}, found as {after}"]
+
+
+def test_usage_is_told_apart_by_its_digest_or_its_batches() -> None:
+    statement = statement_of(settled_may())
+
+    def of(**inputs: object) -> Statement:
+        return msgspec.structs.replace(statement, inputs=msgspec.structs.replace(statement.inputs, **inputs))
+
+    used = of(batches=(), usage="ab" * 32, attempts=12)
+    for stated, found, said in (
+        (statement, used, f"one, found as 12 attempts, {'ab' * 32}"),
+        (used, of(batches=(), usage="", attempts=0), f"12 attempts, {'ab' * 32}, found as none"),
+        (statement, of(batches=("two", "one")), "one, found as one, two"),
+    ):
+        assert [str(difference) for difference in differences(stated, found)] == [f"input: usage is stated as {said}"]
 
 
 def test_a_statement_is_written_to_the_byte() -> None:
