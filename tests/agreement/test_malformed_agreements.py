@@ -1047,15 +1047,38 @@ EVENTS = [
 ]
 
 
-@pytest.mark.parametrize(("events", "wanted"), EVENTS)
-def test_an_event_that_could_never_come_about_or_never_be_prevented(events: list[str], wanted: str) -> None:
+def with_events(events: list[str]) -> dict[str, str]:
     lines = ["notice: {}", "cure: {}", *events]
     said = "".join(f"\n  {line.replace('{', '{says: It., source: [T], ')}" for line in lines).replace(", }", "}")
-    written = with_edits(("agreement.md", 29, f"events:{said}\n```"))
+    return with_edits(("agreement.md", 29, f"events:{said}\n```"))
+
+
+@pytest.mark.parametrize(("events", "wanted"), EVENTS)
+def test_an_event_that_could_never_come_about_or_never_be_prevented(events: list[str], wanted: str) -> None:
+    written = with_events(events)
     problems = [problem.what for problem in problems_of(written)] if wanted else []
     assert problems == ([wanted] if wanted else [])
     if not wanted:
         read_agreement(written)
+
+
+# How an event comes about · why it cannot be understood
+UNCLEAR = [
+    ("e: {after: notice, days: 5, on: 2025-01-01}", "it comes after an event and on a day"),
+    ("e: {prevented-by: cure}", "prevented-by: has its effect on after: alone"),
+    ("e: {extended-by: cure, days: 5}", "extended-by: puts off the day in on:"),
+    ("e: {on: 2025-01-01, days: 5}", "days: counts from after:, or how long extended-by: puts off"),
+    ("e: {on: 2025-01-01, extended-by: cure}", "days: counts from after:, or how long extended-by: puts off"),
+    ("e: {over-by: e}", "it would be over as soon as it begins"),
+    ("e: {after: notice, days: -1}", "days lies below zero"),
+    ("e: {after: e, days: 1}", "nothing could ever bring it about: it waits for itself"),
+]
+
+
+@pytest.mark.parametrize(("event", "why"), UNCLEAR)
+def test_an_event_that_cannot_be_understood_says_why(event: str, why: str) -> None:
+    problems = problems_of(with_events([event]))
+    assert [problem.why for problem in problems if problem.what == "the event 'e' cannot be understood"] == [why]
 
 
 # Where a term stands as people show it, line by line · why it is none · what to do

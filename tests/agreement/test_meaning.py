@@ -11,7 +11,7 @@ from small_agreement import DOCUMENTS
 
 from clauseway.agreement import read_agreement
 from clauseway.agreement.authoring.formatting import format_document
-from clauseway.agreement.language.meaning import meaning_of
+from clauseway.agreement.language.meaning import meaning_of, meaning_of_facts
 from clauseway.app.agreements.explaining import DecisionVerification, Explanation, explain, verify
 from clauseway.app.opening.library import OpenAgreement, open_agreement
 from terms_at_hand import documents, reading
@@ -82,6 +82,14 @@ def test_a_deadline_is_meant() -> None:
         texts["agreement.md"] = texts["agreement.md"].replace("rules:", late, 1)
         meant.append(meaning_of(reading(texts).agreement))
     assert meant[0] == meant[2] != meant[1]
+
+
+def test_facts_mean_the_same_in_any_order_and_are_no_part_of_the_text() -> None:
+    granted = [f"kind: grant, product: apps, party: {party}, effective: 2024-06-01" for party in ("shop", "rival")]
+    with_facts = reading(documents("", granted))
+    facts = with_facts.facts.facts
+    assert meaning_of_facts(facts) == meaning_of_facts(facts[::-1]) != meaning_of_facts(facts[:1])
+    assert with_facts.agreement.text_digest == reading(documents("")).agreement.text_digest
 
 
 def test_formatting_changes_no_meaning(tmp_path: Path) -> None:

@@ -1569,6 +1569,18 @@ def test_an_event_that_comes_about_after_the_last_day_ends_nothing(through: str,
 
 
 @pytest.mark.parametrize(
+    ("file", "expected"), [("A1.md", []), ("first.md", []), ("A3.md", ["A3.md:1 amendment A1 stands in A3.md"])]
+)
+def test_a_file_named_after_another_amendment_is_noted(file: str, expected: list[str]) -> None:
+    opened = hand.reading({file if name == "A1.md" else name: text for name, text in hand.documents("").items()})
+    assert [
+        f"{remark.document}:{remark.line} {remark.what}"
+        for remark in check_agreement(opened.agreement, opened.facts)
+        if remark.kind == "misplaced"
+    ] == expected
+
+
+@pytest.mark.parametrize(
     ("product", "expected"), [("right", ["launch:right:north:available=2026-02-01 changes nothing"]), ("app", [])]
 )
 def test_a_launch_of_what_is_on_no_cloud_changes_nothing(product: str, expected: list[str]) -> None:

@@ -256,6 +256,13 @@ CAUSES: list[tuple[Settlement, Settlement, str, list[str]]] = [
         "-2.00",
         ["assumption wholesale: 100% → 90%: -10 of base"],
     ),
+    # And of the same usage.
+    (
+        april(WHOLESALE, figures=PART, sales=(RESOLD,), usage="u1"),
+        april(WHOLESALE, figures=PART, sales=(RESOLD,), usage="u1", assume=["wholesale=90%"]),
+        "-2.00",
+        ["assumption wholesale: 100 % → 90%: -10 of base"],
+    ),
     (
         april(WHOLESALE, figures=PART, sales=(RESOLD,)),
         april(WHOLESALE, figures=PART, sales=(RESOLD,), assume=["wholesale=90%"], price_book="c"),

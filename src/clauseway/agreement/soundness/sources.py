@@ -16,7 +16,7 @@ def misplaced(lives: Lives) -> Iterator[Remark]:
     ids = {amendment.id for amendment in lives.agreement.amendments}
     for amendment in lives.agreement.amendments:
         stem = amendment.document.removesuffix(".md")
-        if stem != amendment.id and _names_another(stem, amendment.id, ids):
+        if _names_another(stem, amendment.id, ids):
             yield Remark(
                 severity=Severity.NOTE,
                 kind="misplaced",
