@@ -116,6 +116,15 @@ def test_two_settlements_beside_each_other_are_the_same_where_bases_are_too() ->
     assert [[str(cap.remaining) for cap in side] for side in caps] == [["0.00"], ["10.00"]]
 
 
+def test_a_direction_that_has_ended_stands_beside_one_that_has_not() -> None:
+    """The share ended with March; in the other settlement it goes on, without a sale in May."""
+    ended, going_on = (settled([], MAY, share(end=end)) for end in (date(2026, 4, 1), date(2031, 1, 1)))
+    for other, days in ((going_on, [date(2026, 4, 1), None]), (ended, [date(2026, 4, 1)] * 2)):
+        [way] = beside(ended, other).directions
+        assert (way.payer, way.payee, way.difference) == ("maker", "host", 0)
+        assert [side and side.day for side in (way.real_ended, way.other_ended)] == days
+
+
 def test_two_shares_of_a_direction_stand_beside_one_as_one_line() -> None:
     """Until 10 May and from 11 May on the maker owes 20 %; otherwise it owed 20 % throughout, and 5 % more."""
     sales = [sold("05-02", "100.00"), sold("05-20", "50.00")]
