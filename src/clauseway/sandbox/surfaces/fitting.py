@@ -6,6 +6,7 @@ common formats). Every property is given. Where a schema contains itself, the va
 the schema lets it.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -126,12 +127,18 @@ class _Fitting:
 
 
 def _number(schema: Mapping[str, Any]) -> int | float:
-    """Return the smallest allowed multiple from 1 on, or from the minimum where there is one."""
+    """Return the smallest allowed multiple from 1 on, or from the lower bounds where there are any."""
     step = schema.get("multipleOf", 1)
-    least = schema.get("minimum", schema.get("exclusiveMinimum", min(1, schema.get("maximum", 1))))
+    lower = [schema[name] for name in ("minimum", "exclusiveMinimum") if name in schema]
+    upper = [schema[name] for name in ("maximum", "exclusiveMaximum") if name in schema]
+    least, most = max(lower, default=min([1, *upper])), min(upper, default=math.inf)
     value = -(-least // step) * step
     if value == schema.get("exclusiveMinimum"):
         value += step
+    too_large = value > most or value == schema.get("exclusiveMaximum")
+    if too_large and not lower:
+        value -= step
     if schema["type"] == "integer":
         return int(value)
-    return float(min(value, schema.get("maximum", value)))
+    # Both bounds lie between two multiples.
+    return float((least + most) / 2 if too_large and lower else value)
