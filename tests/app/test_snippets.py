@@ -1,5 +1,6 @@
 """The curl command that a person pastes: it sends the key and shows it to nobody else."""
 
+import html
 import json
 import re
 import shlex
@@ -8,6 +9,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
@@ -52,7 +54,7 @@ def test_the_command_that_makes_a_key_names_the_home_and_the_agreement(tmp_path:
     assert shlex.split(made)[-4:] == ["--agreement", str(text), "--home", str(home)]
 
 
-def test_serve_prints_a_command_that_makes_a_key_for_it(tmp_path: Path) -> None:
+def test_serve_and_its_pages_show_a_command_that_makes_a_key_for_it(tmp_path: Path) -> None:
     home, text, file = tmp_path / "a home", tmp_path / "our text", tmp_path / "clouds.toml"
     assert run("agreement", "new", str(text)).returncode == 0
     file.write_text(
@@ -71,7 +73,10 @@ def test_serve_prints_a_command_that_makes_a_key_for_it(tmp_path: Path) -> None:
     with subprocess.Popen([CLAUSEWAY, "serve", *words], stdout=subprocess.PIPE, text=True) as serving:
         try:
             assert serving.stdout is not None
+            [pages] = re.findall(r"pages (\S+)", serving.stdout.readline())
             [make_key] = next(re.findall(r"^Make a key: (.*)", line) for line in serving.stdout if "Make a key" in line)
+            for page in (pages, f"{pages}engineer"):
+                assert html.escape(make_key) in httpx.get(page).text.replace("&#39;", "&#x27;")
         finally:
             serving.terminate()
     assert run(*shlex.split(make_key)[1:], cwd=tmp_path).returncode == 0

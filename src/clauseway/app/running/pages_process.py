@@ -45,7 +45,12 @@ from clauseway.app.reports.statements import Named, statement_context
 from clauseway.app.running.alerts import open_alerts
 from clauseway.app.running.processes import PAGES_PORT
 from clauseway.app.running.readers import HomeReaders, faults_as_unavailable
-from clauseway.app.running.snippets import Sample, snippets_for
+from clauseway.app.running.snippets import (
+    Sample,
+    agreement_to_name,
+    key_command,
+    snippets_for,
+)
 from clauseway.app.screens.auditor_page import BOOKS, auditor_page, check_page
 from clauseway.app.screens.clause_places import (
     citations_of,
@@ -584,6 +589,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--gateway-url", required=True)
     parser.add_argument("--sample-model", required=True)
     parser.add_argument("--sample-cloud", default="")
+    parser.add_argument("--sample-seller", default="")
     parser.add_argument("--agreement", type=Path, action="append", default=[])
     parser.add_argument("--facts", type=Path)
     parser.add_argument("--simulated-clock", type=Path)
@@ -602,9 +608,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     read_again = partial(agreements_with, options.agreement, options.facts)
     opened = read_again()
     clock = simulated_clock(options.simulated_clock) if options.simulated_clock else system_clock
-    sample = Sample(model=options.sample_model, cloud=options.sample_cloud)
-    snippets = snippets_for(options.gateway_url, sample, key)
+    sample = Sample(
+        model=options.sample_model, cloud=options.sample_cloud, seller=options.sample_seller
+    )
     home = Home(options.home).served()
+    named = agreement_to_name(home, options.agreement, opened, sample.seller)
+    make_key = key_command(sample, home, named) if sample.seller else ""
+    snippets = snippets_for(options.gateway_url, sample, key, make_key)
     has_files = bool(options.agreement or options.facts)
     source = HomePages(
         home, opened, clock, options.gateway_url, snippets, read_again if has_files else None

@@ -450,6 +450,7 @@ def _start_pages(
         *("--gateway-url", gateway_url),
         *("--sample-model", sample.model),
         *("--sample-cloud", sample.cloud),
+        *("--sample-seller", sample.seller),
     ]
     for flag, path in (
         *(("--agreement", path) for path in options.agreements),

@@ -10,6 +10,9 @@ import msgspec
 
 from clauseway.app.opening.configuration import DeploymentWritten
 from clauseway.app.opening.home import Home, home_flag
+from clauseway.app.opening.library import BUILT_IN
+from clauseway.app.opening.named_agreements import agreements_in
+from clauseway.app.opening.several import Opened, each_of
 from clauseway.web.contexts import Snippet
 
 _KEY = "YOUR-KEY"
@@ -52,10 +55,26 @@ def key_command(sample: Sample, home: Home, agreement: Path | None) -> str:
     )
 
 
-def snippets_for(gateway_url: str, sample: Sample, key: str = "") -> tuple[Snippet, ...]:
+def agreement_to_name(
+    home: Home, folders: Sequence[Path], opened: Opened, seller: str
+) -> Path | None:
+    """Return the first of the opened folders' agreements that has a seller; None where commands at
+    this home take the same agreements without being told."""
+    if tuple(folders) == agreements_in(home.configuration):
+        return None
+    for folder, asked in zip(folders or (Path(BUILT_IN),), each_of(opened), strict=True):
+        if seller in asked.catalog.parties:
+            return folder
+    return None
+
+
+def snippets_for(
+    gateway_url: str, sample: Sample, key: str = "", make_key: str = ""
+) -> tuple[Snippet, ...]:
     """Return both snippets for a gateway at `gateway_url` (it ends in `/v1`); without a key they
-    say where it goes."""
+    say where it goes, after the command `make_key` that makes it."""
     return (
+        *((Snippet(label="a key", text=make_key),) if make_key and not key else ()),
         Snippet(label="curl", text=curl_snippet(gateway_url, sample, key or _KEY)),
         Snippet(label="openai-python", text=python_snippet(gateway_url, sample, key or _KEY)),
     )

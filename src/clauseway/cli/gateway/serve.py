@@ -2,19 +2,16 @@
 
 import signal
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from clauseway.app.opening.home import home_at
-from clauseway.app.opening.library import BUILT_IN
-from clauseway.app.opening.named_agreements import agreements_in
-from clauseway.app.opening.several import agreements_with, each_of
+from clauseway.app.opening.several import agreements_with
 from clauseway.app.running.frozen_database import left_on_stop
 from clauseway.app.running.machine_faults import end_of
 from clauseway.app.running.serving import ServeOptions, Signals, keep, seal_the_rest, serving
-from clauseway.app.running.snippets import Sample, curl_snippet, key_command
+from clauseway.app.running.snippets import agreement_to_name, curl_snippet, key_command
 from clauseway.cli import libraries_of, options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console
@@ -103,7 +100,10 @@ def command(
                 )
                 for note in served.notes:
                     out.print(note, style="yellow")
-                make_key = key_command(served.sample, at, _agreement_to_name(chosen, served.sample))
+                named = agreement_to_name(
+                    at, chosen.agreements, chosen.opened, served.sample.seller
+                )
+                make_key = key_command(served.sample, at, named)
                 out.print(f"Make a key: {make_key}", style="dim", soft_wrap=True)
                 out.print("Ask with it:", style="dim")
                 out.print(
@@ -117,15 +117,3 @@ def command(
     if dead is not None:
         raise end_of(dead.name, dead.exit_code, at.logs)
     return 0
-
-
-def _agreement_to_name(chosen: ServeOptions, sample: Sample) -> Path | None:
-    """Return the first agreement that has the sample's seller; None where commands at this home
-    take the same agreements as this one."""
-    if chosen.agreements == agreements_in(chosen.home.configuration):
-        return None
-    folders = chosen.agreements or (Path(BUILT_IN),)
-    for folder, asked in zip(folders, each_of(chosen.opened), strict=True):
-        if sample.seller in asked.catalog.parties:
-            return folder
-    return None
