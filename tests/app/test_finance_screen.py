@@ -265,5 +265,7 @@ def test_totals_come_first_and_assumptions_in_words(client: TestClient) -> None:
     statement = page[page.index('<article class="statement">') :]
     assert re.findall('class="figure amount">(.*?)<', statement)[:2] == ["0.00 USD", "0.60 USD"]
     assert statement.index('class="totals"') < statement.index('class="chips"') < statement.index('class="ledger"')
+    alone = client.get("/statement/2026-05").text
+    assert alone.index('class="totals"') < alone.index('class="ledger"')
     for chip in ("<b>Cap</b> USD 38 billion", "<b>Share OpenAI Microsoft</b> 20 %"):
         assert chip in statement

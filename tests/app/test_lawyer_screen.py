@@ -154,6 +154,13 @@ def test_the_first_document_opens_where_none_is_named(client: TestClient) -> Non
     assert (answer.status_code, "agreement.md" in answer.text) == (200, True)
 
 
+def test_an_amendment_opens_under_its_title_and_days(client: TestClient) -> None:
+    page = client.get("/text", params={"document": "A4.md"}).text
+    assert "<h1>A4 The joint statement</h1>" in page
+    assert "A4.md, announced on 27 February 2026, in effect from 27 February 2026" in page
+    assert "<h1>facts.md</h1>" in client.get("/text", params={"document": "facts.md"}).text
+
+
 @pytest.mark.parametrize("document", ["A9.md", "../../etc/passwd", "<script>"])
 def test_a_document_that_is_none_is_not_found(client: TestClient, document: str) -> None:
     answer = client.get("/text", params={"document": document, "line": "²"})
@@ -186,8 +193,11 @@ def test_a_field_says_what_to_do_in_the_words_of_the_form(client: TestClient, as
 def test_two_amendments_are_compared_as_the_command_compares_them(client: TestClient) -> None:
     page = client.get("/lawyer/compare", params={"before": "A4", "after": "A5"}).text
     comparison = compare_sides(OPENED, ["A4", "A5"], (), (), {})
+    said = " ".join(html.unescape(re.sub(r"<[^>]+>", "", page)).split())
     for group in comparison.groups:
-        assert html.escape(group.sentence) in page.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
+        assert " ".join(group.sentence.split()) in said
+    assert page.index("combinations are answered otherwise") < page.index('<ol class="plain-words">')
+    assert '<b class="outcome forbidden">forbidden</b> → <b class="outcome permitted">permitted</b>' in page
 
 
 def test_an_amendment_that_is_none_is_told_and_stays_in_its_field(client: TestClient) -> None:

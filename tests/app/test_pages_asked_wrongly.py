@@ -87,6 +87,10 @@ def test_what_cannot_be_shown_is_told_on_a_page(pages: httpx.Client, path: str, 
     assert "<script>" not in re.sub(r"<script nonce=[^>]*>", "", answer.text)
 
 
+def test_the_way_on_is_a_link(pages: httpx.Client) -> None:
+    assert '<a href="/">the first page</a>' in pages.get("/nothing/here").text
+
+
 # A form as it is sent · what the answer says
 FORMS = [
     (b"bill=a&bill=b", {}, "The field &#39;bill&#39; is given 2 times"),

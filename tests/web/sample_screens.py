@@ -361,7 +361,14 @@ COMPARED = CompareContext(
     before="up to A4",
     after="up to A5",
     groups=(
-        ChangeGroupShown(sentence="OpenAI may now serve <b>gpt-5.5</b>", citation=CLAUSE, place="", combinations="4"),
+        ChangeGroupShown(
+            sentence="OpenAI may now serve <b>gpt-5.5</b>",
+            before="not due",
+            after="permitted",
+            citation=CLAUSE,
+            place="",
+            combinations="4",
+        ),
     ),
     counted="4 combinations are answered otherwise",
 )

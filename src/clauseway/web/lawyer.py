@@ -178,18 +178,24 @@ class Passage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TextContext(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole document of the agreement, in its own order."""
+    """A whole document of the agreement, in its own order. An amendment has a title, and `days`
+    says when it was announced and took effect."""
 
     document: str
+    title: str = ""
+    days: str = ""
     documents: tuple[str, ...]
     passages: tuple[Passage, ...]
 
 
 class ChangeGroupShown(msgspec.Struct, frozen=True, kw_only=True):
-    """A change between two amendments in a sentence, and the clause that causes it. `is_drafted`:
-    the clause is a draft's, and no document here has it."""
+    """A change between two amendments in a sentence, the outcomes before and after in a word each,
+    and the clause that causes it. `is_drafted`: the clause is a draft's, and no document here has
+    it."""
 
     sentence: str
+    before: str
+    after: str
     citation: Citation
     place: str
     combinations: str

@@ -146,8 +146,13 @@ _CHANGE_WORDS = {
 
 def change_of(box: Box) -> str:
     """Return the outcomes before and after, as people read them."""
-    before, after = (outcome_word(outcome, box.actions) for outcome in (box.before, box.after))
+    before, after = outcomes_of(box)
     return f"{before} → {after}"
+
+
+def outcomes_of(box: Box) -> tuple[str, str]:
+    """Return the words for the outcomes before and after."""
+    return outcome_word(box.before, box.actions), outcome_word(box.after, box.actions)
 
 
 class Owners(msgspec.Struct, frozen=True):

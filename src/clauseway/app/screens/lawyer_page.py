@@ -16,6 +16,7 @@ from clauseway.app.agreements.explaining import Explanation, explain
 from clauseway.app.agreements.passages import (
     clause_at,
     clause_of,
+    document_name,
     documents_by_name,
     located,
     sections_of,
@@ -46,6 +47,7 @@ from clauseway.web.lawyer import (
     SwitchOption,
     TextContext,
 )
+from clauseway.wording.dates import day_in_words
 from clauseway.wording.decided import RECORD_PRODUCT
 from clauseway.wording.names import Wording, listed, sentence
 from clauseway.wording.outcomes import outcome_word
@@ -477,8 +479,11 @@ def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
     sections = sections_of(document, documents[document])
     at = _line_of(document, documents[document], line) if line else 0
     named = max((section.line for section in sections if section.line <= at), default=0)
+    title, days = _title_of(opened, document)
     return TextContext(
         document=document,
+        title=title,
+        days=days,
         documents=tuple(documents),
         passages=tuple(
             Passage(
@@ -491,6 +496,19 @@ def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
             for section in sections
         ),
     )
+
+
+def _title_of(opened: Opened, document: str) -> tuple[str, str]:
+    """Return an amendment's title, and its days in words; both empty for another document."""
+    for asked in each_of(opened):
+        for amendment in asked.agreement.amendments:
+            if document_name(opened, asked, amendment.document) == document:
+                announced, effective = map(day_in_words, (amendment.announced, amendment.effective))
+                return (
+                    f"{amendment.id} {amendment.title}",
+                    f"announced on {announced}, in effect from {effective}",
+                )
+    return "", ""
 
 
 def _line_of(document: str, text: str, line: str) -> int:

@@ -22,6 +22,7 @@
   };
 
   const show = (counts) => {
+    if (counts.clouds.length) body.querySelector(".none")?.remove();
     for (const cloud of counts.clouds) {
       const row = rowOf(cloud);
       for (const column of columns) {
