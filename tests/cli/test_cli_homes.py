@@ -230,3 +230,14 @@ def test_whoever_names_exit_code_1_names_the_machine() -> None:
     assert len(said) == 12
     for words in said:
         assert "failure, ours or the machine's" in " ".join(words.split())
+
+
+def test_a_settlement_in_a_wrong_folder_or_of_a_month_to_come_says_so(tmp_path: Path) -> None:
+    home = tmp_path / "elsewhere"
+    assumed = ("--assume", "share-openai-microsoft", "--assume", "cap")
+    first = run("settle", "--period", "2026-05", *assumed, home=home)
+    assert f"A new home begins at {home}: without usage, so nothing is due." in first.stderr
+    assert "has not begun" not in first.stderr
+    second = run("settle", "--period", "2098-05", home=home)
+    assert (second.returncode, "2098-05 has not begun" in second.stderr) == (0, True)
+    assert "A new home" not in second.stderr

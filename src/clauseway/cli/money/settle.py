@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from clauseway.app.books.settling import settle_as_known, settle_days, settle_mo
 from clauseway.app.opening.home import Home, home_at
 from clauseway.app.opening.library import known_point, readings_of
 from clauseway.app.opening.named_agreements import agreements_in
+from clauseway.app.opening.periods import month as month_of
 from clauseway.app.reports.amounts import exact
 from clauseway.app.reports.handed_statements import StatementVerification
 from clauseway.app.reports.statements import statement_context
@@ -225,6 +227,7 @@ def command(
         comparison = what_if(at, opened, table, period, assume or [], readings, under)
         answer(as_json, comparison, lambda: print_what_if(console(), comparison))
         return 0
+    is_new = not at.root.exists()
     settle = partial(settle_month, at, opened, table, period, assume or [], readings)
     # Acceptances that the settlement records come after these.
     accepted = len(history(at))
@@ -244,6 +247,8 @@ def command(
         _say_waiting(rows_waiting(at))
         _say_silent(silent_homes(at))
         _say_ahead(usage_ahead(at))
+        _say_new(at, is_new)
+        _say_running(period, datetime.now(UTC).date())
         done = _what_posting_did(period, sum(posted))
         if not second_opinion:
             _print(settlement, as_json, done)
@@ -314,6 +319,26 @@ def _say_ahead(problem: Problem | None) -> None:
     if problem is not None:
         said = f"{problem.what[0].upper()}{problem.what[1:]}"
         print(f"{said}: {problem.why}; `clauseway doctor` says what to do.", file=sys.stderr)
+
+
+def _say_new(home: Home, is_new: bool) -> None:
+    """Report on standard error that a home began with the settlement: nothing was used in it."""
+    if is_new:
+        print(
+            f"A new home begins at {home.root}: without usage, so nothing is due. If you meant another, "
+            "name it with --home or in CLAUSEWAY_HOME.",
+            file=sys.stderr,
+        )
+
+
+def _say_running(period: str, today: date) -> None:
+    """Report on standard error that a month is not over: it may be a mistyped one."""
+    days = month_of(period)
+    if today < days.begin:
+        print(f"{period} has not begun: nothing was used in it yet.", file=sys.stderr)
+    elif today < days.end:
+        last = days.end - date.resolution
+        print(f"{period} lasts through {last}: settle it again once it is over.", file=sys.stderr)
 
 
 def _say_waiting(rows: int) -> None:
