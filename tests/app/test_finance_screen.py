@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 import settled_book
 from clauseway.app.books.bookkeeping import invoice, pay
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.month_states import MonthOwed, MonthState
+from clauseway.app.books.month_states import MonthOwed, MonthState, latest_settled
 from clauseway.app.books.settled import statement
 from clauseway.app.opening.home import Home
 from clauseway.app.reports.statements import statement_context
@@ -158,6 +158,7 @@ BY_ATTENTION = [
     ("open open open open open open", "01 02 03 04 05 06"),
     ("paid paid paid paid settled open", "05 06 04 03 02 01"),  # June is not over
     ("settled open closed", "01 02 03"),
+    ("paid paid paid paid invoiced paid settled", "05 07 06 04 03 02 01"),  # July has not begun
     ("open settled closed", "01 03 02"),  # January has to be settled and closed before February
 ]
 
@@ -167,6 +168,13 @@ def test_months_come_in_the_order_in_which_they_need_attention(states: str, show
     months = [MonthState(period=f"2026-{number:02}", state=state) for number, state in enumerate(states.split(), 1)]
     ordered = finance_page._by_attention(months, date(2026, 6, 10))
     assert " ".join(month.period[5:] for month in ordered) == shown
+
+
+def test_a_settled_month_that_has_not_begun_does_not_stand_for_what_is_owed() -> None:
+    may, later = (MonthState(period=period, state="settled") for period in ("2026-05", "2027-05"))
+    assert latest_settled((may, later), date(2026, 6, 10)) == may
+    assert latest_settled((later,), date(2026, 6, 10)) == later
+    assert latest_settled((), date(2026, 6, 10)) is None
 
 
 def test_a_month_is_due_from_the_day_after_its_last() -> None:

@@ -3,6 +3,7 @@ account: read from the books and the hourly sums, without a look at single recor
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from decimal import Decimal
 
 import msgspec
@@ -10,6 +11,7 @@ import msgspec
 from clauseway.app.books.settled import SettledMonth
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
+from clauseway.app.opening.periods import month as month_of
 from clauseway.app.opening.periods import months_in
 from clauseway.ledger import Account, Invoice
 from clauseway.ledger.invoices import open_invoices
@@ -57,6 +59,14 @@ class AccountBalance(msgspec.Struct, frozen=True, kw_only=True):
     account: Account
     currency: str
     amount: Decimal
+
+
+def latest_settled(months: Sequence[MonthState], today: date) -> MonthState | None:
+    """Return the latest settled month that has begun, else the latest: a mistyped month to come
+    must not stand for what is owed. None if no month is settled."""
+    settled = [month for month in months if month.state != OPEN]
+    begun = [month for month in settled if month_of(month.period).begin <= today]
+    return next(reversed(begun or settled), None)
 
 
 def month_states(home: Home, settled: Mapping[str, SettledMonth]) -> tuple[MonthState, ...]:

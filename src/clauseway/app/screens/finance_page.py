@@ -19,6 +19,7 @@ from clauseway.app.books.month_states import (
     MonthOwed,
     MonthState,
     balances,
+    latest_settled,
     month_states,
 )
 from clauseway.app.books.settled import SettledMonth, statement
@@ -92,7 +93,8 @@ def finance_page(
     months = month_states(home, settled_months)
     settled = [month.period for month in months if month.state != OPEN]
     flags = assume_flags(home, opened) if len(settled) < len(months) else ""
-    latest = statement(home, settled[-1]) if settled else None
+    last = latest_settled(months, today)
+    latest = statement(home, last.period) if last else None
     shown = _in_part(statement_context(latest, words.name)) if latest else None
     return FinanceContext(
         title=title_of(opened),
@@ -169,7 +171,7 @@ def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]
     def attention(month: MonthState) -> int:
         if month.state == PAID:
             return _DONE
-        if month.state == OPEN and month_of(month.period).end > today:
+        if month.state in (OPEN, SETTLED) and month_of(month.period).end > today:
             return _RUNNING
         if month.state == INVOICED:
             return _AWAITED

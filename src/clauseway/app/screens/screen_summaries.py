@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from datetime import date
 
-from clauseway.app.books.month_states import MonthState, month_states
+from clauseway.app.books.month_states import MonthState, latest_settled, month_states
 from clauseway.app.books.settled import SettledMonth
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
@@ -44,7 +44,7 @@ def screen_summaries(
         ScreenSummary(
             reader="Finance",
             address="/finance",
-            answer=_months(opened, months),
+            answer=_months(opened, months, today),
             more="" if settled else first_command(home, opened, months),
         ),
         ScreenSummary(
@@ -64,11 +64,11 @@ def _rights(timeline: Timeline, today: date) -> Iterator[str]:
                 yield f"{row.label}: {stretch.said}"
 
 
-def _months(opened: Opened, months: tuple[MonthState, ...]) -> str:
-    settled = [month for month in months if month.owed]
-    if not settled:
+def _months(opened: Opened, months: tuple[MonthState, ...], today: date) -> str:
+    last = latest_settled([month for month in months if month.owed], today)
+    if last is None:
         return "nothing is settled yet"
-    words, last = Wording.of(each_of(opened)), settled[-1]
+    words = Wording.of(each_of(opened))
     owed = "; ".join(
         f"{words.name(owed.payer)} owes {words.name(owed.payee)} {cents(owed.amount)} {USD}"
         for owed in last.owed
