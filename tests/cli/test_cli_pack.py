@@ -31,6 +31,7 @@ from clauseway.app.reports.pack_layout import EPOCH, MODE, UNIX, flaw_of_layout
 from clauseway.app.reports.verifying import repeat
 from clauseway.ledger import Settlement, Statement, StatementChange, corrected, statement_of
 from clauseway.ledger.statement import canonical_bytes
+from clauseway.metering import Unit
 from clauseway.storage.books import handed_over
 from clauseway.storage.usage.past import copied
 from in_process import answer, run
@@ -608,6 +609,23 @@ HOSTILE = {
     "a name of any length": (used("organisation", "x" * 5_000), "usage.parquet has a text of 5,000 bytes"),
     "a count below zero": (used("output_tokens", -1), "usage.parquet has counts that cannot be true"),
 }
+
+
+def without_later_units(usage: pa.Table) -> pa.Table:
+    """Usage as a version wrote it that did not have the units of which there is none."""
+    return usage.drop_columns([unit.column for unit in Unit if usage[unit.column].null_count == len(usage)])
+
+
+def test_a_pack_of_an_earlier_version_is_performed_again(packs: Path, tmp_path: Path) -> None:
+    older = rewritten(packs / "may.pack", tmp_path / "older.pack", other_table(without_later_units))
+    assert "the same, to the last byte" in did(tmp_path / "nowhere", "statement", "verify", str(older))
+
+
+def test_a_pack_that_lacks_a_unit_that_was_settled_differs(packs: Path, tmp_path: Path) -> None:
+    less = rewritten(
+        packs / "may.pack", tmp_path / "less.pack", other_table(lambda usage: usage.drop_columns(["output_tokens"]))
+    )
+    assert "NOT the same" in did(tmp_path / "nowhere", "statement", "verify", str(less), code=2)
 
 
 @pytest.mark.parametrize("deed", HOSTILE)

@@ -57,6 +57,7 @@ from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
+from clauseway.metering import Unit
 from clauseway.storage.books import handed_over
 from clauseway.storage.books.books import Books
 from clauseway.storage.control.control import kept_open
@@ -100,6 +101,7 @@ _ELEMENTS_MAX = 16_000_000
 _ROWS = 50_000
 # Longer names are not ours; a short name that is repeated a billion times is read once.
 _TEXT_BYTES_MAX = 4_000
+_UNITS = frozenset(unit.column for unit in Unit)
 _NEVER_NULL: Sequence[str] = (
     *("request_id", "attempt", "event_ns", "event_day", "recorded_ns", "status"),
     *(field.name for field in USAGE_SCHEMA if pa.types.is_dictionary(field.type)),
@@ -628,7 +630,10 @@ def _seal(lake: Lake, usage: Path, path: Path) -> None:
     words = [field.name for field in USAGE_SCHEMA if field.name != "terms" and _is_text(field.type)]
     try:
         with others_parquet(usage, _ROWS, dictionaries=words, within=path) as file:
-            if file.schema.names != USAGE_SCHEMA.names:
+            # An earlier version wrote no columns for units that were added since.
+            names = file.schema.names
+            whole = [name for name in USAGE_SCHEMA.names if name in names or name not in _UNITS]
+            if names != whole:
                 raise _bad(path, f"{USAGE} has other columns than usage has")
             rows = file.rows
             # The footer of a small file may claim any number of rows, and each would be read.
@@ -653,13 +658,8 @@ def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
             if longest > _TEXT_BYTES_MAX:
                 raise _bad(path, f"{USAGE} has a text of {longest:,} bytes")
     table = pa.Table.from_batches([batch])
-    columns = [
-        column.cast(field.type)
-        if not pa.types.is_dictionary(field.type)
-        else column.cast(pa.string()).cast(field.type)
-        for column, field in zip(table.columns, USAGE_SCHEMA, strict=True)
-    ]
-    rows = pa.table(dict(zip(USAGE_SCHEMA.names, columns, strict=True)), schema=USAGE_SCHEMA)
+    columns = {field.name: _cast(table, field) for field in USAGE_SCHEMA}
+    rows = pa.table(columns, schema=USAGE_SCHEMA)
     if any(rows[name].null_count for name in _NEVER_NULL):
         raise _bad(path, f"{USAGE} has an attempt without a name, a time or a party")
     days = rows["event_ns"].cast(pa.timestamp("ns")).cast(pa.date32())
@@ -669,6 +669,16 @@ def _rows(batch: pa.RecordBatch, path: Path) -> pa.Table:
     if not is_sound(rows, aggregated=True):
         raise _bad(path, f"{USAGE} has counts that cannot be true")
     return rows
+
+
+def _cast(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    """Return a column as usage has it. One that is not there is of nulls."""
+    if field.name not in table.column_names:
+        return pa.nulls(len(table), field.type)
+    column = table[field.name]
+    return (column.cast(pa.string()) if pa.types.is_dictionary(field.type) else column).cast(
+        field.type
+    )
 
 
 def _by_day(parts: Iterator[pa.Table], path: Path) -> Iterator[pa.Table]:
