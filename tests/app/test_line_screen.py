@@ -27,6 +27,7 @@ from clauseway.storage.usage.priced import revenue
 from clauseway.web.contexts import DayRequestsContext
 from database_connections import queries_asked
 from home_pages import pages_client
+from work_done import TIMES, calls_in
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,27 @@ def test_an_outline_says_what_the_whole_page_says_but_of_single_records(
         assert whole.prices
         assert not outline.requests
         assert not outline.prices
+
+
+def test_the_prices_of_a_line_are_looked_up_as_often_however_many_requests_it_has(tmp_path: Path) -> None:
+    few = settled_with(tmp_path / "few", 12)
+    many = settled_with(tmp_path / "many", 12 * TIMES)
+    (unit,) = trace_line(many, lines_of(many, "2026-05")[0]).prices
+    assert (unit.quantity, unit.charged) == (12 * TIMES * 1_000_000, 12 * TIMES * Decimal("2.75"))
+    assert prices_looked_up(many) == prices_looked_up(few)
+
+
+def settled_with(folder: Path, requests: int) -> Home:
+    """A home with a settled month of so many requests, all of one day and line."""
+    made = Home(folder).make()
+    settled_book.seal(made, [(number, "05-02", number, 1, 2, (1_000_000, 0, 0)) for number in range(1, requests + 1)])
+    settled_book.settle(made, "2026-05")
+    return made
+
+
+def prices_looked_up(home: Home) -> int:
+    [line] = lines_of(home, "2026-05")
+    return calls_in(lambda: trace_line(home, line))["charge_sum"]
 
 
 def test_an_outline_reads_no_record(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
@@ -21,17 +22,20 @@ from clauseway.app.agreements.exporting import extract
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
-from clauseway.app.opening.priced_usage import charges_of
+from clauseway.app.opening.priced_usage import charge_of, sale_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.agreements import AGREEMENT_FORMATS
 from clauseway.exchange.journals.accounting import ROOTS
 from clauseway.exchange.journals.hledger import account_name
 from clauseway.ledger import balances
-from clauseway.metering import Buyer
+from clauseway.ledger.charges import UsageCharge, charged_units, summed
+from clauseway.metering import Buyer, Used
+from clauseway.pricing import PriceTable
+from clauseway.pricing.price_table import in_context
 from clauseway.storage import Control
 from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.usage.attempts import Selection, attempts
-from clauseway.values import Interval
+from clauseway.values import Interval, day_of
 from in_process import run
 
 
@@ -431,10 +435,19 @@ def test_bad_input_is_refused_in_words(book: Home, arguments: tuple[str, ...], s
 def test_a_bill_is_what_pricing_each_attempt_alone_comes_to(book: Home) -> None:
     prices, days = open_prices(settled_book.KNOWN), Interval(date(2026, 4, 1), date(2026, 6, 1))
     with open_lake(book) as lake:
-        summed = usage_charges(lake, prices, days)
-        one_by_one = charges_of(attempts(lake, Selection(days=days)), prices)
-    assert summed == one_by_one
-    assert sum(charge.requests for charge in summed) == 23  # 11 requests of two units, and one with cached tokens
+        by_sums = usage_charges(lake, prices, days)
+        one_by_one = summed(charges_of_each(attempts(lake, Selection(days=days)), prices))
+    assert by_sums == one_by_one
+    assert sum(charge.requests for charge in by_sums) == 23  # 11 requests of two units, and one with cached tokens
+
+
+def charges_of_each(used: Iterable[Used], prices: PriceTable) -> Iterator[UsageCharge]:
+    """The charges for single attempts, each priced alone."""
+    for attempt in used:
+        day, units = day_of(attempt.event_ns), dict(attempt.units)
+        row = prices.row(in_context(sale_of(attempt), units), day)
+        charge = charge_of(attempt, prices)
+        yield from charged_units(day, attempt.organisation, attempt.project, 1, charge, row)
 
 
 @pytest.mark.parametrize("form", ["beancount", "hledger", "focus", "parquet", "cloudevents"])

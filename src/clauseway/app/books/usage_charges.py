@@ -23,7 +23,7 @@ def usage_charges(lake: Lake, prices: PriceTable, days: Interval) -> list[UsageC
     """
     return summed(
         part
-        for usage in day_sums(lake, prices, days)
+        for usage in day_sums(lake, prices, Selection(days=days))
         for part in charged_units(
             usage.day,
             usage.organisation,

@@ -1,14 +1,11 @@
 """The charges for metered usage: attempts meet the prices of their day."""
 
-from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from clauseway.ledger.charges import UsageCharge, charged_units, summed
 from clauseway.metering import Used
 from clauseway.metering.endpoints import ENDPOINT_NAMES, tier_of
 from clauseway.pricing import Charge, PriceTable, Sale
-from clauseway.pricing.price_table import in_context
 from clauseway.values import EPOCH_HOUR, HOUR_NS, HOURS_OF_WEEK, day_of, exact_product
 
 
@@ -38,20 +35,3 @@ def in_usd(charge: Charge, day: date, prices: PriceTable) -> Decimal:
     Raise InvalidInput without a rate.
     """
     return exact_product(charge.amount, prices.usd(charge.currency, day))
-
-
-def charges_of(attempts_: Iterable[Used], prices: PriceTable) -> list[UsageCharge]:
-    """Return the charges for single attempts, each priced alone, summed by day, buyer, place,
-    product, unit and price."""
-    return summed(
-        part
-        for attempt in attempts_
-        for part in charged_units(
-            day_of(attempt.event_ns),
-            attempt.organisation,
-            attempt.project,
-            1,
-            charge_of(attempt, prices),
-            prices.row(in_context(sale_of(attempt), dict(attempt.units)), day_of(attempt.event_ns)),
-        )
-    )

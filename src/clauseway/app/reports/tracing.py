@@ -8,6 +8,7 @@ sum that differs from the line. An outline leaves the records unread, so that it
 with their number.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date
 from decimal import Decimal
@@ -20,7 +21,7 @@ from clauseway.app.books.bookkeeping import Sold, dispute_days
 from clauseway.app.books.settled import latest_settlements, now, settlement_of
 from clauseway.app.books.settling import Settler, saw_all_usage
 from clauseway.app.opening.home import Home
-from clauseway.app.opening.priced_usage import charge_of, charges_of, in_usd
+from clauseway.app.opening.priced_usage import charge_of, in_usd
 from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened
 from clauseway.app.reports.amounts import cents, exact, percent
@@ -34,6 +35,7 @@ from clauseway.pricing import PriceTable
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.storage.usage.priced import revenue
+from clauseway.storage.usage.sums import day_sums
 from clauseway.values import (
     CENT,
     USD,
@@ -49,9 +51,6 @@ from clauseway.values import (
 
 # Requests shown from either end of a line.
 _SHOWN = 3
-# Beyond this number of requests only the shown requests are priced: pricing each would take
-# minutes.
-_PRICED_ONE_BY_ONE_MAX = 200_000
 
 
 class NotTraced(InvalidInput):
@@ -482,18 +481,16 @@ class _Tracer:
         return _of_line(line, charges)
 
     def _priced_units(self) -> tuple[PricedUnit, ...]:
-        # Pricing each attempt takes too long if there are many.
-        if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
-            return ()
-        sums: dict[tuple[str, int, str, str, Decimal], list[int]] = {}
-        for charge in charges_of(attempts(self._lake, self._selection), self._prices):
-            rate = self._prices.usd(charge.currency, charge.day)
-            priced = (charge.unit.column, charge.price, charge.source, charge.currency, rate)
-            summed = sums.setdefault(priced, [0])
-            summed[0] += charge.quantity
+        sums = Counter[tuple[str, int, str, str, Decimal]]()
+        for usage in day_sums(self._lake, self._prices, self._selection, of_all_buyers=True):
+            charge = self._prices.charge_sum(usage.sale, usage.day, usage.units)
+            rate = self._prices.usd(charge.currency, usage.day)
+            for of_unit in charge.lines:
+                priced = (of_unit.unit.column, of_unit.price, of_unit.source, charge.currency, rate)
+                sums[priced] += of_unit.quantity
         return tuple(
             _unit(unit, quantity, price, source, currency, rate)
-            for (unit, price, source, currency, rate), [quantity] in sorted(sums.items())
+            for (unit, price, source, currency, rate), quantity in sorted(sums.items())
         )
 
     def _first_and_last(self) -> tuple[TracedRequest, ...]:
@@ -597,8 +594,6 @@ class _Tracer:
             yield f"{held}: usage came after it was settled."
         if self._traced.adjusted:
             yield f"Credits and disputes took back {-self._traced.adjusted} of what was charged."
-        if self._line.requests > _PRICED_ONE_BY_ONE_MAX:
-            yield "The prices of so many requests are shown for the requests below only."
 
 
 def _selection(line: StatementLine, days: Interval) -> Selection:

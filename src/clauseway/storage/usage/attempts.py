@@ -43,7 +43,7 @@ def attempts(
         usage = sealed_usage(con, lake, selection.days)
         if usage is None:
             return
-        chosen = priced_once(_chosen(usage, selection))
+        chosen = priced_once(selected(usage, selection))
         # Either end is limited by itself; a request for both unites them.
         ends = []
         if first:
@@ -64,7 +64,8 @@ def attempts(
                 yield _used(dict(zip(names, row, strict=True)))
 
 
-def _chosen(usage: Table, selection: Selection) -> Table:
+def selected(usage: Table, selection: Selection) -> Table:
+    """Return the usage that has each name of a selection."""
     named = {
         name: getattr(selection, name) for name in ("seller", "cloud", "product", "request_id")
     }

@@ -15,6 +15,7 @@ from clauseway.storage.lake import hourly_sums
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import built, duckdb_engine
 from clauseway.storage.lake.usage_records import hour_of
+from clauseway.storage.usage.attempts import Selection, selected
 from clauseway.storage.usage.priced import (
     places_of,
     price_columns,
@@ -28,33 +29,37 @@ from clauseway.storage.usage.priced import (
 from clauseway.values import Interval
 
 _CHUNK_ROWS = 20_000
+_BUYERS = ("organisation", "project")
 
 
 class DaySum(msgspec.Struct, frozen=True, kw_only=True):
-    """Attempts of one day and project that have one price.
+    """Attempts of one day that have one price; of one project, or of all buyers where none is named.
 
     `sale` stands for all of them, the length of their context included; `units` are as reported,
     wholes and parts.
     """
 
     day: date
-    organisation: str
-    project: str
+    organisation: str = ""
+    project: str = ""
     sale: Sale
     attempts: int
     units: Mapping[Unit, int]
 
 
-def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]:
-    """Yield the attempts that count on the event days, summed as finely as these prices tell them
-    apart."""
+def day_sums(
+    lake: Lake, prices: PriceTable, selection: Selection, *, of_all_buyers: bool = False
+) -> Iterator[DaySum]:
+    """Yield the selected attempts that count, summed as finely as these prices tell them apart; by
+    project, unless they are summed `of_all_buyers`."""
     with duckdb_engine() as con:
-        usage = sealed_usage(con, lake, days)
+        usage = sealed_usage(con, lake, selection.days)
         if usage is None:
             return
         # Summed in the database as coarsely as prices allow; only the sums are fetched, in chunks.
-        grain = prices.grain(places_of(con, lake, days))
-        sums = built(con, _day_sums, usage, grain)
+        grain = prices.grain(places_of(con, lake, selection.days))
+        buyers = () if of_all_buyers else _BUYERS
+        sums = built(con, _day_sums, selected(usage, selection), grain, buyers)
         cursor = con.raw_sql(con.compile(sums))
         names = [column[0] for column in cursor.description]
         while rows := cursor.fetchmany(_CHUNK_ROWS):
@@ -65,18 +70,17 @@ def day_sums(lake: Lake, prices: PriceTable, days: Interval) -> Iterator[DaySum]
                 }
                 yield DaySum(
                     day=row["event_day"],
-                    organisation=row["organisation"],
-                    project=row["project"],
+                    **{name: row[name] for name in buyers},
                     sale=sale_of(row),
                     attempts=row["attempts"],
                     units=units,
                 )
 
 
-def _day_sums(usage: Table, grain: Grain) -> Table:
+def _day_sums(usage: Table, grain: Grain, buyers: tuple[str, ...]) -> Table:
     return (
         with_price_columns(priced_once(usage), grain)
-        .group_by("event_day", "organisation", "project", *price_columns(grain))
+        .group_by("event_day", *buyers, *price_columns(grain))
         .agg(**{unit.column: _[unit.column].sum() for unit in Unit}, attempts=_.count())
     )
 
