@@ -2,15 +2,18 @@
 
 import errno
 import os
+import re
 import resource
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+import clauseway
 from clauseway.app.opening.home import Home
 from clauseway.files import (
     PRIVATE,
@@ -23,7 +26,11 @@ from clauseway.files import (
     written_whole,
 )
 from clauseway.files.counted_copies import content_of, copy_hashed
+from clauseway.files.folders import list_folder, list_tree
 from clauseway.files.whole import close_to_others, remove_unfinished
+from clauseway.spool.copies import journal_copies
+from clauseway.spool.segments import list_segments, next_number
+from clauseway.storage.lake.stores import FolderStore
 from in_process import run
 
 STEPS = (("fsync", os), ("rename", Path), ("open", os))
@@ -289,3 +296,56 @@ def test_what_a_killed_process_left_goes_and_nothing_else(tmp_path: Path) -> Non
     assert names(tmp_path) == sorted((*unfinished, *others)), "within the hour"
     remove_unfinished(tmp_path, written_s + 3700)
     assert names(tmp_path) == sorted(others)
+
+
+@contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process open nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        list_folder,
+        list_tree,
+        list_segments,
+        next_number,
+        journal_copies,
+        lambda folder: list(FolderStore(folder).under("")),
+        lambda folder: Home(folder.parent).gateway_journals(),
+    ],
+)
+def test_a_folder_that_cannot_be_read_never_looks_empty(listed: Callable[[Path], object], tmp_path: Path) -> None:
+    folder = tmp_path / "spools"
+    make_folder(folder / "gateway")
+    listed(folder)
+    with no_descriptors(), pytest.raises(OSError, match="Too many open files"):
+        listed(folder)
+
+
+def test_no_other_module_lists_folders_by_what_passes_over_faults() -> None:
+    source = Path(clauseway.__file__).parent
+    hiding = re.compile(r"\.(r?glob|walk)\(")
+    using = [
+        str(path.relative_to(source))
+        for path in list_tree(source)
+        if path.suffix == ".py" and hiding.search(path.read_text("utf-8"))
+    ]
+    assert using == ["files/folders.py"], "call list_folder or list_tree"
+
+
+def test_what_lies_in_a_folder_is_listed_in_order_and_behind_no_link(tmp_path: Path) -> None:
+    for name in ("b.md", "a.md", ".a.md", "inner/c.md", "inner-too"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "inner")
+    assert [path.name for path in list_folder(tmp_path, "*.md")] == [".a.md", "a.md", "b.md"]
+    below = [str(path.relative_to(tmp_path)) for path in list_tree(tmp_path)]
+    assert below == [".a.md", "a.md", "b.md", "inner", "inner/c.md", "inner-too", "link"]
+    assert [*list_folder(tmp_path / "gone"), *list_tree(tmp_path / "gone"), *list_folder(tmp_path / "a.md")] == []

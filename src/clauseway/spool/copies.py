@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from clauseway.files import write_whole
+from clauseway.files.folders import list_folder
 from clauseway.spool.follower_messages import SECRET_LENGTH_MIN, SegmentDigest
 from clauseway.spool.reader import extent, extents
 from clauseway.spool.segments import SpoolSegment, is_written, list_segments
@@ -137,7 +138,7 @@ def fenced_by(directory: Path) -> str:
 
 def journal_copies(folder: Path) -> list[JournalCopy]:
     """Return the copies in a follower's folder, by the names of their journals. Raise OSError."""
-    return [_copy(path) for path in sorted(folder.glob("*")) if is_copy(path)]
+    return [_copy(path) for path in list_folder(folder) if is_copy(path)]
 
 
 def is_copy(path: Path) -> bool:

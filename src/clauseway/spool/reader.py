@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from clauseway.files import force_file, force_folder
+from clauseway.files.folders import list_folder
 from clauseway.metering import (
     Buyer,
     Deployment,
@@ -653,7 +654,7 @@ def _let_go(directory: Path, place: Position) -> None:
         # No note: the copy at a follower, if there is one, may be the sound one.
         path.rename(path.with_name(path.name + ".damaged"))
     else:
-        if not any(directory.glob("*.damaged")):
+        if not list_folder(directory, "*.damaged"):
             note_released(directory, place.segment)
         path.unlink()
     force_folder(directory)

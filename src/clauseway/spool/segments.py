@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from clauseway.files import force_folder, make_folder, write_whole
+from clauseway.files.folders import list_folder
 from clauseway.spool.segment_format import (
     FRAME_HEADER,
     SEGMENT_HEADER,
@@ -77,7 +78,7 @@ def fill_with_zeros(descriptor: int, begin: int, end: int) -> None:
 
 def list_segments(directory: Path) -> list[SpoolSegment]:
     """Return every segment of the spool, oldest first, without those released meanwhile."""
-    paths = sorted(path for path in directory.glob(f"*{_SUFFIX}") if path.stem.isdigit())
+    paths = [path for path in list_folder(directory, f"*{_SUFFIX}") if path.stem.isdigit()]
     headers: dict[Path, SegmentHeader | None] = {}
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
@@ -106,7 +107,7 @@ def next_number(directory: Path) -> int:
     INVARIANT: no two segments of a journal ever have one number, also when all that were there have
     gone: what is sealed is known by the segment's number and the frame's. Raise OSError.
     """
-    names = (path.name.partition(".")[0] for path in directory.glob(f"*{_SUFFIX}*"))
+    names = (path.name.partition(".")[0] for path in list_folder(directory, f"*{_SUFFIX}*"))
     there = max((int(name) for name in names if name.isdigit()), default=-1)
     return max(there + 1, _noted(directory, _NUMBERED_NAME), released_before(directory))
 
@@ -244,7 +245,7 @@ def set_fenced_aside(directory: Path) -> Path | None:
     assert identity is not None, "a journal without a name was recovered"
     aside = directory.with_name(f"{directory.name}-{identity.hex()[:8]}")
     make_folder(aside)
-    names = [path.name for path in directory.glob(f"*{_SUFFIX}")]
+    names = [path.name for path in list_folder(directory, f"*{_SUFFIX}")]
     # The name of the journal last: until then the next start finds all of it in one of the two.
     for name in (*names, _RELEASED_NAME, _NUMBERED_NAME, IDENTITY_NAME):
         if (directory / name).exists():

@@ -12,6 +12,7 @@ from clauseway.agreement.authoring.json_schema import block_schema
 from clauseway.app.opening.library import ProblemList, built_in_documents, require_folder
 from clauseway.app.opening.places import A_PLACE, text_of, writing
 from clauseway.files import output_file
+from clauseway.files.folders import list_folder
 from clauseway.values import InvalidInput, cause_of
 
 TEMPLATE = "template"
@@ -72,7 +73,7 @@ def format_folder(folder: Path, *, write: bool) -> list[Path]:
     require_folder(folder)
     wrong = ProblemList()
     changed: list[tuple[Path, str]] = []
-    for path in sorted(folder.glob("*.md")):
+    for path in list_folder(folder, "*.md"):
         text = wrong.tried(partial(_text, path), "")
         formatted = format_document(text)
         if formatted != text:

@@ -28,6 +28,7 @@ from clauseway.decisions.findings.reserved import ReservedToNobody, reserved_to_
 from clauseway.decisions.findings.ungiven import NeverGiven, never_given
 from clauseway.decisions.givers import giver_of
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
+from clauseway.files.folders import list_folder
 from clauseway.values import FOREVER, Interval, InvalidInput
 from clauseway.wording.names import customers
 
@@ -459,7 +460,7 @@ def state_of(folder: Path) -> frozenset[tuple[str, int, int]]:
     """Return the name, time of change (ns) and size of each document: it differs once a document
     was changed."""
     state = set()
-    for path in folder.glob("*.md"):
+    for path in list_folder(folder, "*.md"):
         try:
             status = path.stat()
         except FileNotFoundError:

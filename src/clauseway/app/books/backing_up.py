@@ -45,6 +45,7 @@ from clauseway.app.usage.losses import instant
 from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
 from clauseway.files.counted_copies import FileContent, content_of, copy_hashed
+from clauseway.files.folders import force_folders, list_folder, list_tree
 from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.storage import Control
 from clauseway.storage.control.audit import head_of
@@ -170,8 +171,7 @@ class _Copier:
 
     def force(self) -> None:
         """Make the names of all files durable."""
-        for folder, _, _ in os.walk(self.root):
-            force_folder(Path(folder))
+        force_folders(self.root)
 
 
 @contextmanager
@@ -188,7 +188,7 @@ def _appearing(target: Path) -> Iterator[Path]:
     if target.exists() or target.is_symlink():
         remedy = "Name a folder that is not there yet: a backup never changes one."
         raise _refused("there is something already", "it would be overwritten", target, remedy)
-    for left in folder.glob(f".*{_PART}"):
+    for left in list_folder(folder, f".*{_PART}"):
         _remove_left(left)
     part = folder / f".{target.name}{_PART}"
     held = _made(part, target)
@@ -304,7 +304,7 @@ def _copy_journals(home: Home, copier: _Copier) -> tuple[BackedUpJournal, ...]:
     The identifiers last: one that is marked as metered there may then lack its usage, which came
     after the moment, but none is metered twice.
     """
-    directories = sorted(path for path in home.spools.glob("*") if path.is_dir())
+    directories = [path for path in list_folder(home.spools) if path.is_dir()]
     copied = [_copy_journal(directory, copier) for directory in directories]
     index = home.gateway_journal(0) / INDEX_FILE
     if index.exists():
@@ -320,7 +320,7 @@ def _copy_journal(directory: Path, copier: _Copier) -> BackedUpJournal | None:
     if identity is None:
         return None
     folder = f"{JOURNALS}/{directory.name}"
-    segments = [path for pattern in _SEGMENTS for path in directory.glob(pattern)]
+    segments = [path for pattern in _SEGMENTS for path in list_folder(directory, pattern)]
     for path in sorted(segments, reverse=True):
         copier.copy(path, f"{folder}/{path.name}")
     for name in _NOTES:
@@ -344,7 +344,7 @@ def _copy_small(home: Home, copier: _Copier) -> None:
         if (home.root / name).is_file():
             copier.copy(home.root / name, name)
     for folder in _own_agreements(home):
-        for path in sorted(folder.rglob("*")):
+        for path in list_tree(folder):
             if path.is_file():
                 within = path.relative_to(home.root.resolve()).as_posix()
                 if not can_be_listed(within):
@@ -365,7 +365,7 @@ def _own_agreements(home: Home) -> list[Path]:
 def _copy_keys(home: Home, copier: _Copier) -> None:
     if (home.root / HASH_KEY).exists():
         copier.copy(home.root / HASH_KEY, HASH_KEY)
-    for path in sorted(home.keys.glob("*")):
+    for path in list_folder(home.keys):
         if path.is_file():
             copier.copy(path, f"{KEYS}/{path.name}")
 

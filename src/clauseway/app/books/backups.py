@@ -18,6 +18,7 @@ import msgspec
 
 from clauseway.app.opening.locks import LOCK_NAMES, file_name
 from clauseway.files.counted_copies import FileContent
+from clauseway.files.folders import list_tree
 from clauseway.storage.control import versions
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 
@@ -140,7 +141,7 @@ def can_be_listed(name: str) -> bool:
 
 def unlisted(backup: Backup) -> list[str]:
     """Return the files in a backup's folder that its list does not name."""
-    there = (path for path in sorted(backup.root.rglob("*")) if not path.is_dir())
+    there = (path for path in list_tree(backup.root) if not path.is_dir())
     names = (path.relative_to(backup.root).as_posix() for path in there)
     return [name for name in names if name != SUMS and name not in backup.digests]
 

@@ -8,7 +8,6 @@ See docs/choices/0141.
 """
 
 import asyncio
-import os
 import secrets
 import shutil
 import time
@@ -45,6 +44,7 @@ from clauseway.app.usage.recovering import end_open_attempts
 from clauseway.app.usage.sealing import seal
 from clauseway.files import force_folder
 from clauseway.files.counted_copies import copy_hashed
+from clauseway.files.folders import force_folders, list_folder
 from clauseway.gateway.request.resource_index import INDEX_FILE, ResourceIndex
 from clauseway.metering import RequestId
 from clauseway.spool.segments import list_segments
@@ -314,7 +314,7 @@ def _taken_over(
         leases = _end_leases(control, now_ns)
         held = () if over.keeps_budgets else tuple(_hold_budgets(control, now_ns))
         losses = list(_losses(control, part, gateways, moment_ns, now_ns))
-    journals = sorted(part.spools.glob(f"{RESTORED}*"))
+    journals = list_folder(part.spools, f"{RESTORED}*")
     lost = sum(
         end_open_attempts(part, journal, journal.with_name(f"{journal.name}-ends"))
         for journal in journals
@@ -413,8 +413,7 @@ async def _decide_claims(index: Path, journals: Sequence[Path]) -> None:
 
 def _appear(part: Path, root: Path) -> None:
     """Move everything to its place. INVARIANT: the control data last: without it, it is no home."""
-    for folder, _, _ in os.walk(part):
-        force_folder(Path(folder))
+    force_folders(part)
     paths = sorted(path for path in part.iterdir() if not path.name.endswith(".lock"))
     for path in sorted(paths, key=lambda path: path.name == CONTROL):
         path.rename(root / path.name)

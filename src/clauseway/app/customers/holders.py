@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from clauseway import spool as journals
 from clauseway.app.opening.home import Home
+from clauseway.files.folders import list_folder
 from clauseway.storage import Control
 from clauseway.storage.books.losses import Losses, Spool
 from clauseway.storage.customers.leases import NOBODY, Lease, Leases
@@ -58,7 +59,7 @@ def of_the_dead(control: Control, home: Home, leases: Sequence[Lease]) -> list[L
 def _writing_starts(home: Home) -> dict[str, int | None]:
     """Return the start that writes each journal in the home now, None where nobody writes it."""
     starts: dict[str, int | None] = {}
-    for directory in home.spools.glob("*"):
+    for directory in list_folder(home.spools):
         identity = journals.identity_of(directory)
         if identity is not None:
             start = journals.writing_start(directory)

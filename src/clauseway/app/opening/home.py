@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from clauseway.files import PRIVATE, close_to_others, make_folder, write_first
+from clauseway.files.folders import list_folder, list_tree
 from clauseway.values import InvalidInput, Problem
 
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.
@@ -83,7 +84,7 @@ class Home(msgspec.Struct, frozen=True):
                 f"Write the server's address into {self.database_address}: "
                 "postgresql://USER:PASSWORD@HOST/DATABASE."
             )
-        elif next(self.lake.glob("*/*/*.parquet"), None) is not None:
+        elif any(path.suffix == ".parquet" for path in list_tree(self.lake)):
             state = "is empty" if place.exists() else "is gone"
             why = f"{place.name} {state}, and the lake holds usage that it listed"
             remedy = (
@@ -162,7 +163,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def gateway_journals(self) -> list[Path]:
         """Return those folders that are there."""
-        return sorted(path for path in self.spools.glob(f"{_GATEWAY}*") if path.is_dir())
+        return [path for path in list_folder(self.spools, f"{_GATEWAY}*") if path.is_dir()]
 
     @property
     def gateway_socket(self) -> Path:
@@ -174,7 +175,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def gateway_sockets(self) -> list[Path]:
         """Return the control sockets that are there; a process that died may have left its own."""
-        return sorted(self.gateway_socket.parent.glob(f"{_GATEWAY}*.sock"))
+        return list_folder(self.gateway_socket.parent, f"{_GATEWAY}*.sock")
 
     @property
     def lease_socket(self) -> Path:

@@ -45,6 +45,7 @@ from clauseway.decisions import (
     timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
+from clauseway.files.folders import list_folder
 from clauseway.values import (
     InvalidInput,
     KnownAt,
@@ -369,7 +370,7 @@ def require_folder(folder: Path, or_another: str = "") -> None:
 def _documents(folder: Path) -> dict[str, str]:
     require_folder(folder, f", or an agreement that ships: {' or '.join(SHIPPED)}")
     wrong = ProblemList()
-    paths = sorted(folder.glob("*.md"))
+    paths = list_folder(folder, "*.md")
     documents = {path.name: wrong.tried(partial(_document, path), "") for path in paths}
     wrong.problems += [
         _unread_document(folder / name) for name in unread(folder) if _is_markdown(name)

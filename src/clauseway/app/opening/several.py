@@ -40,6 +40,7 @@ from clauseway.decisions import (
     timeline_together,
 )
 from clauseway.decisions.parts import NamesGiven
+from clauseway.files.folders import list_folder
 from clauseway.values import KnownAt, Problem, check_known, refuse_any
 
 
@@ -157,7 +158,7 @@ def files_of_agreements(folders: Sequence[Path], facts: Path | None) -> tuple[Pa
     """Return what `agreements_with` reads: the folders, whose time changes with each file that is
     added or removed, their documents, and the file of facts. Agreements that ship have none."""
     there = [folder for folder in folders if folder.is_dir()]
-    documents = [file for folder in there for file in sorted(folder.glob("*.md"))]
+    documents = [file for folder in there for file in list_folder(folder, "*.md")]
     return (*there, *documents, *([] if facts is None else [facts]))
 
 

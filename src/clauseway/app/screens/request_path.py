@@ -13,6 +13,7 @@ from clauseway.app.customers.tenants import customer_in_words
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.screens.clause_places import citations_of, cited_terms
+from clauseway.files.folders import list_folder
 from clauseway.values import Citation, KnownAt
 from clauseway.web.engineer import CandidateShown, RequestPath, StepShown
 from clauseway.wording.names import Wording
@@ -114,7 +115,7 @@ def _where(words: Wording, step: Mapping[str, Any]) -> str:
 
 def refused_files(home: Home) -> list[Path]:
     """Return the files in which gateways keep requests that no cloud answered."""
-    return sorted(home.logs.glob("*-refused*.jsonl"))
+    return list_folder(home.logs, "*-refused*.jsonl")
 
 
 def path_refused(home: Home, opened: Opened, named: str) -> RequestPath | None:

@@ -23,6 +23,7 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
 from clauseway.app.usage.reused_numbers import renumber_reused
+from clauseway.files.folders import list_folder
 from clauseway.metering import request_ids_of
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
@@ -137,7 +138,7 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
 
 
 def _spools(home: Home) -> list[Path]:
-    return sorted(path for path in home.spools.glob("*") if path.is_dir())
+    return [path for path in list_folder(home.spools) if path.is_dir()]
 
 
 def _unread(control: Control, dead: Sequence[Lease]) -> UnreadJournals:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
+from clauseway.files.folders import list_folder
 from clauseway.gateway.transport.home_socket import exchange
 
 _PATIENCE_S = 1.0
@@ -13,7 +14,7 @@ async def ask_siblings(own: Path, path: str) -> Mapping[str, bytes]:
     """Return the others' answers to `GET path`, by the names of their sockets. One that does not
     answer in a second, or refuses, is left out."""
     name = own.stem.partition("-")[0]
-    others = [place for place in sorted(own.parent.glob(f"{name}*.sock")) if place != own]
+    others = [place for place in list_folder(own.parent, f"{name}*.sock") if place != own]
     answers = await asyncio.gather(*(_ask(place, path) for place in others))
     return {
         place.stem: body for place, body in zip(others, answers, strict=True) if body is not None

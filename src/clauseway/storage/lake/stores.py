@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 from clauseway.files import force_folder, write_whole
+from clauseway.files.folders import list_tree
 from clauseway.values import Damaged
 
 
@@ -124,7 +125,7 @@ class FolderStore:
             return hashlib.file_digest(stored, "sha256").hexdigest()
 
     def under(self, folder: str) -> Iterator[Stored]:
-        for path in sorted((self._root / folder).rglob("*")):
+        for path in list_tree(self._root / folder):
             if path.is_file():
                 status = path.stat()
                 yield Stored(
