@@ -121,7 +121,7 @@ def test_a_direction_that_has_ended_stands_beside_one_that_has_not() -> None:
     ended, going_on = (settled([], MAY, share(end=end)) for end in (date(2026, 4, 1), date(2031, 1, 1)))
     for other, days in ((going_on, [date(2026, 4, 1), None]), (ended, [date(2026, 4, 1)] * 2)):
         [way] = beside(ended, other).directions
-        assert (way.payer, way.payee, way.difference) == ("maker", "host", 0)
+        assert (way.payer, way.payee, way.difference) == ("maker", "host", D(0))
         assert [side and side.day for side in (way.real_ended, way.other_ended)] == days
 
 
