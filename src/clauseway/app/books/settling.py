@@ -3,7 +3,7 @@ settlement."""
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import date
 from pathlib import Path
@@ -70,6 +70,7 @@ from clauseway.pricing import PriceTable
 from clauseway.storage import Control
 from clauseway.storage.books.books import Books
 from clauseway.storage.books.kept_sums import drop_sums
+from clauseway.storage.lake.file_list import is_dropped
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.query_engines import QueryEngine, duckdb_engine
 from clauseway.storage.usage.block_hashes import DayContent
@@ -107,6 +108,7 @@ def settle_month(
     from_scratch: bool = False,
     on_wait: Callable[[], object] = lambda: None,
     on_posted: Callable[[int], object] = lambda _: None,
+    on_stands: Callable[[Interval], object] = lambda _: None,
     engine: QueryEngine = duckdb_engine,
 ) -> Settlement:
     """Settle a month on everything metered so far, and post it: the shares of every agreement
@@ -114,7 +116,8 @@ def settle_month(
 
     Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops
     them and recounts. `on_wait` is called before waiting for another process at these books,
-    `on_posted` with the number of new entries once they are posted. The `engine` reads, sums,
+    `on_posted` with the number of new entries once they are posted, `on_stands` with each closed month
+    that stands as it was closed though its inputs changed, because records were dropped. The `engine` reads, sums,
     prices and hashes the usage; the settlement is the same with any.
 
     Settling again on more usage posts the difference. The month after the last closed one also
@@ -154,7 +157,16 @@ def settle_month(
         refuse_unknown(home, lake, settler.needed(days))
         closed = ClosedMonths(books, days)
         _refuse_other_names(settler, closed)
-        late_months = late_of(settler, books, closed, use.assume, basis)
+        last = books.latest(days)
+        late_months = late_of(
+            settler,
+            books,
+            closed,
+            use.assume,
+            basis,
+            stated=[change.period for change in last.corrections] if last else [],
+            on_stands=on_stands,
+        )
         restatements = [
             late_month.restatement
             for late_month in late_months
@@ -442,6 +454,10 @@ class Settler:
             days.begin, earlier, assumptions, [*self._credited, *self._disputed]
         )
 
+    def lacks(self, days: Interval, assume: Sequence[str]) -> bool:
+        """Return whether single records were dropped that settling these days has to read."""
+        return is_dropped(self._lake.control, Interval(self.reads_from(days, assume), days.end))
+
     def is_same(
         self, settled: SettlementSummary, changes: Sequence[StatementChange], assume: Sequence[str]
     ) -> bool:
@@ -559,12 +575,22 @@ def saw_earlier_usage(lake: Lake, settlement: Settlement) -> bool:
 
 
 def late_of(
-    settler: Settler, books: Books, months: ClosedMonths, assume: Sequence[str], basis: Basis
+    settler: Settler,
+    books: Books,
+    months: ClosedMonths,
+    assume: Sequence[str],
+    basis: Basis,
+    *,
+    stated: Collection[Interval] = (),
+    on_stands: Callable[[Interval], object] = lambda _: None,
 ) -> list[Late]:
     """Return the amounts that an open month owes for the closed ones before it: of each whose
     inputs have changed since they were looked at last, or that still owes something.
 
     `basis` is what the home stands on now: a correction says who changed it and why.
+
+    A month that needs records that were dropped stands as it was closed, unless the open month has
+    `stated` a correction of it: without its usage, nothing can be found to be due for it.
     """
     every = [
         (closed_month, _as_then(closed_month, assume))
@@ -575,8 +601,13 @@ def late_of(
     for closed_month, accepted in every:
         _refuse_another_agreement(settler, closed_month)
         changes = months.changes(closed_month.period)
-        if not settler.is_same(closed_month, changes, accepted):
-            changed.append((closed_month, changes, accepted))
+        if settler.is_same(closed_month, changes, accepted):
+            continue
+        if closed_month.period not in stated and settler.lacks(closed_month.period, accepted):
+            on_stands(closed_month.period)
+            settler.mark_same(closed_month, changes, accepted)
+            continue
+        changed.append((closed_month, changes, accepted))
     if changed:  # read at once, from the first that changed on
         first, _, accepted = changed[0]
         settler.read(Interval(settler.reads_from(first.period, accepted), months.days.end))

@@ -290,7 +290,9 @@ def performed_corrections(
     for settler in _settlers_then(lake, again, settled_ns):
         books = Books(lake.control)
         closed = ClosedMonths(books, stated.as_of)
-        late_months = late_of(settler, books, closed, list(again.assume), basis_of(home))
+        late_months = late_of(
+            settler, books, closed, list(again.assume), basis_of(home), stated=periods
+        )
         # A pack has no usage of other months.
         late = [
             late_month
@@ -323,7 +325,10 @@ def performed_restatement(
     redone: list[Settlement] = []
     for settler in _settlers_then(lake, again, settled_ns):
         months = ClosedMonths(books, days)
-        for late_month in late_of(settler, books, months, list(again.assume), basis_of(home)):
+        late_months = late_of(
+            settler, books, months, list(again.assume), basis_of(home), stated=[stated.as_of]
+        )
+        for late_month in late_months:
             made = late_month.restatement
             if made is None or late_month.closed.period != stated.as_of:
                 continue

@@ -21,7 +21,8 @@ from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.parquet_output import parquet_output
 from clauseway.exchange.usage.cloudevents import write_cloudevents
 from clauseway.exchange.usage.focus import USAGE_COLUMNS, usage_rows
-from clauseway.storage.books.books import Books
+from clauseway.ledger.floors import calendar_period
+from clauseway.storage.books.books import Books, latest_settlement
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import compact, drop_before
 from clauseway.storage.lake.file_list import INTENTS, USAGE, every_file, files_of, kept_from
@@ -118,16 +119,33 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
         needed, why = _needed(lake, opened, first)
         if needed < wanted:
             problem = f"usage before {wanted} cannot be dropped"
-            remedy = f"Keep {counted((today - needed).days, 'day')} or more; or close the periods before."
+            remedy = f"Keep {counted((today - needed).days, 'day')} or more; or settle and close the periods before."
             raise InvalidInput.of(what=problem, why=why, where="--keep-days", remedy=remedy)
         return drop_before(lake, wanted, time.time_ns())
 
 
 def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
     """Return the first day whose single records are still needed, and what for."""
-    open_from = Books(lake.control).open_since()
+    books = Books(lake.control)
+    open_from = books.open_since()
     if open_from is None:
         return first, f"no period is closed, and there is usage from {first} on"
+    # Nothing can be found to be due for a closed month without its usage.
+    owed = books.latest(calendar_period(open_from, "month"))
+    if corrected := [change.period.begin for change in owed.corrections] if owed else []:
+        return min(corrected), f"{open_from:%Y-%m}, which is open, corrects {min(corrected):%Y-%m}"
+    last = latest_settlement(lake.control)
+    settled_ns = books.settled_ns(last.receipt) if last else None
+    late = min(
+        (
+            file.first_day
+            for file in files_of(lake.control, USAGE)
+            if settled_ns is not None and file.sealed_ns > settled_ns
+        ),
+        default=open_from,
+    )
+    if late < open_from:
+        return late, f"usage of {late} came after the last settlement"
     # A share is due on what it summed up to since it began, so it needs its first day as long as it
     # runs.
     running = [

@@ -36,7 +36,7 @@ from clauseway.cli.money.statement_text import print_statement
 from clauseway.cli.money.verification_text import print_verification
 from clauseway.cli.output import print_text
 from clauseway.ledger import Settlement, statement_of
-from clauseway.values import InvalidInput, Problem, counted
+from clauseway.values import Interval, InvalidInput, Problem, counted
 from clauseway.wording.names import listed
 
 # A second opinion that is not the same.
@@ -232,6 +232,7 @@ def command(
     # Acceptances that the settlement records come after these.
     accepted = len(history(at))
     posted: list[int] = []
+    standing: list[Interval] = []
     # Engines start before anything is posted.
     with ExitStack() as started:
         engine = started.enter_context(start(engine_name))
@@ -241,9 +242,11 @@ def command(
             from_scratch=from_scratch,
             on_wait=partial(_say_locked, at),
             on_posted=posted.append,
+            on_stands=standing.append,
             engine=engine,
         )
         say_recorded(history(at)[accepted:])
+        _say_standing(standing)
         _say_waiting(rows_waiting(at))
         _say_silent(silent_homes(at))
         _say_ahead(usage_ahead(at))
@@ -339,6 +342,17 @@ def _say_running(period: str, today: date) -> None:
     elif today < days.end:
         last = days.end - date.resolution
         print(f"{period} lasts through {last}: settle it again once it is over.", file=sys.stderr)
+
+
+def _say_standing(months: Sequence[Interval]) -> None:
+    """Report on standard error the closed months that could not be counted again."""
+    if months:
+        closed = listed([f"{days.begin:%Y-%m}" for days in months])
+        print(
+            f"Single records of {closed} were dropped: closed months stand as they were closed, "
+            "whatever prices, figures, facts and credits have changed since.",
+            file=sys.stderr,
+        )
 
 
 def _say_waiting(rows: int) -> None:

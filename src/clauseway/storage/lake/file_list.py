@@ -269,12 +269,23 @@ def kept_from(control: Control) -> date | None:
         return connection.execute(latest).scalar_one_or_none()
 
 
-def _refuse_dropped(connection: Connection, days: Interval) -> None:
+def is_dropped(control: Control, days: Interval) -> bool:
+    """Return whether single records of these days were dropped."""
+    with control.reading() as connection:
+        return _dropped_before(connection, days) is not None
+
+
+def _dropped_before(connection: Connection, days: Interval) -> date | None:
+    """Return the day before which single records of these days were dropped, if any were."""
     columns = schema.dropped_days.c
     query = select(columns.kept_from).where(
         columns.first_day < days.end, columns.kept_from > days.begin
     )
-    kept = connection.execute(query.order_by(columns.kept_from.desc())).scalars().first()
+    return connection.execute(query.order_by(columns.kept_from.desc())).scalars().first()
+
+
+def _refuse_dropped(connection: Connection, days: Interval) -> None:
+    kept = _dropped_before(connection, days)
     if kept is not None:
         message = f"single records before {kept} were dropped"
         why = f"days from {days.begin} on are asked for, and a sum without them would be wrong"
