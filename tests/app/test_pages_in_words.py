@@ -4,6 +4,7 @@ The night (`clauseway up`) leaves two settled months and a running gateway. A wa
 page; forms are sent as their readers would. Text in `<code>`, `<pre>` and fields is there to be copied and stays raw.
 """
 
+import io
 import re
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from urllib.request import urlopen
 import pytest
 
 from clauseway.app.books.basis import basis_of
-from clauseway.app.books.handing_over import ExportScope, focus_bill, write_focus
+from clauseway.app.books.handing_over import ExportScope, focus_bill, print_focus
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
 from clauseway.exchange.focus.bill import bill_columns
@@ -220,8 +221,10 @@ def forms_of(night: Night) -> dict[str, dict[str, str]]:
     bill = focus_bill(night.home, agreement, prices, ExportScope(period="2026-04", party=""))
     explained = run("decide", *DECIDED, "--json").stdout
     statement = read(f"{night.address}/download/statement/2026-05/json")
+    written = io.StringIO(newline="")
+    print_focus([*bill, next(iter(bill))], bill_columns(), "csv", written)
     return {
-        "/finance/bill": {"bill": write_focus([*bill, bill[0]], bill_columns(), "csv", Path("bill.csv"))},
+        "/finance/bill": {"bill": written.getvalue()},
         "/lawyer/draft": {"draft": DRAFT},
         "/auditor/decision": {"receipt": explained},
         "/auditor/handed": {"statement": statement},

@@ -7,7 +7,7 @@ Usage of 1 to 6 May, prices of `metered_months` (USD per million: 2 in, 0.50 cac
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from decimal import Decimal as D
 from functools import cache
@@ -26,7 +26,8 @@ from clauseway.app.opening.periods import month
 from clauseway.app.reports.reconciliation_text import behind, differing, summary
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, regions_of, tolerance_of
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.focus.bill import bill_columns, focus_csv, focus_rows
+from clauseway.exchange.focus.bill import bill_columns, focus_rows, write_csv
+from clauseway.exchange.focus.focus_columns import FocusRow
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status, Unit
 from clauseway.storage.usage.metered import metered_sums
@@ -71,7 +72,13 @@ def bill_text(home: Home, book: Path) -> str:
     """The bill a cloud would send: what was metered in May, at the prices of a book."""
     with open_lake(home) as lake:
         charges = usage_charges(lake, table(KnownAt.everything(), book), MAY)
-    return focus_csv(focus_rows(charges, MAY), bill_columns())
+    return as_csv(focus_rows(charges, MAY))
+
+
+def as_csv(rows: Iterable[FocusRow]) -> str:
+    written = io.StringIO(newline="")
+    write_csv(rows, bill_columns(), written)
+    return written.getvalue()
 
 
 def bill(home: Home, book: Path | None = None) -> list[Row]:
@@ -422,7 +429,7 @@ def test_prices_in_another_currency_are_named_too(home: Home) -> None:
     prices = open_prices(KnownAt.everything(), book, rates)
     with open_lake(home) as lake:
         charges = usage_charges(lake, prices, MAY)
-    rows = list(csv.DictReader(io.StringIO(focus_csv(focus_rows(charges, MAY), bill_columns()))))
+    rows = list(csv.DictReader(io.StringIO(as_csv(focus_rows(charges, MAY)))))
     priced(row(rows, 3, "aws", "output_tokens"), MILLION, "12")
     priced(row(rows, 3, "azure", "output_tokens"), 200_000, "8")
     path = home.root / "euro-bill.csv"

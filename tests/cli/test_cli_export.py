@@ -19,6 +19,7 @@ import settled_book
 import two_agreements
 from clauseway.agreement.language.terms import Inoperative
 from clauseway.app.agreements.exporting import extract
+from clauseway.app.books.handing_over import ExportScope, FocusBill, focus_bill
 from clauseway.app.books.usage_charges import usage_charges
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -37,6 +38,7 @@ from clauseway.storage.lake.hourly_sums import usage_by
 from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.values import Interval, day_of
 from in_process import run
+from work_done import calls_in
 
 
 @pytest.fixture(scope="module")
@@ -430,6 +432,13 @@ def test_bad_input_is_refused_in_words(book: Home, arguments: tuple[str, ...], s
     done = run("export", *arguments, "--home", str(book.root))
     assert done.returncode == 3, done.stderr
     assert says in done.stderr
+
+
+def test_a_bill_makes_its_rows_as_they_are_read(book: Home) -> None:
+    prices, part = open_prices(settled_book.KNOWN), ExportScope(period="2026-05")
+    bills: list[FocusBill] = []
+    assert calls_in(lambda: bills.append(focus_bill(book, open_agreement(), prices, part)))["_row"] == 0
+    assert len(bills[0]) == len([*bills[0]]) > 0
 
 
 def test_a_bill_is_what_pricing_each_attempt_alone_comes_to(book: Home) -> None:

@@ -1,13 +1,17 @@
 """Charges as a FOCUS bill, 1.2 and 1.4: by hand, against the rules, and each rule against what breaks it."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal as D
+from itertools import repeat
+from pathlib import Path
 
 import msgspec
+import pyarrow.parquet as pq
 import pytest
 
-from clauseway.exchange.focus.bill import bill_columns, decimal_text, focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus.bill import bill_columns, decimal_text, focus_rows, write_csv, write_parquet
 from clauseway.exchange.focus.focus_columns import (
     COLUMNS,
     CONDITIONAL,
@@ -16,6 +20,7 @@ from clauseway.exchange.focus.focus_columns import (
     V1_2,
     V1_4,
     VERSIONS,
+    FocusRow,
     Value,
     broken_rules,
     columns_of,
@@ -353,17 +358,37 @@ def test_whoever_bills_for_itself_bills_in_full() -> None:
     assert broken_rules([bill_row], V1_4) == []
 
 
-def test_a_bill_in_1_4_as_a_table_has_the_types_of_its_columns() -> None:
-    table = focus_table([later()], bill_columns(V1_4))
+def test_a_bill_in_1_4_as_a_table_has_the_types_of_its_columns(tmp_path: Path) -> None:
+    write_parquet([later()], bill_columns(V1_4), str(tmp_path / "bill.parquet"))
+    table = pq.read_table(tmp_path / "bill.parquet")
     assert str(table.schema.field("BilledCost").type) == "decimal128(38, 12)"
     assert str(table.schema.field("HostProviderName").type) == "string"
     assert table["InvoiceDetailId"].to_pylist() == [None]
 
 
+def test_rows_are_written_before_all_are_there(tmp_path: Path) -> None:
+    written = io.StringIO(newline="")
+
+    def rows() -> Iterator[FocusRow]:
+        for number in range(5):
+            assert written.getvalue().count("\n") == 1 + number
+            yield row()
+
+    write_csv(rows(), bill_columns(), written)
+    write_parquet(repeat(row(), 20_001), bill_columns(), str(tmp_path / "bill.parquet"))
+    assert pq.ParquetFile(tmp_path / "bill.parquet").num_row_groups == 2
+
+
+def as_csv(rows: Iterable[FocusRow]) -> str:
+    written = io.StringIO(newline="")
+    write_csv(rows, bill_columns(), written)
+    return written.getvalue()
+
+
 def test_a_null_is_an_empty_field_and_numbers_are_plain() -> None:
-    header, line = focus_csv(focus_rows([charge()], MAY), bill_columns()).splitlines()
+    header, line = as_csv(focus_rows([charge()], MAY)).splitlines()
     assert header.split(",")[0] == "BilledCost"
     assert line.startswith(
         "0.0225,Fabrikam,Fabrikam,Organisation,USD,2026-06-01T00:00:00Z,2026-05-01T00:00:00Z,Usage,,"
     )
-    assert focus_csv([], bill_columns()).count("\n") == 1
+    assert as_csv([]).count("\n") == 1

@@ -184,6 +184,5 @@ def _record(number: int, row: Mapping[str, str], buyer: int, deployment: int) ->
 def _write_bill(home: Home, path: Path) -> None:
     """Write May's bill as the meter exports it, with its first charge billed twice."""
     prices = basis_of(home).prices(KnownAt(time.time_ns()))
-    rows = focus_bill(home, open_agreement(), prices, ExportScope(period=PERIODS[-1], party=""))
-    with writing(path):
-        path.write_text(write_focus([*rows, rows[0]], bill_columns(), "csv", path), "utf-8")
+    bill = focus_bill(home, open_agreement(), prices, ExportScope(period=PERIODS[-1], party=""))
+    write_focus([*bill, next(iter(bill))], bill_columns(), "csv", path)

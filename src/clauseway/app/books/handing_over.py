@@ -1,8 +1,9 @@
 """The books and the usage behind them in other programs' formats, for a month and a party or for
 all."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import msgspec
 import pyarrow.parquet as pq
@@ -17,7 +18,7 @@ from clauseway.app.opening.places import A_FOLDER, file_at, writing
 from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.focus.bill import focus_csv, focus_rows, focus_table
+from clauseway.exchange.focus.bill import focus_rows, write_csv, write_parquet
 from clauseway.exchange.focus.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
 from clauseway.exchange.focus.invoice_detail import (
     IssuedInvoice,
@@ -42,6 +43,8 @@ from clauseway.storage.books.books import Books
 from clauseway.values import Interval, InvalidInput
 
 _TITLE = "Clauseway journal"
+# Rows of a bill in memory.
+_ROWS_AT_ONCE = 1_000
 _JOURNAL, _LINES = "journal.parquet", "lines.parquet"
 
 
@@ -69,6 +72,41 @@ class WrittenExport(msgspec.Struct, frozen=True):
 
     text: str
     entries: int
+
+
+class FocusBill(msgspec.Struct, frozen=True, kw_only=True):
+    """A bill: its rows are made as they are read, because they take far more memory than the
+    charges.
+
+    `makers` of products and operators of clouds (`hosts`) are by name; without a `party` each seller
+    bills its own sales.
+    """
+
+    charges: Sequence[UsageCharge | UsageCredit]
+    period: Interval
+    party: str
+    makers: Mapping[str, str]
+    hosts: Mapping[str, str]
+    version: str
+
+    def __len__(self) -> int:
+        return len(self.charges)
+
+    def __iter__(self) -> Iterator[FocusRow]:
+        for at in range(0, len(self.charges), _ROWS_AT_ONCE):
+            rows = [
+                row
+                for charge in self.charges[at : at + _ROWS_AT_ONCE]
+                for row in self._rows_of(charge)
+            ]
+            # The rows are ours, so a rule of FOCUS that they break is a bug of this program.
+            broken = broken_rules(rows, self.version, self.party)
+            assert not broken, "\n".join(broken)
+            yield from rows
+
+    def _rows_of(self, charge: UsageCharge | UsageCredit) -> list[FocusRow]:
+        maker = self.makers[charge.product]
+        return focus_rows([charge], self.period, self.party, maker, self.hosts, self.version)
 
 
 def journal_text(home: Home, part: ExportScope, form: str) -> WrittenExport:
@@ -102,7 +140,7 @@ def focus_bill(
     prices: PriceTable,
     part: ExportScope,
     version: str = V1_2,
-) -> list[FocusRow]:
+) -> FocusBill:
     """Return a party's bill for a month in FOCUS; with no party, each seller's own.
 
     It has what the party sells, and at a BilledCost of 0 what others sell on its clouds: charges,
@@ -128,15 +166,9 @@ def focus_bill(
     ]
     # The makers are looked for once: a month may have as many charges as buyers and days.
     makers = {name: _publisher(opened, name) for name in {charge.product for charge in billed}}
-    rows = [
-        row
-        for charge in billed
-        for row in focus_rows([charge], days, part.party, makers[charge.product], hosts, version)
-    ]
-    # The rows are ours, so a rule of FOCUS that they break is a bug of this program.
-    broken = broken_rules(rows, version, part.party) if rows else []
-    assert not broken, "\n".join(broken)
-    return rows
+    return FocusBill(
+        charges=billed, period=days, party=part.party, makers=makers, hosts=hosts, version=version
+    )
 
 
 def focus_invoices(home: Home, part: ExportScope) -> tuple[list[FocusRow], list[FocusRow]]:
@@ -199,10 +231,7 @@ def write_focus_files(
         folder.mkdir(parents=True, exist_ok=True)
         for name, (rows, columns) in datasets.items():
             path = folder / f"{name}.{form}"
-            text = write_focus(rows, columns, form, path)
-            if text:
-                with output_file(path) as beside:
-                    beside.write_text(text, "utf-8")
+            write_focus(rows, columns, form, path)
             files[path] = len(rows)
     return files
 
@@ -229,27 +258,33 @@ def _check_version(version: str) -> None:
         raise InvalidInput.of(what=problem, why=why, where="--focus-version", remedy=remedy)
 
 
-def write_focus(
-    rows: Sequence[FocusRow], columns: Sequence[str], form: str, out: Path | None
-) -> str:
-    """Return a data set as CSV text, or written to a file as Parquet; the text, empty for Parquet.
+def write_focus(rows: Iterable[FocusRow], columns: Sequence[str], form: str, out: Path) -> None:
+    """Write a data set to a file: in a format, by default as the file's name ends, else as CSV.
 
     Raise InvalidInput.
     """
-    chosen = form or ("parquet" if out is not None and out.suffix.lower() == ".parquet" else "csv")
+    chosen = form or ("parquet" if out.suffix.lower() == ".parquet" else "csv")
     _check_form(chosen)
-    if chosen == "csv":
-        return focus_csv(rows, columns)
-    if out is None:
+    with file_at(out) as beside:
+        if chosen == "csv":
+            with beside.open("w", encoding="utf-8", newline="") as file:
+                write_csv(rows, columns, file)
+        else:
+            with parquet_output(beside) as output:
+                write_parquet(rows, columns, output)
+
+
+def print_focus(rows: Iterable[FocusRow], columns: Sequence[str], form: str, file: TextIO) -> None:
+    """Write a data set as CSV to standard output. Raise InvalidInput for another format."""
+    _check_form(form or "csv")
+    if form == "parquet":
         raise InvalidInput.of(
             what="no file",
             why="Parquet is not printed",
             where="--out",
             remedy="Name where it goes: --out bill.parquet.",
         )
-    with file_at(out) as beside, parquet_output(beside) as output:
-        pq.write_table(focus_table(rows, columns), output, compression="zstd")
-    return ""
+    write_csv(rows, columns, file)
 
 
 def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """`clauseway export` of the books: the journal, bills and invoices in other programs' formats."""
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable
 from itertools import chain
@@ -15,6 +16,7 @@ from clauseway.app.books.handing_over import (
     focus_bill,
     journal_text,
     parquet_files,
+    print_focus,
     usage_event_lines,
     write_focus,
     write_focus_files,
@@ -130,13 +132,19 @@ def focus(
         )
     table = held_prices(books.home, known_at)
     opened = held_agreements(books.home)
-    rows = focus_bill(home_at(books.home), opened, table, part, version)
-    text = write_focus(rows, bill_columns(version), form, books.out)
-    if text:
-        return report_written([put(books, WrittenText(text, len(rows), "rows"))], books.as_json)
-    return report_written(
-        [WrittenFile(file=str(books.out), number=len(rows), unit="rows")], books.as_json
+    bill, columns = (
+        focus_bill(home_at(books.home), opened, table, part, version),
+        bill_columns(version),
     )
+    text = io.StringIO(newline="")
+    if books.out is not None:
+        write_focus(bill, columns, form, books.out)
+    else:
+        print_focus(bill, columns, form, text if books.as_json else sys.stdout)
+    file = WrittenFile(
+        file=str(books.out or ""), number=len(bill), unit="rows", text=text.getvalue()
+    )
+    return report_written([file], books.as_json)
 
 
 @by_one_connection

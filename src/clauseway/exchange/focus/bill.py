@@ -20,13 +20,16 @@ a column for whole numbers. In Parquet the types are decimal(38, 12) and timesta
 Rules and their source: `focus_columns`.
 """
 
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cache
+from itertools import islice
+from typing import TextIO
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from clauseway.exchange.cells import CsvWriter
 from clauseway.exchange.focus.focus_columns import (
@@ -46,6 +49,8 @@ from clauseway.values import USD, Interval, day_after, exact_product
 # Prices are per million units, as their sellers list them.
 _PER = Decimal(1_000_000)
 _ZERO = Decimal(0)
+# Rows are some four kilobytes each in memory.
+_ROW_GROUP = 20_000
 _DECIMAL = pa.decimal128(38, 12)
 _OWN_KINDS = {"x_Requests": DECIMAL, "x_OwedUsd": DECIMAL, "x_WithholdingRate": DECIMAL}
 _NO_HOSTS: Mapping[str, str] = {}
@@ -107,6 +112,7 @@ _BILL_COLUMNS = (
 )
 
 
+@cache
 def bill_columns(version: str = V1_2) -> tuple[str, ...]:
     """Return the columns of a bill in a version of FOCUS."""
     specified = columns_of(version)
@@ -138,20 +144,26 @@ def focus_rows(
     return rows
 
 
-def focus_csv(rows: Sequence[FocusRow], columns: Sequence[str]) -> str:
-    """Return the rows as CSV; a null is an empty field."""
-    written = io.StringIO(newline="")
-    writer = CsvWriter(written)
+def write_csv(rows: Iterable[FocusRow], columns: Sequence[str], file: TextIO) -> None:
+    """Write the rows as CSV into a file that leaves line ends as they are; a null is an empty
+    field."""
+    writer = CsvWriter(file)
     writer.row(columns)
     writer.rows([_written(row[name]) for name in columns] for row in rows)
-    return written.getvalue()
 
 
-def focus_table(rows: Sequence[FocusRow], columns: Sequence[str]) -> pa.Table:
-    """Return the rows as an Arrow table, each column of the type that the specification gives
-    it."""
+def write_parquet(
+    rows: Iterable[FocusRow], columns: Sequence[str], output: str | pa.NativeFile
+) -> None:
+    """Write the rows as Parquet, a row group of them at a time; each column has the type that the
+    specification gives it."""
     schema = pa.schema([(name, _type_of(name)) for name in columns])
-    return pa.table({name: [row[name] for row in rows] for name in columns}, schema=schema)
+    left = iter(rows)
+    with pq.ParquetWriter(output, schema, compression="zstd") as writer:
+        while some := list(islice(left, _ROW_GROUP)):
+            writer.write_table(
+                pa.table({name: [row[name] for row in some] for name in columns}, schema=schema)
+            )
 
 
 def _type_of(name: str) -> pa.DataType:

@@ -25,6 +25,8 @@ MANDATORY, CONDITIONAL, RECOMMENDED = "Mandatory", "Conditional", "Recommended"
 STRING, DECIMAL, TIME, JSON = "String", "Decimal", "Date/Time", "JSON"
 Value = str | Decimal | datetime | None
 FocusRow = Mapping[str, Value]
+# The type of a column's values, where they are not text.
+_TYPES: Mapping[str, type] = {DECIMAL: Decimal, TIME: datetime}
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -225,30 +227,30 @@ def broken_columns(
     for number, row in enumerate(rows, 1):
         is_usage = row.get("ChargeCategory") == "Usage" and row.get("ChargeClass") is None
         for name, value in row.items():
-            if name in columns:
-                rules = _broken_in_field(columns[name], value, is_usage)
-                broken += [f"row {number}: {rule}" for rule in rules]
+            column = columns.get(name)
+            if column is not None and (rule := _broken_in_field(column, value, is_usage)):
+                broken.append(f"row {number}: {name} {rule}")
     return broken
 
 
-def _broken_in_field(column: Column, value: Value, is_usage: bool) -> Iterator[str]:
+def _broken_in_field(column: Column, value: Value, is_usage: bool) -> str:
+    """Return the rule that a value of a column breaks; empty if it breaks none."""
     if value is None:
-        if not column.nullable or (is_usage and not column.null_for_usage):
-            yield f"{column.name} is null"
-    elif value == "":
+        is_null = not column.nullable or (is_usage and not column.null_for_usage)
+        return "is null" if is_null else ""
+    if value == "":
         # FOCUS takes null for a missing value: an empty string stands for none.
-        yield f"{column.name} is an empty string; a missing value is null"
-    elif not isinstance(value, {DECIMAL: Decimal, TIME: datetime}.get(column.kind, str)):
-        yield f"{column.name} is {value!r}, not {column.kind}"
-    elif isinstance(value, Decimal) and (
-        not value.is_finite() or (column.non_negative and value < 0)
-    ):
-        yield f"{column.name} is {value}"
-    elif isinstance(value, str) and column.allowed and value not in column.allowed:
-        yield f"{column.name} is {value!r}, none of {', '.join(sorted(column.allowed))}"
-    # FOCUS's times are in UTC; one without an offset could be of any place.
-    elif isinstance(value, datetime) and value.utcoffset() is None:
-        yield f"{column.name} is {value}, without UTC"
+        return "is an empty string; a missing value is null"
+    if not isinstance(value, _TYPES.get(column.kind, str)):
+        return f"is {value!r}, not {column.kind}"
+    if isinstance(value, Decimal):
+        return f"is {value}" if not value.is_finite() or (column.non_negative and value < 0) else ""
+    if isinstance(value, datetime):
+        # FOCUS's times are in UTC; one without an offset could be of any place.
+        return f"is {value}, without UTC" if value.utcoffset() is None else ""
+    if column.allowed and value not in column.allowed:
+        return f"is {value!r}, none of {', '.join(sorted(column.allowed))}"
+    return ""
 
 
 def _broken_together(row: FocusRow, version: str, generator: str) -> Iterator[str]:
