@@ -16,7 +16,7 @@ from bench.price_tables import open_prices
 import settled_book
 from clauseway.app.books import bookkeeping
 from clauseway.app.books.closing import close_month
-from clauseway.app.books.settled import statement
+from clauseway.app.books.settled import journal_of, statement
 from clauseway.app.books.settling import settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import OpenAgreement, built_in_documents, open_agreement
@@ -275,7 +275,7 @@ def test_a_payment_is_reversed_by_a_voucher_of_its_own(home: Home) -> None:
     )
     assert done.stdout == "back-1: bank-1 reversed, 1.00 USD of microsoft-openai-2026-04 is open again\n"
     assert [str(left) for _, left in bookkeeping.invoices(home)] == ["1.26"]
-    legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
+    legs = list(journal_of(home, "microsoft", account="bank"))
     # 1.00 on 0.50 and 0.76: 0.40 and 0.60, there and back.
     amounts = ("0.40", "0.60", "-0.40", "-0.60")
     assert [str(leg.leg.posting.amount) for leg in legs] == list(amounts)

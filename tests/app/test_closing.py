@@ -18,7 +18,7 @@ import settled_book
 from clauseway.app.books import bookkeeping
 from clauseway.app.books.basis import basis_of, change_figures, change_prices, change_rates
 from clauseway.app.books.closing import close_month, closed_months
-from clauseway.app.books.settled import statement
+from clauseway.app.books.settled import journal_of, statement
 from clauseway.app.books.settling import Settler, settle_month
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.library import open_agreement
@@ -276,7 +276,7 @@ def test_invoices_and_payments(home: Home, tmp_path: Path) -> None:
     assert bookkeeping.pay(home, "bank-2", april.id, "0.24", TODAY, "EUR") == paid
     with pytest.raises(InvalidInput, match="'bank-2' is taken"):
         bookkeeping.pay(home, "bank-2", april.id, "0.23", TODAY, "EUR")
-    legs = list(bookkeeping.journal_of(home, "microsoft", account="bank"))
+    legs = list(journal_of(home, "microsoft", account="bank"))
     assert {leg.leg.posting.currency: str(leg.balance) for leg in legs} == {"USD": "1.00", "EUR": "0.24"}
     assert [(invoice.id, str(left)) for invoice, left in bookkeeping.invoices(home)] == [(april.id, "0.00")]
 

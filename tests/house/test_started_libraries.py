@@ -43,6 +43,7 @@ STARTS = [
     ("clauseway.cli.agreement.decide", set[str]()),
     ("clauseway.cli.agreement.terms", TABLES),
     ("clauseway.cli.customers.tenancy", DATABASE),
+    ("clauseway.cli.money.journal", DATABASE),
     ("clauseway.cli.money.price", DATABASE),
     ("clauseway.cli.money.statement", PAGES),
     ("clauseway.cli.money.forecast", PAGES),

@@ -7,10 +7,10 @@ filled for a demonstration.
     settling       a month settled: sealed, priced, shared, posted, kept
     day_charges    each day's charges, kept under all they were made from
     usage_charges  charges for all usage of some days, and credits; carrying: sums kept between settlements
-    settled        what was settled, as the books tell it
+    settled        what was settled, and the journal, as the books tell it
     month_states   how far each month has come, and the balances
     closing        a month closed, for good
-    bookkeeping    credits, disputes, invoices, payments, and the journal as people read it
+    bookkeeping    credits, disputes, invoices and payments
     handing_over   the books, and the usage behind them, in other programs' formats
     audit_log      the log of the books: listed, held against them, begun again
     party_keys     the parties' private keys, and signatures; trusted_keys: public keys vouched for

@@ -1,5 +1,4 @@
-"""Bookkeeping: what people tell the ledger (credits, disputes, invoices, payments), and the journal
-as they read it.
+"""Bookkeeping: what people tell the ledger (credits, disputes, invoices, payments).
 
 Each voucher has an id of its author's: recording it again changes nothing, and recording something
 else under the same id is refused. The rules of vouchers are the ledger's (`voucher_rules`); here
@@ -19,6 +18,7 @@ from clauseway.app.books.audit_log import refuse_edited
 from clauseway.app.books.basis import basis_of
 from clauseway.app.books.settling import books_locked
 from clauseway.app.opening.home import Home
+from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.periods import month
 from clauseway.app.opening.priced_usage import charge_of, in_usd
 from clauseway.app.opening.prices import refusing_unpriced
@@ -61,8 +61,6 @@ from clauseway.ledger.voucher_rules import (
 )
 from clauseway.pricing import PriceTable
 from clauseway.storage.books.books import Books
-from clauseway.storage.control import journal
-from clauseway.storage.control.journal import Leg
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.usage.attempts import Selection, attempts
 from clauseway.storage.usage.priced import revenue
@@ -105,13 +103,6 @@ class VoucherDraft(msgspec.Struct, frozen=True, kw_only=True):
     amount: str = ""
     day: date | None = None
     reason: str = ""
-
-
-class Balanced(msgspec.Struct, frozen=True, kw_only=True):
-    """A leg of the journal with the running balance of its account after it."""
-
-    leg: Leg
-    balance: Decimal
 
 
 def credit(home: Home, prices: HeldPrices, draft: VoucherDraft) -> Credit:
@@ -332,22 +323,6 @@ def invoices(home: Home) -> list[tuple[Invoice, Decimal]]:
         return open_invoices(books.vouchers())
 
 
-def journal_of(
-    home: Home, party: str = "", period: str = "", account: str = ""
-) -> Iterator[Balanced]:
-    """Yield the journal's legs of a party, month and account, in order, each with its account's
-    balance after it, which counts the legs that are left out, too."""
-    days = month(period) if period else None
-    balances: dict[tuple[object, str], Decimal] = {}
-    with _reading(home) as books, books.control.reading() as connection:
-        for leg in journal.legs_of(connection, party=party, name=account):
-            posting = leg.posting
-            key = posting.account, posting.currency
-            balances[key] = exact_sum((balances.get(key, Decimal(0)), posting.amount))
-            if days is None or leg.day in days:
-                yield Balanced(leg=leg, balance=balances[key])
-
-
 def _taken_back(lake: Lake, books: Books, prices: PriceTable, draft: VoucherDraft) -> Reversed:
     """Return the sale that is taken back, with its event time and the amount taken back of it."""
     sold = draft.sold
@@ -462,8 +437,8 @@ def _books(home: Home) -> Iterator[tuple[Lake, Books]]:
 
 @contextmanager
 def _reading(home: Home) -> Iterator[Books]:
-    with open_lake(home) as lake:
-        yield Books(lake.control)
+    with open_control(home) as control:
+        yield Books(control)
 
 
 def _dated(books: Books, identity: str, day: date | None) -> date:

@@ -1,4 +1,4 @@
-"""Settled months, read from the books.
+"""Settled months and the journal, read from the books.
 
 Nothing here counts usage, so that a page or a statement loads no engine.
 """
@@ -17,8 +17,10 @@ from clauseway.ledger import Settlement, Statement, statement_of
 from clauseway.ledger.dues import Due
 from clauseway.ledger.statement import digest_of
 from clauseway.storage.books.books import Books
+from clauseway.storage.control import journal
+from clauseway.storage.control.journal import Leg
 from clauseway.storage.lake.quarantine import waiting
-from clauseway.values import KnownAt
+from clauseway.values import KnownAt, exact_sum
 
 
 class SettledMonth(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +31,13 @@ class SettledMonth(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     totals: tuple[tuple[str, str, Decimal], ...]
     dues: tuple[Due, ...]
+
+
+class Balanced(msgspec.Struct, frozen=True, kw_only=True):
+    """A leg of the journal with the running balance of its account after it."""
+
+    leg: Leg
+    balance: Decimal
 
 
 def statement(
@@ -103,6 +112,22 @@ def settlement_of(home: Home, period: str) -> Settlement | None:
     """Return the settlement of a month as `latest_settlements` does; None where it was not settled."""
     with _books(home) as books:
         return books.standing(month(period))
+
+
+def journal_of(
+    home: Home, party: str = "", period: str = "", account: str = ""
+) -> Iterator[Balanced]:
+    """Yield the journal's legs of a party, month and account, in order, each with its account's
+    balance after it, which counts the legs that are left out, too."""
+    days = month(period) if period else None
+    balances: dict[tuple[object, str], Decimal] = {}
+    with _books(home) as books, books.control.reading() as connection:
+        for leg in journal.legs_of(connection, party=party, name=account):
+            posting = leg.posting
+            key = posting.account, posting.currency
+            balances[key] = exact_sum((balances.get(key, Decimal(0)), posting.amount))
+            if days is None or leg.day in days:
+                yield Balanced(leg=leg, balance=balances[key])
 
 
 def rows_waiting(home: Home) -> int:

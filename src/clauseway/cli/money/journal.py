@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from clauseway.app.books.bookkeeping import journal_of
+from clauseway.app.books.settled import journal_of
 from clauseway.app.opening.home import home_at
 from clauseway.app.opening.several import check_party
 from clauseway.cli import options
