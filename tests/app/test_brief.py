@@ -24,6 +24,7 @@ from clauseway.wording.brief_page import Brief, markdown_of
 from clauseway.wording.changes import ChangedAnswer, Comparison
 from terms_at_hand import amendment as written
 from terms_at_hand import at_hand, documents, reading
+from work_done import calls_in
 
 BUILT_IN = open_agreement()
 RENAMED = opened_from({name: renamed(text) for name, text in built_in_documents().items()})
@@ -33,6 +34,12 @@ KNOWN = KnownAt.end_of(date(2026, 11, 1))
 
 def test_terms_of_each_kind_are_drawn_at_random() -> None:
     assert set(KINDS) == KINDS_DRAWN
+
+
+def test_a_brief_compiles_each_side_once_and_compares_the_sides_once() -> None:
+    calls = calls_in(lambda: brief(BUILT_IN, "A5"))
+    assert calls["facts_digest"] == 2
+    assert calls["changes_between"] == 1
 
 
 # Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.

@@ -9,9 +9,10 @@ state (an undertaking) is quoted.
     markdown_of(brief)                                   → the page (`brief_page`)
 """
 
+import operator
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
 
 import msgspec
@@ -36,10 +37,10 @@ from clauseway.decisions import (
     Outcome,
     Question,
     Reason,
-    decide,
-    timeline,
+    Tables,
 )
-from clauseway.decisions.searches.compare import Side, compare, deciding
+from clauseway.decisions.searches.compare import Side, deciding
+from clauseway.decisions.tables.domain import all_questions
 from clauseway.values import FOREVER, KnownAt, counted
 from clauseway.wording.amendment_effects import AmendmentSentences
 from clauseway.wording.brief_page import Brief, BriefSentence, Number, QuickAnswer
@@ -92,6 +93,10 @@ def brief_of(
     sentences_ = _BriefSentences(
         words, TermWording(words, after.readings), amendment, before, after
     )
+    # What is known of each side by its day, compiled once for all questions.
+    without, with_it = (
+        Tables(side.agreement, asked.catalog, side.facts.known(side.known_at)) for side in sides
+    )
     clauses = tuple(sentences_.what_happened.clause_by_clause(sentences_.rescinded(comparison)))
     page = Brief(
         amendment=amendment.id,
@@ -105,9 +110,9 @@ def brief_of(
             *sentences_.rescissions(comparison, rest=bool(clauses)),
             *clauses,
         ),
-        why_it_matters=(*sentences_.changes(comparison), *sentences_.readings()),
+        why_it_matters=(*sentences_.changes(comparison), *sentences_.readings(with_it)),
         key_numbers=tuple(sentences_.numbers(comparison)),
-        quick_answers=tuple(sentences_.answers(asked)),
+        quick_answers=tuple(sentences_.answers(asked, without, with_it)),
         since_then=tuple(sentences_.since_then(asked, facts_known_at)),
         next_amendment=next(
             (later.id for later in sentences_.later(asked.agreement, facts_known_at)), ""
@@ -223,23 +228,37 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         """Return the place of what rests on the amendment as a whole."""
         return f"{self.amendment.id}, {self.amendment.document}"
 
-    def readings(self) -> Iterator[BriefSentence]:
+    def readings(self, tables: Tables) -> Iterator[BriefSentence]:
         """Yield the readings that the amendment's own words leave open, and how many answers each
-        turns."""
+        turns; `tables` are those of the text with the amendment."""
+        chosen = self.after.readings
+        questions = [
+            *all_questions(
+                self.after.agreement,
+                self.words.catalog,
+                as_of=self.after.as_of,
+                known_at=self.after.known_at,
+            )
+        ]
+        outcomes = self._outcomes(tables, questions, chosen)
         for name in self._readings_open():
             reading = self.after.agreement.readings[name]
-            chosen = self.after.readings[name]
             for option in reading.options:
-                if option != chosen:
-                    read = msgspec.structs.replace(
-                        self.after, readings={**self.after.readings, name: option}
-                    )
-                    turned = len(compare(self.after, read, self.words.catalog))
+                if option != chosen[name]:
+                    read = self._outcomes(tables, questions, {**chosen, name: option})
+                    turned = sum(map(operator.ne, outcomes, read))
                     says = sentences(reading.citation.text)
                     place = self.words.place(reading.citation)
                     yield BriefSentence(
-                        text=f"{says} {_turned(turned, f'{name}={option}', chosen)}", place=place
+                        text=f"{says} {_turned(turned, f'{name}={option}', chosen[name])}",
+                        place=place,
                     )
+
+    def _outcomes(
+        self, tables: Tables, questions: Iterable[Question], readings: Mapping[str, str]
+    ) -> list[Outcome]:
+        table = tables.table(self.after.known_at, readings)
+        return [table.answer(question).outcome for question in questions]
 
     def _readings_open(self) -> list[str]:
         timed: tuple[AnyTerm | Change, ...] = (*self.amendment.terms, *self.amendment.changes)
@@ -373,20 +392,22 @@ class _BriefSentences(msgspec.Struct, frozen=True):
 
     # Quick answers
 
-    def answers(self, asked: AskedAgreement) -> Iterator[QuickAnswer]:
-        """Yield the agreement's main rights, where this amendment changes or decides the answer."""
+    def answers(
+        self, asked: AskedAgreement, before: Tables, after: Tables
+    ) -> Iterator[QuickAnswer]:
+        """Yield the agreement's main rights, where this amendment changes or decides the answer, by
+        the tables of both sides."""
         text = AskedAgreement(self.after.agreement, asked.catalog, asked.facts)
         for right in rights_of_interest(text, self.after.known_at):
             question = msgspec.structs.replace(
                 right, as_of=self.after.as_of, readings=self.after.readings
             )
-            sides = (self.before, self.after)
-            was, now = (self._decided(side, asked, question) for side in sides)
-            lasted, lasts = (self._lasting(side, asked, question) for side in sides)
+            was, now = before.decide(question), after.decide(question)
+            lasted, lasts = self._lasting(before, question), self._lasting(after, question)
             because = deciding(self.after.agreement, question.party, now.reasons)
             changes = (was.outcome, lasted) != (now.outcome, lasts)
             if was.outcome == now.outcome and lasted != lasts:
-                because = self._end_set(asked, question) or because
+                because = self._end_set(after, question) or because
             if changes or because.amendment == self.amendment.id:
                 yield QuickAnswer(
                     question=self.words.may(question),
@@ -396,12 +417,9 @@ class _BriefSentences(msgspec.Struct, frozen=True):
                     place=self.words.place(because),
                 )
 
-    def _decided(self, side: Side, asked: AskedAgreement, question: Question) -> Decision:
-        return decide(side.agreement, asked.catalog, side.facts, question)
-
-    def _lasting(self, side: Side, asked: AskedAgreement, question: Question) -> str:
+    def _lasting(self, tables: Tables, question: Question) -> str:
         """Return how long a side's answer lasts, as known on that day; empty if it has no end."""
-        *_, changed = self._until_changed(side, asked, question)
+        *_, changed = self._until_changed(tables, question)
         if changed is None:
             return ""
         then = {Outcome.PERMITTED: "yes", Outcome.FORBIDDEN: "no"}.get(
@@ -409,10 +427,10 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         )
         return f", through {changed.begin - timedelta(days=1)}; then {then}"
 
-    def _end_set(self, asked: AskedAgreement, question: Question) -> Reason | None:
+    def _end_set(self, tables: Tables, question: Question) -> Reason | None:
         """Return the change of this amendment that moves the day on which an answer ends; None if
         the answer ends otherwise."""
-        spans = self._until_changed(self.after, asked, question)
+        spans = self._until_changed(tables, question)
         return next(
             (
                 reason
@@ -425,12 +443,11 @@ class _BriefSentences(msgspec.Struct, frozen=True):
         )
 
     def _until_changed(
-        self, side: Side, asked: AskedAgreement, question: Question
+        self, tables: Tables, question: Question
     ) -> Iterator[AnsweredStretch | None]:
         """Yield the stretches of a side's answer from its day on, and at last the one that is
         answered otherwise, as known on that day; at last None if the answer has no end."""
-        facts = side.facts.known(side.known_at)
-        spans = timeline(side.agreement, asked.catalog, facts, question)
+        spans = tables.timeline(question)
         now = [span.decision.outcome for span in spans if span.begin <= question.as_of < span.end]
         for span in spans:
             if span.end > question.as_of:

@@ -56,21 +56,8 @@ class AnsweredStretch(msgspec.Struct, frozen=True, kw_only=True):
 def timeline(
     agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
 ) -> tuple[AnsweredStretch, ...]:
-    """Return the answers to a question over all days, as known at its `known_at`.
-
-    The question's own `as_of` is ignored. The first span begins on the first day on which anything
-    can change; before that day nothing is stated.
-    """
-    days = boundaries(agreement, facts, question.known_at)
-    tables = Tables(agreement, catalog, facts)
-    spans: list[AnsweredStretch] = []
-    for begin, end in pairwise((*days, FOREVER)):
-        decision = tables.decide(msgspec.structs.replace(question, as_of=begin))
-        if spans and _same(spans[-1].decision, decision):
-            spans[-1] = msgspec.structs.replace(spans[-1], end=end)
-        else:
-            spans.append(AnsweredStretch(begin=begin, end=end, decision=decision))
-    return tuple(spans)
+    """Return the answers to a question over all days, as `Tables.timeline` does."""
+    return Tables(agreement, catalog, facts).timeline(question)
 
 
 def _same(before: Decision, after: Decision) -> bool:
@@ -602,6 +589,22 @@ class Tables:
                 self.agreement, self._facts_digests[knowledge], question, verdict.outcome
             ),
         )
+
+    def timeline(self, question: Question) -> tuple[AnsweredStretch, ...]:
+        """Return the answers to a question over all days, as known at its `known_at`.
+
+        The question's own `as_of` is ignored. The first span begins on the first day on which
+        anything can change; before that day nothing is stated.
+        """
+        days = boundaries(self.agreement, self.facts, question.known_at)
+        spans: list[AnsweredStretch] = []
+        for begin, end in pairwise((*days, FOREVER)):
+            decision = self.decide(msgspec.structs.replace(question, as_of=begin))
+            if spans and _same(spans[-1].decision, decision):
+                spans[-1] = msgspec.structs.replace(spans[-1], end=end)
+            else:
+                spans.append(AnsweredStretch(begin=begin, end=end, decision=decision))
+        return tuple(spans)
 
     def _turns(self, question: Question, outcome: Outcome) -> Iterator[Turn]:
         for reading, option in other_options(self.agreement, question.readings):
