@@ -1,10 +1,22 @@
 """Names from outside: seen as they are, or refused."""
 
+import re
+from contextlib import nullcontext
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clauseway.values import InvalidInput, check_names, flaw_of_name, nearest_name, problem_of_name
+from clauseway.values import (
+    InvalidInput,
+    by_beginning,
+    check_names,
+    checked_reason,
+    flaw_of_name,
+    nearest_name,
+    problem_of_name,
+    problem_of_reason,
+)
 from work_done import calls_in
 
 NAMES = ["acme", "Acme GmbH & Co. KG", "search/eu-1", "gpt-5.5", "Zürich", "日本電気", "=1+1", "-", "a" * 200]
@@ -88,3 +100,38 @@ def test_an_unknown_name_is_compared_with_few_of_thousands(name: str, nearest: s
     named = list[str]()
     calls = calls_in(lambda: named.append(nearest_name(name, known)))
     assert (named, calls["real_quick_ratio"] <= 200) == ([nearest], True)
+
+
+# what was given with --why → what is kept, or the problem
+REASONS = [
+    (" the disk is gone ", "the disk is gone"),
+    ("x" * 500, "x" * 500),
+    ("", "no reason is given"),
+    (" \n", "no reason is given"),
+    ("x" * 501, "the reason cannot be kept"),
+    ("gone\nSAME", "the reason cannot be kept"),
+]
+
+
+@pytest.mark.parametrize(("reason", "kept"), REASONS, ids=[f"{reason:.9}" for reason, _ in REASONS])
+def test_a_reason_is_a_line(reason: str, kept: str) -> None:
+    problem = problem_of_reason(reason, "it is kept")
+    assert (checked_reason(reason, "it is kept") if problem is None else problem.what) == kept
+
+
+# the beginning → the item, or the problem
+BEGINNINGS = [
+    ("a", 1),
+    ("red", 1),
+    ("ab", 1),
+    ("b", "which fruit?"),
+    ("c", "no fruit 'c'"),
+    ("", "no fruit ''"),
+]
+
+
+@pytest.mark.parametrize(("name", "item"), BEGINNINGS)
+def test_a_beginning_names_the_only_item(name: str, item: int | str) -> None:
+    fruits = [("abc", 1), ("apple", 1), ("red", 1), ("bc", 2), ("bd", 3)]
+    with nullcontext() if isinstance(item, int) else pytest.raises(InvalidInput, match=re.escape(item)):
+        assert by_beginning(name, fruits, "fruit", missing="none is so named", where="FRUIT", remedy="Look.") == item

@@ -5,7 +5,7 @@ room may use.
     days       days and half-open intervals of them
     clocks     the day whose rules are asked for, and the point of knowledge
     numbers    the one reader of numbers that people and files write; a count with its noun
-    name_rule  the one rule for names that come from outside
+    name_rule  the one rule for names that come from outside, and for reasons
     citations  the clause of a statement, its file and line, and its source
     problems   problems of somebody's input, as data
     json_documents  what is refused of JSON that somebody else wrote
@@ -58,12 +58,15 @@ from clauseway.values.money import (
 )
 from clauseway.values.name_rule import (
     NAME_CHARACTERS_MAX,
+    by_beginning,
     check_known,
     check_names,
+    checked_reason,
     flaw_of_name,
     listed_names,
     nearest_name,
     problem_of_name,
+    problem_of_reason,
     suggestion,
 )
 from clauseway.values.numbers import (
@@ -112,11 +115,13 @@ __all__ = [
     "Problem",
     "allocate",
     "amount_text",
+    "by_beginning",
     "cause_of",
     "check_depth",
     "check_known",
     "check_names",
     "check_names_once",
+    "checked_reason",
     "counted",
     "day_after",
     "day_of",
@@ -132,6 +137,7 @@ __all__ = [
     "nests_beyond",
     "parse_day",
     "problem_of_name",
+    "problem_of_reason",
     "read_decimal",
     "read_percentage",
     "read_whole",

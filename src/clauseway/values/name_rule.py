@@ -1,21 +1,26 @@
 """The one rule for names that come from outside: of parties, products, tenants, keys, models, and
-ids.
+ids; and the one for reasons that people give.
 
 A name is compared, printed, searched for and signed. So it has 1 to 200 characters that can be
 seen: no control characters or line breaks, no marks that turn the direction of text, nothing of
 zero width and nothing that looks like empty space but is another character. Single spaces may stand
-inside it.
+inside it. A reason is printed beside what was done for it: it has one line of at most 500 characters.
 """
 
 import re
 from bisect import bisect
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
+from typing import TypeVar
 
-from clauseway.values.problems import Problem, refuse_any
+from clauseway.values.problems import InvalidInput, Problem, refuse_any
+
+T = TypeVar("T")
 
 # As wide as the columns that keep names.
 NAME_CHARACTERS_MAX = 200
+# A longer reason is a document, and belongs elsewhere.
+_REASON_CHARACTERS_MAX = 500
 # Known names in a remedy: more than a screen of them is not read.
 _LISTED_MAX = 50
 
@@ -67,6 +72,44 @@ def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
     pairs = names.items() if isinstance(names, Mapping) else names
     problems = [problem for where, name in pairs if (problem := problem_of_name(name, where))]
     refuse_any(problems)
+
+
+def by_beginning(
+    name: str, items: Iterable[tuple[str, T]], noun: str, *, missing: str, where: str, remedy: str
+) -> T:
+    """Return the item whose name begins so; of several names of an item any does. Raise InvalidInput
+    where none does, which `missing` explains, and where several do."""
+    matches: list[T] = []
+    for whole, item in items:
+        if name and whole.startswith(name) and item not in matches:
+            matches.append(item)
+    if len(matches) == 1:
+        return matches[0]
+    problem, why = f"no {noun} {name!r}", missing
+    if matches:
+        problem, why = f"which {noun}?", f"the names of several begin with {name!r}"
+    raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
+
+
+def problem_of_reason(reason: str, told: str) -> Problem | None:
+    """Return the problem of a reason that was given with `--why`, None if it has none. `told` says
+    where it is shown or kept."""
+    text = reason.strip()
+    if 0 < len(text) <= _REASON_CHARACTERS_MAX and text.isprintable():
+        return None
+    return Problem(
+        what="the reason cannot be kept" if text else "no reason is given",
+        why=told,
+        where="--why",
+        remedy=f"Say why in one line of at most {_REASON_CHARACTERS_MAX} characters: --why …",
+    )
+
+
+def checked_reason(reason: str, told: str) -> str:
+    """Return a reason without the spaces around it. Raise InvalidInput as `problem_of_reason` has it."""
+    if problem := problem_of_reason(reason, told):
+        raise InvalidInput(problem)
+    return reason.strip()
 
 
 def nearest_name(name: str, known_names: Iterable[str], least: float = 0.6) -> str:

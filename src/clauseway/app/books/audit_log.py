@@ -22,7 +22,7 @@ from clauseway.storage.control.audit import Logged
 from clauseway.storage.control.audit_breaks import ChainBreak, breaks, state_break
 from clauseway.storage.control.audit_check import CheckedLog, check, check_in_part, check_place
 from clauseway.storage.control.people import people
-from clauseway.values import InvalidInput, KnownAt, Problem, check_known
+from clauseway.values import InvalidInput, KnownAt, Problem, check_known, checked_reason
 
 # Beyond these, a refusal says how many more there are.
 _PROBLEMS_REPORTED_MAX = 20
@@ -98,18 +98,14 @@ def restart_log(home: Home, why: str) -> ChainBreak:
     The books stand from then on as they are; the break is shown by every check and every statement
     after it.
     """
-    if not why.strip():
-        remedy = "Say in a sentence what is known of the break: every statement after it says so."
-        raise InvalidInput.of(
-            what="no reason is given", why="a break needs one", where="--why", remedy=remedy
-        )
+    reason = checked_reason(why, "every statement after the break says what is known of it")
     with _control(home) as control:
         problems = check(control).problems
         if not problems:
             problem, remedy = "the log is not broken", "Nothing is to be done."
             why_not = "every row is what was recorded, since it was begun"
             raise InvalidInput.of(what=problem, why=why_not, where="books", remedy=remedy)
-        return state_break(control, problems, acting(), why.strip(), time.time_ns())
+        return state_break(control, problems, acting(), reason, time.time_ns())
 
 
 def stated_breaks(control: Control, known_at: KnownAt) -> list[Assumption]:

@@ -59,7 +59,7 @@ from clauseway.storage.books.basis import (
 )
 from clauseway.storage.books.books import latest_settlement
 from clauseway.storage.control.actor import acting
-from clauseway.values import InvalidInput, KnownAt, Problem, refuse_any
+from clauseway.values import InvalidInput, KnownAt, Problem, checked_reason, refuse_any
 
 PRICES, RATES, ASSUMPTION, READING, AGREEMENT = (
     "prices",
@@ -83,8 +83,6 @@ FLAGS: Mapping[str, str] = {
     READING: "--reading",
     AGREEMENT: "--agreement",
 }
-# A reason longer than this is a document, and belongs elsewhere.
-_WHY_MAX = 500
 # The number of a stack's books that came with the program: the shipped one and the public list.
 _OF_PROGRAM = 2
 
@@ -813,7 +811,7 @@ def _change(
     holds changes nothing. Raise InvalidInput for want of a reason, and for figures and readings
     that the agreements of the home do not have.
     """
-    reason = _checked_reason(why)
+    reason = checked_reason(why, "whoever reads the corrections that this causes is told why")
     # What is wrong, or held already, is told before a home is made.
     if not _new(basis := basis_of(home), accepting(basis)):
         return []
@@ -831,16 +829,6 @@ def _change(
 
 def _new(basis: Basis, accepting: Sequence[Accepting]) -> list[Accepting]:
     return [acceptance for acceptance in accepting if not _is_held(basis, acceptance)]
-
-
-def _checked_reason(why: str) -> str:
-    reason = why.strip()
-    if not reason or len(reason) > _WHY_MAX or not reason.isprintable():
-        problem = "no reason" if not reason else "the reason cannot be kept"
-        reason = "whoever reads the corrections that this causes is told why"
-        remedy = f"Say why in one line of at most {_WHY_MAX} characters: --why …"
-        raise InvalidInput.of(what=problem, why=reason, where="--why", remedy=remedy)
-    return reason
 
 
 def _is_held(basis: Basis, acceptance: Accepting) -> bool:

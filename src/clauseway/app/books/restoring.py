@@ -55,7 +55,7 @@ from clauseway.storage.control.audit_check import check
 from clauseway.storage.control.sqlite_check import damage_in
 from clauseway.storage.customers.leases import NOBODY, LeaseRequest, Leases, usd
 from clauseway.storage.lake.file_list import every_file, forget
-from clauseway.values import InvalidInput, Problem, day_of, refuse_any
+from clauseway.values import InvalidInput, Problem, checked_reason, day_of, refuse_any
 
 _PART = ".restore-part"
 _NAME_LENGTH = 8
@@ -105,11 +105,8 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
     Raise InvalidInput: the folder is no backup, files of it are damaged, a later program wrote it,
     or the home's folder holds something. Then nothing is left there.
     """
-    if over is not None and not over.why.strip():
-        remedy = "Say in a sentence why the home that was backed up is taken for gone."
-        raise InvalidInput.of(
-            what="no reason is given", why="it is kept with the home", where="--why", remedy=remedy
-        )
+    if over is not None:
+        checked_reason(over.why, "why the home that was backed up is gone is kept with the home")
     backup = look_at(root)
     part = _begun(home, backup)
     try:

@@ -24,7 +24,7 @@ from clauseway.storage.books.party_keys import (
     withdrawn_keys,
 )
 from clauseway.storage.control.actor import acting
-from clauseway.values import InvalidInput, KnownAt
+from clauseway.values import InvalidInput, KnownAt, by_beginning, checked_reason
 
 _KEY_BYTES = 32  # of Ed25519 (RFC 8032, section 5.1.5)
 
@@ -57,23 +57,19 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
     `key` is the public key or its fingerprint, or the beginning of one. Return the withdrawal.
     Raise InvalidInput: no reason, or not one key of the party.
     """
-    if not why.strip():
-        remedy = "Say it with --why: every signature by the key is shown with it."
-        raise InvalidInput.of(
-            what="no reason is given", why="it is empty", where="--why", remedy=remedy
-        )
+    reason = checked_reason(why, "every signature by the key is shown with it")
     with open_control(home) as control:
         _record_older_file(home, control)
         public = _named_key(control, party, key)
         ended = withdrawn_keys(control).get((party, public))
-        if ended is not None and ended.why != why.strip():
+        if ended is not None and ended.why != reason:
             raise InvalidInput.of(
                 what=f"this key of {party} was withdrawn before",
                 why=withdrawal_text(ended),
                 where="--why",
                 remedy="It stays withdrawn for that reason; nothing is left to do.",
             )
-        _record(control, party, public, why.strip(), is_withdrawn=True)
+        _record(control, party, public, reason, is_withdrawn=True)
         write_key_file(home, keys_of(control))
         return withdrawn_keys(control)[party, public]
 
@@ -81,20 +77,14 @@ def withdraw_key(home: Home, party: str, key: str, why: str) -> RecordedKey:
 def _named_key(control: Control, party: str, key: str) -> str:
     withdrawn = [public for owner, public in withdrawn_keys(control) if owner == party]
     recorded = (*keys_of(control).get(party, ()), *withdrawn)
-    named = [
-        public
-        for public in recorded
-        if key and key in (public[: len(key)], fingerprint(public)[: len(key)])
-    ]
-    if len(named) != 1:
-        why = "the names of several begin so" if named else f"{party} has no such key here"
-        raise InvalidInput.of(
-            what=f"no key {key!r}",
-            why=why,
-            where="KEY",
-            remedy="Take it, or its fingerprint, from clauseway party key list.",
-        )
-    return named[0]
+    return by_beginning(
+        key,
+        ((name, public) for public in recorded for name in (public, fingerprint(public))),
+        "key",
+        missing=f"{party} has no such key here",
+        where="KEY",
+        remedy="Take it, or its fingerprint, from clauseway party key list.",
+    )
 
 
 def withdrawals(home: Home) -> dict[tuple[str, str], RecordedKey]:

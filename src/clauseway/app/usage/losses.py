@@ -54,8 +54,10 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     Problem,
+    by_beginning,
     counted,
     day_after,
+    problem_of_reason,
     refuse_any,
 )
 
@@ -186,16 +188,14 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
     with lake_locked(home), open_lake(home) as lake:
         note_missing(lake.control, home, time.time_ns())
         losses = Losses(lake.control)
-        matches = [
-            spool for spool in losses.spools() if name and spool.spool.startswith(name.lower())
-        ]
-        if len(matches) != 1:
-            problem, reason = f"no journal {name!r}", "no journal of that name was registered"
-            if matches:
-                problem, reason = "which journal?", f"the names of several begin with {name!r}"
-            remedy = "See clauseway spool list."
-            raise InvalidInput.of(what=problem, why=reason, where="SPOOL", remedy=remedy)
-        (spool,) = matches
+        spool = by_beginning(
+            name.lower(),
+            ((spool.spool, spool) for spool in losses.spools()),
+            "journal",
+            missing="no journal of that name was registered",
+            where="SPOOL",
+            remedy="See clauseway spool list.",
+        )
         # Written off before: the same again changes nothing.
         for loss in losses.all():
             if loss.spool == spool.spool and loss.is_standing_write_off:
@@ -451,13 +451,8 @@ def _check(estimate: str, why: str, estimates: Sequence[str] = ESTIMATES) -> Non
                 remedy=remedy,
             )
         )
-    if not why.strip():
-        remedy = "Say in a sentence why: it stands on every statement that rests on it."
-        problems.append(
-            Problem(
-                what="no reason is given", why="an estimate needs one", where="--why", remedy=remedy
-            )
-        )
+    if problem := problem_of_reason(why, "it stands on every statement that rests on the estimate"):
+        problems.append(problem)
     refuse_any(problems)
 
 

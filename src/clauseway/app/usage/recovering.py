@@ -43,7 +43,7 @@ from clauseway.storage.lake.columns import INTENT_SCHEMA, USAGE_SCHEMA
 from clauseway.storage.lake.lake import Lake
 from clauseway.storage.lake.sealed_batches import Range
 from clauseway.storage.usage.unended import AttemptKey, begun_from, ended_of
-from clauseway.values import InvalidInput
+from clauseway.values import InvalidInput, by_beginning, checked_reason
 
 _BOOT_ENDING = 1  # of the journal of ends; it serves no request of its own
 _NAME_LENGTH = 8
@@ -111,11 +111,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
     Refused while the journal's gateway is connected, while the journal itself is in this home, and
     while the home that holds it was heard a short time ago.
     """
-    if not why.strip():
-        remedy = "Say in a sentence why the journal is taken for lost."
-        raise InvalidInput.of(
-            what="no reason is given", why="it is kept with the copy", where="--why", remedy=remedy
-        )
+    reason = checked_reason(why, "why the journal is taken for lost is kept with the copy")
     copy = _named(folder, name)
     place = f"{RECOVERED}{copy.spool[:_NAME_LENGTH]}"
     ends = home.spools / f"{place}-ends"
@@ -133,7 +129,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
             _check(lake.control, home, copy)
             # INVARIANT: before anything is read, so that nothing is acknowledged after it.
             if not fenced_by(copy.directory):
-                by = f"{acting()} for home {home.identity()}: {why.strip()}"
+                by = f"{acting()} for home {home.identity()}: {reason}"
                 write_fence(copy.directory, by)
             if not target.exists():
                 _take(copy, target)
@@ -155,15 +151,14 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
 
 
 def _named(folder: Path, name: str) -> JournalCopy:
-    matches = [copy for copy in _listed(folder) if name and copy.spool.startswith(name.lower())]
-    if len(matches) != 1:
-        problem, why = f"no copy {name!r}", "the follower has none of that name"
-        if matches:
-            problem, why = "which copy?", f"the names of several begin with {name!r}"
-        raise InvalidInput.of(
-            what=problem, why=why, where="JOURNAL", remedy="See clauseway journal copies."
-        )
-    return matches[0]
+    return by_beginning(
+        name.lower(),
+        ((copy.spool, copy) for copy in _listed(folder)),
+        "copy",
+        missing="the follower has none of that name",
+        where="JOURNAL",
+        remedy="See clauseway journal copies.",
+    )
 
 
 def _check(control: Control, home: Home, copy: JournalCopy) -> None:
