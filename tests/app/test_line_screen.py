@@ -223,7 +223,7 @@ def test_the_line_leads_to_each_day_and_each_page_to_the_next(
         ("{line}/2026-04-01", "There are no requests of line {line} on 1 April 2026"),
         ("l-none/2026-04-20", "There are no requests of line l-none"),
         ("{line}/2026-4-20", "is not a day"),
-        ("{line}/{day}?from=0", "The requests of a day are numbered from 1"),
+        ("{line}/{day}?from=0", "The requests of the day are numbered from 1"),
         ("{line}/{day}?from=99", "The day has"),
         ("{line}?request=req_none", "No request &#39;req_none&#39;"),
         ("{line}?records=some", "Write records=all, or leave it out."),

@@ -64,7 +64,7 @@ TABLE = [
     ("/counts.json?cloud=aws", 400, "This page has no parameter &#39;cloud&#39;"),
     ("/sign-in?next=/lawyer&next=/finance", 400, "Give &#39;next&#39; once."),
     ("/text?line=x", 400, "is not the number of a line"),
-    ("/text?document=A5.md&line=9999", 400, "A5.md has 1 to "),
+    ("/text?document=A5.md&line=9999", 400, " lines, numbered from 1"),
     ("/statement/%00", 404, "is not a month"),
     ("/statement/%3Cscript%3E", 404, "is not a month"),
     ("/statement/", 404, "There is no such page"),

@@ -10,7 +10,6 @@ an error, and so is a day before the first.
 
 import csv
 import hashlib
-import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
@@ -27,6 +26,7 @@ from clauseway.values import (
     Problem,
     allocate,
     exact_product,
+    is_currency,
     parse_day,
     read_decimal,
     refuse_any,
@@ -34,7 +34,6 @@ from clauseway.values import (
 
 _COLUMNS = ["day", "base", "quote", "rate"]
 # A code of ISO 4217, by its form.
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _Pair = frozenset[str]
 
 
@@ -166,7 +165,7 @@ def _read(row: list[str], source: str, line: int) -> Iterator[Rate | Problem]:
         on = parse_day(day, source)
     except InvalidInput:
         problems.append(_problem(source, line, f"{day!r} is not a day", "a day as YYYY-MM-DD"))
-    if not (_CURRENCY.fullmatch(base) and _CURRENCY.fullmatch(quote)) or base == quote:
+    if not (is_currency(base) and is_currency(quote)) or base == quote:
         problems.append(
             _problem(
                 source, line, f"{base!r} and {quote!r} are not a pair", "two currencies, as EUR,USD"

@@ -19,7 +19,6 @@ Further columns, wherever the header names them:
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from decimal import Decimal
 
@@ -40,6 +39,7 @@ from clauseway.values import (
     InvalidInput,
     KnownAt,
     Problem,
+    is_currency,
     read_decimal,
     read_whole,
 )
@@ -65,7 +65,6 @@ _PRICE_PLACES = 6
 _CONTEXT_MAX = 10**12 - 1
 # As finely as anyone agrees on a discount.
 _PERCENT_PLACES = 6
-_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 class PriceBook(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,7 +167,7 @@ class _Line(RowReader):
 
     def currency(self) -> str:
         currency = self.further("currency") or USD
-        if not _CURRENCY.fullmatch(currency):
+        if not is_currency(currency):
             self.refuse(
                 f"{currency!r} is not a currency",
                 "its code has three capital letters",

@@ -49,6 +49,7 @@ from clauseway.values.money import (
     amount_text,
     exact_product,
     exact_sum,
+    is_currency,
     last_digit,
     round_half_even,
     round_together,
@@ -76,6 +77,7 @@ from clauseway.values.numbers import (
     counted,
     read_decimal,
     read_percentage,
+    read_place,
     read_whole,
 )
 from clauseway.values.problems import (
@@ -130,6 +132,7 @@ __all__ = [
     "exact_sum",
     "flaw_of_name",
     "instant_ns",
+    "is_currency",
     "last_digit",
     "listed_names",
     "listen_problem",
@@ -140,6 +143,7 @@ __all__ = [
     "problem_of_reason",
     "read_decimal",
     "read_percentage",
+    "read_place",
     "read_whole",
     "refuse_any",
     "round_half_even",

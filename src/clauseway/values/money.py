@@ -4,6 +4,7 @@ INVARIANT: no float touches money. Amounts are `Decimal`; token prices on the re
 whole picodollars.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, Inexact
 from typing import Final
@@ -12,6 +13,7 @@ import msgspec
 
 USD = "USD"
 CENT = Decimal("0.01")
+_CODE = re.compile(r"[A-Z]{3}")
 # The power of ten of the largest and the smallest number that is computed with. A few bytes of text
 # may state one with a billion digits.
 _MAGNITUDE_MAX = 60
@@ -34,6 +36,11 @@ _EXACT = Context(prec=60, traps=[Inexact])
 def round_half_even(amount: Decimal, unit: Decimal = CENT) -> Decimal:
     """Round to a multiple of `unit`, ties to the even neighbour: the only rounding of money."""
     return amount.quantize(unit, rounding=ROUND_HALF_EVEN, context=_WIDE)
+
+
+def is_currency(code: str) -> bool:
+    """Return whether a text has the form of a currency's code in ISO 4217."""
+    return _CODE.fullmatch(code) is not None
 
 
 def smallest_unit(currency: str) -> Decimal:

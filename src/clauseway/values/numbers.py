@@ -17,7 +17,7 @@ A count is written with its noun, `counted`: 1 request, 1,000 requests.
 import re
 from decimal import Decimal
 
-from clauseway.values.problems import Problem
+from clauseway.values.problems import InvalidInput, Problem
 
 # A number that is read is smaller than this: more than any amount of money ever promised.
 NUMBER_BELOW = Decimal(10) ** 15
@@ -112,6 +112,24 @@ def read_whole(text: str, *, least: int = 0, most: int = int(NUMBER_BELOW) - 1) 
             f"it is not between {least} and {most}", f"Write a number from {least} to {most}."
         )
     return number
+
+
+def read_place(text: str, noun: str, where: str, *, of: str, count: int | None = None) -> int:
+    """Return the number of a line, or of a thing of another `noun`, that a text names: the first by
+    default. Raise InvalidInput where it is none of the `count` that there are, if that is known."""
+    most = int(NUMBER_BELOW) - 1 if count is None else max(count, 1)
+    try:
+        return read_whole(text or "1", least=1, most=most)
+    except BadNumber:
+        why = f"the {noun}s of {of} are numbered from 1"
+        if count is not None:
+            why = f"{of} has {counted(count, noun)}, numbered from 1"
+        raise InvalidInput.of(
+            what=f"{text!r} is not the number of a {noun}",
+            why=why,
+            where=where,
+            remedy=f"Write a whole number, as {where}=1, or leave it out.",
+        ) from None
 
 
 def read_percentage(

@@ -63,12 +63,11 @@ from clauseway.gateway.transport.called_addresses import (
 )
 from clauseway.gateway.transport.metadata_addresses import is_loopback
 from clauseway.spool.copies import parse_address, read_secret
-from clauseway.values import InvalidInput, Problem, flaw_of_name, suggestion
+from clauseway.values import InvalidInput, Problem, flaw_of_name, is_currency, suggestion
 from clauseway.wording.decided import RECORD_PRODUCT
 
 DIALECT_NAMES = tuple(DIALECTS)
 _KINDS = (*STATIC, *KINDS)
-_CURRENCY = re.compile(r"[A-Z]{3}")
 _CAPABILITIES = tuple(str(capability) for capability in Capability)
 # The exporter's library takes headers from these, which hold a collector's keys.
 _COLLECTOR_HEADERS = tuple(
@@ -773,7 +772,7 @@ def _check_commitments(file: TomlFile, configuration: Configuration, catalog: Ca
                 "`until` is excluded",
                 "Write a later day.",
             )
-        if not _CURRENCY.fullmatch(commitment.currency):
+        if not is_currency(commitment.currency):
             file.problem(
                 (*at, "currency"),
                 f"{name}: unknown currency {commitment.currency!r}",

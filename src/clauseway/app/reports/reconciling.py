@@ -54,6 +54,7 @@ from clauseway.values import (
     check_known,
     counted,
     exact_product,
+    is_currency,
     read_decimal,
     refuse_any,
 )
@@ -202,14 +203,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
         remedy = "Write EUR=1.08: USD for one euro. Each currency once."
         try:
             rate = read_decimal(value)
-            # The form of ISO 4217; `isascii` keeps out capitals of other alphabets.
-            is_code = (
-                len(currency) == 3
-                and currency.isascii()
-                and currency.isalpha()
-                and currency.isupper()
-            )
-            if not is_code or not rate or currency == USD or currency in rates:
+            if not is_currency(currency) or not rate or currency == USD or currency in rates:
                 raise BadNumber(
                     "not a currency with a rate above zero, or it is given already", remedy
                 )

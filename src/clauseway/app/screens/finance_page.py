@@ -33,7 +33,7 @@ from clauseway.app.screens.clause_places import statement_with_places
 from clauseway.app.screens.next_commands import SETTLE, assume_flags, first_command
 from clauseway.exchange.journals import JOURNAL_FORMATS
 from clauseway.ledger import Account
-from clauseway.values import USD, BadNumber, InvalidInput, counted, read_whole
+from clauseway.values import USD, read_place
 from clauseway.web.contexts import Alert, FigureShown, ForecastContext, StatementContext
 from clauseway.web.finance import (
     AssumptionChip,
@@ -132,7 +132,7 @@ def page_of_statement(statement: StatementContext, begin: str) -> StatementConte
     """Return a long statement with a page of its lines from number `begin` on (empty: from the
     first); a short one as it is. Raise InvalidInput: not the number of a line."""
     count = sum(len(section.lines) for section in statement.sections)
-    first = _line_number(begin, count)
+    first = read_place(begin, "line", "from", of="the statement", count=count)
     if count <= _PAGE_LINES and first == 1:
         return statement
     last = min(first + _PAGE_LINES - 1, count)
@@ -150,18 +150,6 @@ def page_of_statement(statement: StatementContext, begin: str) -> StatementConte
         earlier=max(1, first - _PAGE_LINES) if first > 1 else None,
         later=last + 1 if last < count else None,
     )
-
-
-def _line_number(text: str, count: int) -> int:
-    try:
-        return read_whole(text or "1", least=1, most=max(count, 1))
-    except BadNumber:
-        raise InvalidInput.of(
-            what=f"{text!r} is not the number of a line",
-            why=f"the statement has {counted(count, 'line')}, numbered from 1",
-            where="from",
-            remedy="Write a whole number, as from=1.",
-        ) from None
 
 
 def _by_attention(months: Sequence[MonthState], today: date) -> list[MonthState]:

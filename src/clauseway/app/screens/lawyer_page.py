@@ -29,7 +29,13 @@ from clauseway.catalog import Catalog
 from clauseway.decisions import Question, Reason
 from clauseway.decisions.parts import BEHIND, BY_NAME, PARTS, Part
 from clauseway.decisions.searches.change import WouldChange
-from clauseway.values import BadNumber, Citation, InvalidInput, KnownAt, Problem, read_whole
+from clauseway.values import (
+    Citation,
+    InvalidInput,
+    KnownAt,
+    Problem,
+    read_place,
+)
 from clauseway.web.contexts import PlainSentence
 from clauseway.web.lawyer import (
     AnswerShown,
@@ -477,7 +483,8 @@ def text_page(opened: Opened, document: str, line: str) -> TextContext | None:
     if document not in documents:
         return None
     sections = sections_of(document, documents[document])
-    at = _line_of(document, documents[document], line) if line else 0
+    last = len(documents[document].splitlines())
+    at = read_place(line, "line", "line", of=document, count=last) if line else 0
     named = max((section.line for section in sections if section.line <= at), default=0)
     title, days = _title_of(opened, document)
     return TextContext(
@@ -509,17 +516,3 @@ def _title_of(opened: Opened, document: str) -> tuple[str, str]:
                     f"announced on {announced}, in effect from {effective}",
                 )
     return "", ""
-
-
-def _line_of(document: str, text: str, line: str) -> int:
-    """Return the number of a line of a document. Raise InvalidInput."""
-    last = len(text.splitlines())
-    try:
-        return read_whole(line, least=1, most=last)
-    except BadNumber:
-        raise InvalidInput.of(
-            what=f"{line!r} is not the number of a line",
-            why=f"{document} has 1 to {last}",
-            where="line",
-            remedy="Leave it out to read the whole document.",
-        ) from None

@@ -11,7 +11,14 @@ from clauseway.app.reports.statements import Named, as_it_is
 from clauseway.ledger import Account
 from clauseway.ledger.settlement import described
 from clauseway.ledger.statement import StatementLine
-from clauseway.values import USD, BadNumber, InvalidInput, KnownAt, counted, parse_day, read_whole
+from clauseway.values import (
+    USD,
+    InvalidInput,
+    KnownAt,
+    counted,
+    parse_day,
+    read_place,
+)
 from clauseway.web.contexts import (
     ClauseShown,
     DayRequestsContext,
@@ -105,15 +112,15 @@ def day_requests_page(
 
     Raise InvalidInput: an invalid day or number, or usage without a price.
     """
-    on, first = parse_day(day, "the day"), _number(begin)
+    on = parse_day(day, "the day")
+    first = read_place(begin, "request", "from", of="the day")
     try:
         day_requests = tracing.requests_of_day(home, period, line, on, first - 1, REQUESTS_MAX)
     except tracing.NotTraced:
         return None
     if (day_requests.period, day_requests.line.id) != (period, line):
         return None
-    if not day_requests.requests:
-        raise _not_a_number(begin, f"the day has {counted(day_requests.day.requests, 'request')}")
+    read_place(begin, "request", "from", of="the day", count=day_requests.day.requests)
     last = first - 1 + len(day_requests.requests)
     return DayRequestsContext(
         period=period,
@@ -126,23 +133,6 @@ def day_requests_page(
         requests=tuple(_request(request, named) for request in day_requests.requests),
         earlier=max(1, first - REQUESTS_MAX) if first > 1 else None,
         later=last + 1 if last < day_requests.day.requests else None,
-    )
-
-
-def _number(text: str) -> int:
-    """Return the number of a page's first request, at least 1. Raise InvalidInput."""
-    try:
-        return read_whole(text or "1", least=1)
-    except BadNumber:
-        raise _not_a_number(text, "the requests of a day are numbered from 1") from None
-
-
-def _not_a_number(text: str, why: str) -> InvalidInput:
-    return InvalidInput.of(
-        what=f"{text!r} is not the number of a request",
-        why=why,
-        where="from",
-        remedy="Write a whole number, as from=1.",
     )
 
 

@@ -1,7 +1,6 @@
 """The rows of a bill with the columns that a reader of costs needs, and their fields: a row's day, a
 number, its currency."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,7 +11,7 @@ import pyarrow as pa
 
 from clauseway.exchange.usage.bill_files import MissingColumns, rows_of
 from clauseway.exchange.usage.focus import VERSIONS_READ, number_of
-from clauseway.values import InvalidInput, Problem, cause_of
+from clauseway.values import InvalidInput, Problem, cause_of, is_currency
 
 COSTS = ("ContractedCost", "BilledCost", "EffectiveCost", "ListCost")
 
@@ -76,7 +75,7 @@ def number_in(row: Mapping[str, Any], name: str) -> Decimal:
 def currency_in(row: Mapping[str, Any]) -> str:
     """Return the code of a row's currency. Raise UnreadField."""
     currency = str(row.get("BillingCurrency", ""))
-    if not re.fullmatch(r"[A-Z]{3}", currency):
+    if not is_currency(currency):
         why = f"{currency[:_SHOWN]!r} is not a currency" if currency else "it is empty"
         raise UnreadField("BillingCurrency", why)
     return currency

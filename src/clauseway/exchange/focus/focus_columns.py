@@ -8,7 +8,6 @@ names, levels, types, nulls and allowed values, and drafts of 1.4 for the rules 
 which are all that a meter knows. A null is `None` here and an empty field in CSV.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +15,7 @@ from decimal import Decimal
 import msgspec
 
 from clauseway.exchange.usage.focus import SERVICE_CATEGORIES
-from clauseway.values import exact_product
+from clauseway.values import exact_product, is_currency
 
 V1_2, V1_4 = "1.2", "1.4"
 VERSIONS = (V1_2, V1_4)
@@ -177,7 +176,6 @@ _BY_NAME: Mapping[str, Mapping[str, Column]] = {
 KINDS: Mapping[str, str] = {
     column.name: column.kind for column in (*COLUMNS, *INVOICE_DETAIL.values())
 }
-_CURRENCY = re.compile(r"[A-Z]{3}")
 # cost = unit price × quantity, wherever both are there and the charge corrects nothing
 _PRODUCTS = (("ListCost", "ListUnitPrice"), ("ContractedCost", "ContractedUnitPrice"))
 _PAIRS = (
@@ -283,7 +281,7 @@ def _broken_together(row: FocusRow, version: str, generator: str) -> Iterator[st
 def broken_periods(row: FocusRow) -> Iterator[str]:
     """Yield the problems of a row's currency and of the order of its instants."""
     currency = row.get("BillingCurrency")
-    if isinstance(currency, str) and not _CURRENCY.fullmatch(currency):
+    if isinstance(currency, str) and not is_currency(currency):
         yield f"BillingCurrency is {currency!r}, not a code of ISO 4217"
     for kind in ("Billing", "Charge"):
         bounds = [row.get(f"{kind}PeriodStart"), row.get(f"{kind}PeriodEnd")]
