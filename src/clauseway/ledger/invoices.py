@@ -246,28 +246,8 @@ def payment_of(
     """
     open_ = open_lines(invoice, before)
     whole = exact_sum(open_.values())
-    sign = -1 if whole < 0 else 1
-    paid = sign * amount
-    unit = unit_of(invoice.currency, open_.values())
-    worth = paid if currency == invoice.currency else convert(paid, rate, unit)
-    # A conversion rounds: a unit of either currency more or less pays the whole.
-    its_unit = convert(smallest_unit(currency), rate, unit)
-    near = currency != invoice.currency and abs(whole - worth) <= max(unit, its_unit)
-    settled = whole if near else worth
-    if not whole:
-        raise InvalidInput.of(
-            what=f"nothing of invoice {invoice.id} is open",
-            why="it is paid",
-            where="INVOICE",
-            remedy="Pay another invoice, or take a payment back: clauseway books payment --reverse.",
-        )
-    if abs(settled) > abs(whole):
-        raise InvalidInput.of(
-            what=f"{amount} {currency} is more than is open",
-            why=f"of invoice {invoice.id} {abs(whole)} {invoice.currency} is open",
-            where="--amount",
-            remedy="Pay what is open; what was paid beyond it belongs to another invoice.",
-        )
+    paid = -amount if whole < 0 else amount
+    settled, rounding = _settled(invoice, open_, paid, currency, rate)
     # Split the payment over the open lines, and withhold tax line by line.
     weights = [(line, part) for line, part in open_.items() if part]
     settles = allocate(settled, weights, unit_of(invoice.currency, [settled, *open_.values()]))
@@ -287,10 +267,54 @@ def payment_of(
         rate=str(rate),
         withheld=exact_sum((_ZERO * smallest_unit(currency), *withheld.values())),
         settles=tuple(settles.items()),
-        rounding=settled - worth,
+        rounding=rounding,
         withheld_of=tuple(withheld.items()),
     )
+    return payment, _payment_entry(invoice, payment, money, citations)
+
+
+def _settled(
+    invoice: Invoice,
+    open_: Mapping[str, Decimal],
+    paid: Decimal,
+    currency: str,
+    rate: Fraction,
+) -> tuple[Decimal, Decimal]:
+    """Return how much of an invoice a payment pays, in the invoice's currency, and how much of that
+    is a rounding. Raise InvalidInput if more is paid than is open."""
+    whole = exact_sum(open_.values())
+    if not whole:
+        raise InvalidInput.of(
+            what=f"nothing of invoice {invoice.id} is open",
+            why="it is paid",
+            where="INVOICE",
+            remedy="Pay another invoice, or take a payment back: clauseway books payment --reverse.",
+        )
+    unit = unit_of(invoice.currency, open_.values())
+    worth = paid if currency == invoice.currency else convert(paid, rate, unit)
+    # A conversion rounds: a unit of either currency more or less pays the whole.
+    its_unit = convert(smallest_unit(currency), rate, unit)
+    near = currency != invoice.currency and abs(whole - worth) <= max(unit, its_unit)
+    settled = whole if near else worth
+    if abs(settled) > abs(whole):
+        raise InvalidInput.of(
+            what=f"{abs(paid)} {currency} is more than is open",
+            why=f"of invoice {invoice.id} {abs(whole)} {invoice.currency} is open",
+            where="--amount",
+            remedy="Pay what is open; what was paid beyond it belongs to another invoice.",
+        )
+    return settled, settled - worth
+
+
+def _payment_entry(
+    invoice: Invoice,
+    payment: Payment,
+    money: Mapping[str, Decimal],
+    citations: Mapping[str, Citation],
+) -> Entry:
+    """Return the entry of a payment, of which each line got so much `money`."""
     cited = {line.name: (citations[line.term],) for line in invoice.lines}
+    settles, withheld = dict(payment.settles), dict(payment.withheld_of)
     postings = [
         posting
         for line in settles
@@ -299,8 +323,11 @@ def payment_of(
         )
     ]
     postings += _rounded(invoice, payment, cited[next(iter(settles))])
-    narration = f"{invoice.payer} pays {invoice.payee} on {invoice.id}: {paid} {currency}"
-    return payment, _entry(f"payment|{identity}", f"invoice|{invoice.id}", day, narration, postings)
+    narration = (
+        f"{invoice.payer} pays {invoice.payee} on {invoice.id}: {payment.amount} {payment.currency}"
+    )
+    reference = f"invoice|{invoice.id}"
+    return _entry(f"payment|{payment.id}", reference, payment.day, narration, postings)
 
 
 def reversal_of(

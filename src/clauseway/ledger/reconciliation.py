@@ -442,40 +442,50 @@ def reconcile(
         by_line.setdefault((day, place.cloud, place.region, place.product), []).append(item)
     for charge in beside:
         parts.beside(charge)
-    # The total is summed from the rows themselves, so that the parts can be held against it.
     lines = tuple(_line(*key, items) for key, items in sorted(by_line.items()))
     items = [item for line in lines for item in line.items]
-    costs = [
-        *((row.cost, row.currency) for row in billed),
-        *((charge.cost, charge.currency) for charge in beside),
-    ]
-    total = exact_sum(
-        exact_product(cost, book.rates[name]) for cost, name in costs if name in book.rates
-    )
+    costs = [(row.currency, row.cost) for row in billed]
+    costs += [(charge.currency, charge.cost) for charge in beside]
+    total = _total(costs, book.rates)
     assert exact_sum(part.billed for part in parts.all()) == total, (
         "the parts of a bill are the bill"
     )
-    by_status: dict[str, list[Item]] = {status: [] for status in STATUSES}
-    by_cause: dict[str, list[Item]] = {name: [] for name in (*CAUSES, UNEXPLAINED)}
-    for item in items:
-        by_status[item.status].append(item)
-        # An item counts under its first cause alone, so that the counts add up.
-        if item.causes:
-            by_cause[item.causes[0].name].append(item)
     return BillComparison(
         lines=lines,
         parts=parts.all(),
         whole_days=_whole_days(lines),
         total=total,
-        unrated=_sums((name, cost) for cost, name in costs if name not in book.rates),
+        unrated=_sums((name, cost) for name, cost in costs if name not in book.rates),
         tolerance=tolerance,
         metered=exact_sum(line.metered for line in lines),
         billed=exact_sum(line.billed for line in lines),
         difference=exact_sum(line.difference for line in lines),
         at_stake=exact_sum(item.at_stake for item in items if item.status != MATCHED),
-        by_status={name: _counted(of_status) for name, of_status in by_status.items()},
-        by_cause={name: _counted(of_cause) for name, of_cause in by_cause.items() if of_cause},
+        by_status=_by_status(items),
+        by_cause=_by_cause(items),
     )
+
+
+def _total(costs: Iterable[tuple[str, Decimal]], rates: Mapping[str, Decimal]) -> Decimal:
+    """Return a bill's total in USD, from its rows alone, so that its parts can be held against it."""
+    return exact_sum(exact_product(cost, rates[name]) for name, cost in costs if name in rates)
+
+
+def _by_status(items: Iterable[Item]) -> dict[str, tuple[int, Decimal]]:
+    by_status: dict[str, list[Item]] = {status: [] for status in STATUSES}
+    for item in items:
+        by_status[item.status].append(item)
+    return {name: _counted(of_status) for name, of_status in by_status.items()}
+
+
+def _by_cause(items: Iterable[Item]) -> dict[str, tuple[int, Decimal]]:
+    """Return the items of each cause that there is. An item counts under its first cause alone, so
+    that the counts add up."""
+    by_cause: dict[str, list[Item]] = {name: [] for name in (*CAUSES, UNEXPLAINED)}
+    for item in items:
+        if item.causes:
+            by_cause[item.causes[0].name].append(item)
+    return {name: _counted(of_cause) for name, of_cause in by_cause.items() if of_cause}
 
 
 class _Parts:

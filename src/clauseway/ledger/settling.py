@@ -79,31 +79,12 @@ def settle(
     problems += [] if problems else _unusable(in_force, assumptions)
     refuse_any(problems)
     used = (*assumptions.used(names), *losses)
-    line_names = _line_names(in_force)
 
     def settle_shares(
         back: Sequence[SaleRecord], before: Mapping[ShareKey, Carried]
     ) -> tuple[list[ShareResult], set[date]]:
         lines, sales = _with_taken_back(back, revenue, ordered or {})
-        sharings = [
-            Sharing(
-                share,
-                period,
-                lines,
-                catalog,
-                assumptions,
-                sales,
-                before.get((share.term, share.begin)),
-                name=line_names[share.term, share.begin],
-            )
-            # A stable order, so that the same inputs write the same bytes.
-            for share in sorted(
-                in_force, key=lambda share: (share.payer, share.payee, share.begin, share.term)
-            )
-        ]
-        return [sharing.result() for sharing in sharings], {
-            day for sharing in sharings for day in sharing.needs_order
-        }
+        return _settle_shares(in_force, period, lines, catalog, assumptions, sales, before)
 
     # Settle twice if sales are in dispute: with them taken back, and as if disputes were rejected.
     results, unordered = settle_shares([*credited, *disputed], carried)
@@ -123,6 +104,36 @@ def settle(
         receipt=_receipt(period, shares, used, inputs),
         disputed=in_dispute,
     )
+
+
+def _settle_shares(
+    shares: Iterable[RevenueShare],
+    period: Interval,
+    lines: Sequence[RevenueLine],
+    catalog: Catalog,
+    assumptions: Assumptions,
+    sales: Mapping[date, Sequence[SaleRecord]],
+    before: Mapping[ShareKey, Carried],
+) -> tuple[list[ShareResult], set[date]]:
+    """Return what is due under each share, and the days whose sales have to be known in order."""
+    # A stable order, so that the same inputs write the same bytes.
+    in_order = sorted(shares, key=lambda share: (share.payer, share.payee, share.begin, share.term))
+    names = _line_names(in_order)
+    sharings = [
+        Sharing(
+            share,
+            period,
+            lines,
+            catalog,
+            assumptions,
+            sales,
+            before.get((share.term, share.begin)),
+            name=names[share.term, share.begin],
+        )
+        for share in in_order
+    ]
+    results = [sharing.result() for sharing in sharings]
+    return results, {day for sharing in sharings for day in sharing.needs_order}
 
 
 def _line_names(shares: Iterable[RevenueShare]) -> dict[ShareKey, str]:
