@@ -515,6 +515,8 @@ def test_a_restatement_keeps_what_its_month_owed_for_closed_ones_and_says_what_i
     assert (restatement.corrections, restatement.restated) == ((owed,), (owed,))
     statement = statement_of(restatement)
     assert statement.is_restatement
+    # It has nothing for the reseller, and is marked as a restatement all the same.
+    assert statement_of(restatement, "reseller").is_restatement
     assert amounts_restated(statement) == {LINE: D("20.00")}
 
 

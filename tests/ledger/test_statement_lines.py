@@ -205,6 +205,21 @@ def test_what_one_statement_lacks_is_nothing_in_it() -> None:
         assert said == [f"assumption: {named.name} is stated as {before}, found as {after}"]
 
 
+def test_a_line_or_a_total_that_differs_is_named() -> None:
+    statement = statement_of(settled_may(), "host")
+    [direction] = statement.directions
+    line = statement.lines[0]
+    short = msgspec.structs.replace(statement, lines=statement.lines[1:])
+    other = msgspec.structs.replace(statement, directions=(msgspec.structs.replace(direction, total=D("1.00")),))
+    described = f"{line.product} on {line.cloud}, sold by {line.seller}: {line.amount}"
+    for stated, found, said in (
+        (statement, short, f"line {line.id}: the line is stated as {described}, found as nothing"),
+        (short, statement, f"line {line.id}: the line is stated as nothing, found as {described}"),
+        (statement, other, f"total: maker to host is stated as {direction.total}, found as 1.00"),
+    ):
+        assert [str(difference) for difference in differences(stated, found)] == [said]
+
+
 def test_usage_is_told_apart_by_its_digest_or_its_batches() -> None:
     statement = statement_of(settled_may())
 
