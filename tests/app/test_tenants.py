@@ -17,7 +17,7 @@ from clauseway.app.customers.tenants import NOTHING, Wish, create_tenant, set_po
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.library import open_agreement
-from clauseway.gateway.plan import Policy
+from clauseway.gateway.plan import Budget, Policy, RateLimit
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import Control
 from clauseway.storage.control import schema
@@ -87,8 +87,10 @@ def test_whom_a_limit_and_a_budget_hold_for(home: Home, who: GivenScope, whose: 
     plan = tenancy_for_plan(home)
     assert {f"{k.organisation}/{k.project}" for k in plan.keys if k.limits == (0,)} == whose
     assert {f"{k.organisation}/{k.project}" for k in plan.keys if k.budgets == (0,)} == whose
-    assert (plan.limits[0].id, plan.limits[0].whose, plan.limits[0].cloud) == (limit.id, limit.whose, who.cloud)
-    assert (plan.budgets[0].id, plan.budgets[0].product) == (budget.id, who.product)
+    scope = {"cloud": who.cloud, "product": who.product}
+    each = {"requests_per_minute": 10, "tokens_per_minute": 0}
+    assert plan.limits == (RateLimit(id=limit.id, whose=limit.whose, **each, **scope),)
+    assert plan.budgets == (Budget(id=budget.id, whose=budget.whose, **scope),)
 
 
 def test_a_key_has_its_own_limit_and_all_that_hold_for_it(home: Home) -> None:
