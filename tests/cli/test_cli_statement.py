@@ -469,41 +469,45 @@ def test_later_usage_does_not_disturb_the_repetition(own: Home, tmp_path: Path) 
 
 
 def handed_with(stated: Statement, **inputs: object) -> Statement:
-    """The statement with a cent more on its first line, without its second, and with these inputs instead."""
-    first, _, *rest = stated.lines
-    lines = (msgspec.structs.replace(first, amount=first.amount + D("0.01")), *rest)
+    """The statement with a cent more on its first line, its second under another name, and these inputs instead."""
+    first, second, *rest = stated.lines
+    more, other = msgspec.structs.replace(first, amount=D("0.15")), msgspec.structs.replace(second, id="other")
+    lines = (more, other, *rest)
     return msgspec.structs.replace(stated, lines=lines, inputs=msgspec.structs.replace(stated.inputs, **inputs))
 
 
 OTHER_USAGE = {"usage": "0" * 64, "attempts": 12}
 LACKING = "The usage that was settled is not in this lake: it had 12 attempts in the period, and there are 5 here."
-# inputs that it states · verdict, difference and reason of the first line · of the second
-CHECKED: list[tuple[dict[str, object], tuple[str, str, str], tuple[str, str, str]]] = [
-    ({}, (DIFFERS, "-0.01", ""), (DIFFERS, "0.30", "")),
-    (OTHER_USAGE, (CANNOT_BE_CHECKED, "0", LACKING), (CANNOT_BE_CHECKED, "0", LACKING)),
+UNCHECKED = (CANNOT_BE_CHECKED, "0", LACKING)
+# inputs that it states · verdict, difference and reason of the first line, of the other and of the second
+CHECKED: list[tuple[dict[str, object], list[tuple[str, str, str]]]] = [
+    ({}, [(DIFFERS, "-0.01", ""), (DIFFERS, "-0.30", ""), (DIFFERS, "0.30", "")]),
+    (OTHER_USAGE, [UNCHECKED, UNCHECKED, UNCHECKED]),
 ]
 
 
-@pytest.mark.parametrize(("inputs", "first", "second"), CHECKED, ids=["same usage", "other usage"])
+@pytest.mark.parametrize(("inputs", "said"), CHECKED, ids=["same usage", "other usage"])
 def test_each_line_says_by_how_much_it_differs_or_why_it_cannot_be_checked(
-    book: Home, inputs: dict[str, object], first: tuple[str, str, str], second: tuple[str, str, str]
+    book: Home, inputs: dict[str, object], said: list[tuple[str, str, str]]
 ) -> None:
     stated = statement(book, "2026-05")
     assert stated is not None
     aws, azure, newer = stated.lines
+    first, other, second = said
     assert list(verify_statement(book, handed_with(stated, **inputs)).lines) == [
         LineCheck(
-            line=line.id,
+            line=name,
             of=f"{line.product} on {line.cloud}, sold by openai",
             stated=D(amount),
             verdict=verdict,
             differs_by=D(differs_by),
             because=because,
         )
-        for line, amount, (verdict, differs_by, because) in (
-            (aws, "0.15", first),
-            (newer, "0.16", (THE_SAME, "0", "")),
-            (azure, "0", second),
+        for name, line, amount, (verdict, differs_by, because) in (
+            (aws.id, aws, "0.15", first),
+            ("other", azure, "0.30", other),
+            (newer.id, newer, "0.16", (THE_SAME, "0", "")),
+            (azure.id, azure, "0", second),
         )
     ]
 
