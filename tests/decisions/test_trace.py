@@ -162,6 +162,21 @@ def test_a_term_of_a_rescinded_amendment_is_told_with_who_rescinds_it(
     assert (step.finding, step.why) == (finding, why)
 
 
+@pytest.mark.parametrize(("known_at", "finding"), [("2026-04-30", "rescinded"), ("2026-05-01", "applies")])
+def test_what_is_itself_rescinded_rescinds_nothing(known_at: str, finding: str) -> None:
+    """A3 rescinds A2 and is rescinded by A4 before it takes effect."""
+    rescinding = {
+        "A3.md": amendment("A3", "2026-06-01", "id: A3.takes-back\nrescinds: [A2]", "2026-04-01"),
+        "A4.md": amendment("A4", "2026-05-01", "id: A4.takes-back\nrescinds: [A3]"),
+    }
+    opened = reading(RESCINDED | rescinding)
+    question = opened.question(
+        action="sell", party="shop", product="app", cloud="own", as_of="2026-08-01", known_at=known_at
+    )
+    steps = trace(opened.agreement, opened.catalog, opened.facts, question, opened.answer(question))
+    assert [step.finding for step in steps if step.term == "A2.x"] == [finding]
+
+
 OVERRIDDEN = """
 id: p
 kind: prohibition

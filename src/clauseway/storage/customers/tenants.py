@@ -93,18 +93,16 @@ class Tenants:
             key = (organisation, project)
             return _replaced(connection, schema.tenants, key, as_record(Tenant, held))
 
-    def remove(self, organisation: str, project: str) -> bool:
+    def remove(self, organisation: str, project: str) -> None:
         """Remove an organisation with its projects, or a project, with the limits and budgets that
         hold for them."""
         scopes = [schema.tenants, schema.limits, schema.budgets]
         with self._control.writing() as connection:
-            removed = 0
             for table in scopes:
                 held = table.c.organisation == organisation
                 if project:
                     held = and_(held, table.c.project == project)
-                removed += connection.execute(delete(table).where(held)).rowcount
-            return removed > 0
+                connection.execute(delete(table).where(held))
 
     def all(self) -> list[Tenant]:
         """Return organisations and projects by name, an organisation before its projects."""
