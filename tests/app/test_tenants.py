@@ -87,10 +87,17 @@ def test_whom_a_limit_and_a_budget_hold_for(home: Home, who: GivenScope, whose: 
     plan = tenancy_for_plan(home)
     assert {f"{k.organisation}/{k.project}" for k in plan.keys if k.limits == (0,)} == whose
     assert {f"{k.organisation}/{k.project}" for k in plan.keys if k.budgets == (0,)} == whose
-    scope = {"cloud": who.cloud, "product": who.product}
-    each = {"requests_per_minute": 10, "tokens_per_minute": 0}
-    assert plan.limits == (RateLimit(id=limit.id, whose=limit.whose, **each, **scope),)
-    assert plan.budgets == (Budget(id=budget.id, whose=budget.whose, **scope),)
+    assert plan.limits == (
+        RateLimit(
+            id=limit.id,
+            whose=limit.whose,
+            requests_per_minute=10,
+            tokens_per_minute=0,
+            cloud=who.cloud,
+            product=who.product,
+        ),
+    )
+    assert plan.budgets == (Budget(id=budget.id, whose=budget.whose, cloud=who.cloud, product=who.product),)
 
 
 def test_a_key_has_its_own_limit_and_all_that_hold_for_it(home: Home) -> None:
