@@ -25,6 +25,7 @@ import httptools
 
 from clauseway.gateway.connections.incoming import NOTHING, Incoming
 from clauseway.gateway.connections.router import Router
+from clauseway.gateway.connections.served_client import ServedClient
 from clauseway.gateway.connections.unread_answers import UnreadAnswers
 from clauseway.gateway.connections.web_socket import (
     PATHS,
@@ -34,7 +35,6 @@ from clauseway.gateway.connections.web_socket import (
     names_web_socket,
 )
 from clauseway.gateway.request.in_flight import Use, address_of
-from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused
 from clauseway.gateway.request.shared import Shared, lines_of_own_answer
 from clauseway.gateway.transport.header_actions import HeaderActions
@@ -140,21 +140,19 @@ _HEALTH: Final = (b"/readyz", b"/healthz")
 _NO_PARSER: Final = httptools.HttpRequestParser(object())
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(ServedClient):
     """One connection, as the module describes it. `head_lines` and `chunked` tell how the answer to
     the present request is framed."""
 
     def __init__(self, shared: Shared, actions: HeaderActions) -> None:
-        self._shared = shared
+        super().__init__(shared, Router(shared))
         self._actions = actions
         # Created in `connection_made`: it refers to this connection, whose TLS handshake may still
         # fail.
         self._parser = _NO_PARSER
-        self._router = Router(shared)
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming = NOTHING
         self._handshake: Incoming = NOTHING  # of a WebSocket that is about to be opened
-        self._lifecycle: Lifecycle | None = None
         self._waiting: deque[Incoming] = deque()
         self._host = b""  # the latest one that was checked
         self._waiting_bytes = 0
@@ -167,8 +165,6 @@ class ClientConnection(asyncio.Protocol):
         self._sent_ahead = 0  # bytes of the next answer that went out as probes
         self._probes = 0
         self._paused = False
-        self._stuck = False  # the client reads its answers too slowly
-        self._unread: UnreadAnswers | None = None  # and what it is sent lies still
         self._address = ""  # by which connections are counted
         self._excess: Refused | None = None  # the refusal, if the connection is beyond a limit
         self._refused = False  # nothing more that comes is read
@@ -180,8 +176,6 @@ class ClientConnection(asyncio.Protocol):
         self._replaying = False
         self.head_lines = b""
         self.chunked = True
-        self.due_s = 0.0
-        self.slot_s = 0.0
 
     # -- asyncio.Protocol
 
@@ -369,21 +363,12 @@ class ClientConnection(asyncio.Protocol):
         self._incoming = NOTHING
         self._parser = _NO_PARSER
         self._shared.wheel.forget(self)
-        lifecycle, self._lifecycle = self._lifecycle, None
-        if lifecycle is not None:
-            lifecycle.client_left()
+        self._leave_request()
 
     def pause_writing(self) -> None:
         """The client does not read its answers: read no more of its requests."""
-        transport, shared = self._transport, self._shared
-        if transport is None:
-            return
-        self._stuck = True
-        self._unread = UnreadAnswers(transport, shared.wheel.now_s, shared.limits.idle_s)
-        self._pause_reading()
-        if self._lifecycle is not None:
-            self._lifecycle.client_paused()
-            self.check_deadlines_by(self._unread.due_s)
+        if self._transport is not None:
+            self._hold_unread(self._transport)
 
     def resume_writing(self) -> None:
         self._stuck = False
@@ -396,11 +381,6 @@ class ClientConnection(asyncio.Protocol):
             self._shared.loop.call_soon(self._serve_next)
         elif not self._refused:
             self._go_on_reading()
-
-    def _forget_unread(self) -> None:
-        unread, self._unread = self._unread, None
-        if unread is not None:
-            unread.release(self._shared.in_flight)
 
     # -- deadlines
 
@@ -433,15 +413,8 @@ class ClientConnection(asyncio.Protocol):
                 self._refuse_long_head()
 
     def timer_fired(self) -> None:
-        """Called by the wheel."""
-        shared = self._shared
-        lifecycle = self._lifecycle
-        if lifecycle is not None:
-            if lifecycle.due_s <= shared.wheel.now_s:
-                lifecycle.check_deadlines(shared.wheel.now_s)
-            # The check may have ended the request, and its answer begun the next one in line.
-            if self._lifecycle is lifecycle:
-                self._await_answer(lifecycle)
+        if self._lifecycle is not None:
+            self._check_deadlines(self._lifecycle)
         elif self._transport is None:
             return
         elif self._transport.is_closing() or self._stuck:
@@ -463,16 +436,6 @@ class ClientConnection(asyncio.Protocol):
             transport.abort()
             return
         self._shared.wheel.arm(self, self._unread.due_s)
-
-    def _await_answer(self, lifecycle: Lifecycle) -> None:
-        """Set the deadline of a request under way; abort if its client does not read the answer."""
-        now_s, unread = self._shared.wheel.now_s, self._unread
-        due_s = max(lifecycle.due_s, now_s)
-        if unread is not None:
-            if unread.lie_still(now_s) and self._transport is not None:
-                self._transport.abort()
-            due_s = min(due_s, unread.due_s)
-        self._shared.wheel.arm(self, due_s)
 
     # -- httptools callbacks
 
@@ -712,30 +675,11 @@ class ClientConnection(asyncio.Protocol):
             # Drop all of the request: its bytes, its attempt and the requests that wait behind it.
             self._shared.report_fault(error)
             self._release_bytes(incoming)
-            lifecycle, self._lifecycle = self._lifecycle, None
-            if lifecycle is not None:
-                lifecycle.cancel()
+            self._drop_request()
             for waiting in self._waiting:
                 self._release_bytes(waiting)
             self._waiting.clear()
             self._end_with(Refused(errors.INTERNAL, errors.OWN_FAULT))
-
-    def _begin(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
-        lifecycle.start()
-        if self._serves(lifecycle):
-            self._shared.wheel.arm(self, lifecycle.due_s)
-
-    def _serves(self, lifecycle: Lifecycle) -> bool:
-        """Return whether a request is not over. Compiled code reads an attribute that it has just
-        set as what it set: so a call of its own reads it."""
-        return self._lifecycle is lifecycle
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        """Arrange that the lifecycle's deadlines are checked by `due_s`, if that is sooner than
-        before."""
-        if self._lifecycle is not None and due_s < self.due_s:
-            self._shared.wheel.arm(self, due_s)
 
     # -- answering
 
@@ -756,8 +700,8 @@ class ClientConnection(asyncio.Protocol):
         """Serve the next request in line, wait for one, or close, after an answer was sent."""
         if self._transport is None:
             return
-        if self._stuck and self._unread is not None:
-            self._unread.count(self._shared.in_flight, self._router.use)
+        if self._stuck:
+            self._count_unread()
         draining = self._shared.draining
         if self._closing or (draining and self._stuck):
             if self._is_cut:
@@ -840,7 +784,6 @@ class ClientConnection(asyncio.Protocol):
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
     def abort(self) -> None:
-        """Close at once: the drain has taken too long."""
         if self._lifecycle is not None and not self.chunked:
             self._reset()
         if self._transport is not None:

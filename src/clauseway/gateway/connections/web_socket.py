@@ -24,9 +24,8 @@ from wsproto.utilities import LocalProtocolError
 
 from clauseway.gateway.connections.incoming import Incoming
 from clauseway.gateway.connections.router import Router
-from clauseway.gateway.connections.unread_answers import UnreadAnswers
+from clauseway.gateway.connections.served_client import ServedClient
 from clauseway.gateway.request.in_flight import Use
-from clauseway.gateway.request.lifecycle import Lifecycle
 from clauseway.gateway.request.refusals import Refused, refused_body
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.wire import errors
@@ -146,7 +145,7 @@ class _Message:
         self.refused: Refused | None = None
 
 
-class WebSocketSession(asyncio.Protocol):
+class WebSocketSession(ServedClient):
     """See the module. It takes the place of the connection that took the handshake, with that
     one's key and its count among the connections of its address.
 
@@ -165,8 +164,7 @@ class WebSocketSession(asyncio.Protocol):
         handshake: Incoming,
         address: str,
     ) -> None:
-        self._shared = shared
-        self._router = router
+        super().__init__(shared, router)
         self._transport = transport
         self._handshake = handshake
         self._address = address
@@ -176,18 +174,13 @@ class WebSocketSession(asyncio.Protocol):
         self._prepared: PreparedInput | None = None
         self._preparing = _Message()  # holds the bytes of what is prepared
         self._waiting_bytes = 0
-        self._lifecycle: Lifecycle | None = None
         self._answer: _Answer | None = None
         self._paused = False
         self._frame_bytes = 0  # of the frame of a message that arrives
         self._behind = False  # frames that were read are still to be heard
-        self._stuck = False  # more is to be sent than the client reads
-        self._unread: UnreadAnswers | None = None  # and what it is sent lies still
         self._closing = False
         self._leaving = ""  # why the session ends with the turns that came before
         self._heard = True  # something came since it was looked at last
-        self.due_s = 0.0
-        self.slot_s = 0.0
         shared.connections.add(self)
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
@@ -313,18 +306,10 @@ class WebSocketSession(asyncio.Protocol):
         self._forget_unread()
         self._router.leave()
         self._waiting.clear()
-        lifecycle, self._lifecycle = self._lifecycle, None
-        if lifecycle is not None:
-            lifecycle.client_left()
+        self._leave_request()
 
     def pause_writing(self) -> None:
-        shared = self._shared
-        self._stuck = True
-        self._unread = UnreadAnswers(self._transport, shared.wheel.now_s, shared.limits.idle_s)
-        self._pause_reading()
-        if self._lifecycle is not None:
-            self._lifecycle.client_paused()
-            self.check_deadlines_by(self._unread.due_s)
+        self._hold_unread(self._transport)
 
     def resume_writing(self) -> None:
         self._stuck = False
@@ -333,11 +318,6 @@ class WebSocketSession(asyncio.Protocol):
             self._lifecycle.client_resumed()
         else:
             self._shared.loop.call_soon(self._serve_next)
-
-    def _forget_unread(self) -> None:
-        unread, self._unread = self._unread, None
-        if unread is not None:
-            unread.release(self._shared.in_flight)
 
     def _pause_reading(self) -> None:
         if not self._paused:
@@ -399,9 +379,7 @@ class WebSocketSession(asyncio.Protocol):
             whole = self._refusal(refused)
         except Exception as error:
             shared.report_fault(error)
-            lifecycle, self._lifecycle = self._lifecycle, None
-            if lifecycle is not None:
-                lifecycle.cancel()
+            self._drop_request()
             self._close(CloseReason.INTERNAL_ERROR, errors.OWN_FAULT)
             return
         finally:
@@ -430,17 +408,6 @@ class WebSocketSession(asyncio.Protocol):
         self._shared.counts.refusals[refused.kind.code] += 1
         return error_response(refused.kind, str(refused), param=refused.param)
 
-    def _begin(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
-        lifecycle.start()
-        if self._serves(lifecycle):
-            self._shared.wheel.arm(self, lifecycle.due_s)
-
-    def _serves(self, lifecycle: Lifecycle) -> bool:
-        """Return whether a request is not over. Compiled code reads an attribute that it has just
-        set as what it set: so a call of its own reads it."""
-        return self._lifecycle is lifecycle
-
     # -- the lifecycle's caller
 
     def write(self, data: bytes) -> None:
@@ -452,18 +419,13 @@ class WebSocketSession(asyncio.Protocol):
         if self._closing:
             return
         shared = self._shared
-        if self._stuck and self._unread is not None:
-            self._unread.count(shared.in_flight, self._router.use)
+        self._count_unread()
         if self._leaving and not self._waiting:
             self._close(CloseReason.GOING_AWAY, self._leaving)
             return
         shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
         # Not from within this call: a long line of refusals would nest as deeply.
         shared.loop.call_soon(self._serve_next)
-
-    def check_deadlines_by(self, due_s: float) -> None:
-        if self._lifecycle is not None and due_s < self.due_s:
-            self._shared.wheel.arm(self, due_s)
 
     # -- the socket
 
@@ -475,12 +437,9 @@ class WebSocketSession(asyncio.Protocol):
 
     def timer_fired(self) -> None:
         """Called by the wheel: a deadline of the request, or nothing came for a while."""
-        shared, lifecycle = self._shared, self._lifecycle
-        if lifecycle is not None:
-            if lifecycle.due_s <= shared.wheel.now_s:
-                lifecycle.check_deadlines(shared.wheel.now_s)
-            if self._lifecycle is lifecycle:
-                self._await_answer(lifecycle)
+        shared = self._shared
+        if self._lifecycle is not None:
+            self._check_deadlines(self._lifecycle)
         elif self._closing or not self._heard:
             self._transport.abort()
         else:
@@ -488,24 +447,12 @@ class WebSocketSession(asyncio.Protocol):
             self._transport.write(self._frames.send(Ping()))
             shared.wheel.arm(self, shared.wheel.now_s + shared.limits.idle_s)
 
-    def _await_answer(self, lifecycle: Lifecycle) -> None:
-        """Set the deadline of a turn under way; abort if its client does not read the events."""
-        now_s, unread = self._shared.wheel.now_s, self._unread
-        due_s = max(lifecycle.due_s, now_s)
-        if unread is not None:
-            if unread.lie_still(now_s):
-                self._transport.abort()
-            due_s = min(due_s, unread.due_s)
-        self._shared.wheel.arm(self, due_s)
-
     def _close(self, code: int, reason: str) -> None:
         """Say why nothing more comes, and close; whoever does not read that has some time."""
         if self._closing:
             return
         self._closing = True
-        lifecycle, self._lifecycle = self._lifecycle, None
-        if lifecycle is not None:
-            lifecycle.client_left()
+        self._leave_request()
         shared, transport = self._shared, self._transport
         is_clients_end = self._frames.state is ConnectionState.REMOTE_CLOSING
         with contextlib.suppress(LocalProtocolError):  # the client may have closed meanwhile
