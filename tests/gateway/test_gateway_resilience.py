@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import math
+import signal
 import socket
 import struct
 import threading
@@ -34,10 +35,12 @@ from gateway_rig import (
     request_bytes,
     stall,
     status,
+    unread,
 )
 from gateway_stage import (
     CALLS,
     RESPONSE_DELTAS,
+    RESPONSE_END,
     RESPONSE_PREAMBLE,
     SILENCE_S,
     Call,
@@ -275,6 +278,35 @@ def test_the_deadline_ends_both(stage: Stage) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
     assert scene.outcomes() == [(0, "FAILED", 0), (1, "FAILED", 0)]
     eventually(lambda: scene.asked == [1, 1, 0])  # what was sent is read, although nobody waits for it any more
+
+
+def test_attempts_that_are_out_of_time_together_end_once_each(stage: Stage) -> None:
+    """The first has its whole stream by then, and calls the other off; the gateway's process stood still meanwhile."""
+    hedged = threading.Event()
+    ends: list[tuple[tuple[str, int], tuple[str, int]]] = []
+
+    async def first(connection: Connection, request: Received) -> None:
+        await happened(hedged)
+        connection.begin_stream()
+        connection.piece(RESPONSE_END)
+        info = connection.writer.get_extra_info
+        ends.append((info("sockname"), info("peername")))
+        await happened(NEVER)
+
+    async def second(connection: Connection, request: Received) -> None:
+        hedged.set()
+        await happened(NEVER)
+
+    scene = stage.scene(first, second, attempt_timeout_s=2.0)
+    process = stage.rig.process
+    assert process is not None
+    with connected(scene, CALLS["responses stream"], **HEDGED):
+        eventually(lambda: ends and unread(*ends[0]) == (0, 0))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2.5)  # until both deadlines have passed
+        process.send_signal(signal.SIGCONT)
+        eventually(lambda: stage.rig.counts()["open"] == 0)
+    assert sorted(scene.outcomes()) == [(0, "COMPLETE", 200), (1, "INTERRUPTED_ESTIMATED", 0)]
 
 
 @pytest.mark.parametrize("on_leave", ["cancel", "drain"])

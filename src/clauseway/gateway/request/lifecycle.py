@@ -32,7 +32,7 @@ so. A client may ask for a hedge: a second attempt beside a slow first one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from time import monotonic_ns
 from typing import Final, NamedTuple, Protocol
 
@@ -1246,7 +1246,9 @@ class Lifecycle(AttemptOwner):
         """Return the earliest of these: the request's deadline, the attempts' deadlines, and the time
         at which the hedge is due. Once stream content was sent, only the attempt's deadline counts."""
         due_s = FOREVER_S if self._stream_begun else min(self._deadline_s, self._hedge_due_s)
-        return min((due_s, *(attempt.due_s for attempt in self._attempts_under_way)))
+        for attempt in self._attempts_under_way:
+            due_s = min(due_s, attempt.due_s)
+        return due_s
 
     def _set_due(self, due_s: float) -> None:
         """Set when to check the deadlines next. If that is earlier than before, ask the client's
@@ -1280,7 +1282,8 @@ class Lifecycle(AttemptOwner):
             if now_s >= self._hedge_due_s:
                 self._begin_hedge()
         for attempt in self._attempts_under_way:
-            if attempt.due_s > now_s:
+            # The end of the one may have called the other off.
+            if attempt.over or attempt.due_s > now_s:
                 continue
             if self._client_pauses and attempt.awaits_events:
                 self.set_deadline(attempt)  # the cloud's silence is the client's
@@ -1323,11 +1326,10 @@ class Lifecycle(AttemptOwner):
         self._answer_failure(DEADLINE)
 
     @property
-    def _attempts_under_way(self) -> Iterator[Attempt]:
-        """The attempts that are not over: at most two, under a hedge. Yield lazily: ending one may
-        end the other."""
+    def _attempts_under_way(self) -> list[Attempt]:
+        """Return the attempts that are not over: at most two, under a hedge."""
         both = (self._attempt, self._hedge)
-        return (attempt for attempt in both if attempt is not None and not attempt.over)
+        return [attempt for attempt in both if attempt is not None and not attempt.over]
 
     # -- clients that leave, or read slowly
 
@@ -1369,7 +1371,7 @@ class Lifecycle(AttemptOwner):
     def _keep_whole_answers(self) -> None:
         """Call off an attempt of which no cloud works out a whole answer, as one that connects or
         renews its credential; have the others sent nowhere again."""
-        for attempt in tuple(self._attempts_under_way):
+        for attempt in self._attempts_under_way:
             if attempt.awaits_whole_answer:
                 attempt.repeat_nothing()
                 continue
