@@ -415,13 +415,14 @@ async def long_stream(connection: Connection, request: Received) -> None:
     connection.end_stream()
 
 
-def asks_and_pauses(rig: Rig) -> socket.socket:
+def asks_and_pauses(rig: Rig, version: str = "HTTP/1.1") -> socket.socket:
     """Ask for a long stream, and read its beginning alone."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
     client.settimeout(PATIENCE_S)
     client.connect(("127.0.0.1", rig.port))
-    client.sendall(request_bytes(chat_body(stream=True), "connection: close"))
+    asked = request_bytes(chat_body(stream=True), "connection: close")
+    client.sendall(asked.replace(b"HTTP/1.1", version.encode(), 1))
     client.recv(1000)
     return client
 
@@ -462,6 +463,18 @@ def test_a_client_that_reads_nothing_of_a_stream_is_let_go(tmp_path: Path) -> No
             eventually(lambda: rig.counts()["connections"] == 0)
         assert rig.counts()["failed"] == {}
         eventually(lambda: [record.status for record in rig.records()] == [Status.INTERRUPTED_ESTIMATED])
+
+
+def test_a_client_without_chunks_that_is_let_go_hears_no_end(tmp_path: Path) -> None:
+    """HTTP/1.0 knows no other end of a stream than that of the connection: a part must not look like the whole."""
+    with Rig(tmp_path) as rig:
+        azure = rig.cloud("azure", long_stream)
+        rig.start(rig.plan(attempt_timeout_s=0.3, settings=Settings(limits=Limits(idle_s=1.0))))
+        with asks_and_pauses(rig, "HTTP/1.0") as client:
+            assert azure.left.wait(PATIENCE_S), "the cloud is called off"
+            eventually(lambda: rig.counts()["connections"] == 0)
+            with pytest.raises(ConnectionResetError):
+                b"".join(iter(lambda: client.recv(1 << 16), b""))
 
 
 def test_an_answer_that_nobody_reads_stays_counted(rig: Rig, opened: Open) -> None:
