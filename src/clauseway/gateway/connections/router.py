@@ -122,7 +122,7 @@ class Router:
             request_line = READY.get((incoming.url, incoming.method))
             if request_line is None:
                 request_line = _request_line_of(incoming)
-            customer = self._customer_of(incoming)
+            customer = self.customer_of(incoming)
         except (UnknownPath, Refused):
             return False
         incoming.request_line = request_line
@@ -189,7 +189,7 @@ class Router:
                     # `DELETE /models/…` is OpenAI's too; it is refused with its own reason.
                     _refuse_not_offered(incoming)
                 _check_reads(path, incoming.method)
-                customer = self._customer_of(incoming)
+                customer = self.customer_of(incoming)
                 if asks_workers and shared.siblings is not None:
                     asking = _client_as_asked(incoming, client)
                     return requests_lifecycle(asking, shared, customer, match[1], query)
@@ -201,7 +201,7 @@ class Router:
                 )
         if path == project_usage.PATH:
             _check_reads(path, incoming.method)
-            customer = self._customer_of(incoming)
+            customer = self.customer_of(incoming)
             asking = _client_as_asked(incoming, client)
             return project_usage.usage_lifecycle(asking, shared, customer, query)
         for open_path, answer in _OPEN:
@@ -225,7 +225,7 @@ class Router:
         shared = self._shared
         # key
         self._project, self._model = None, request_line.model
-        customer = self._project = self._customer_of(incoming)
+        customer = self._project = self.customer_of(incoming)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         # limits
@@ -352,20 +352,16 @@ class Router:
         lifecycle.shortage = shortage
         return lifecycle
 
-    def check_key(self, incoming: Incoming) -> None:
-        """Check the key of what asks no cloud. Raise Refused."""
-        self._customer_of(incoming)
-
     def admit(self, incoming: Incoming) -> None:
         """Check the key of a WebSocket's handshake, which counts as a frame. Raise Refused."""
-        customer = self._customer_of(incoming)
+        customer = self.customer_of(incoming)
         if customer.role == "auditor":
             raise Refused(errors.NOT_ALLOWED, _READS_ONLY)
         if self.use is not None:
             shared = self._shared
             shared.in_flight.count_frame(self.use, shared.wheel.now_s, shared.limits)
 
-    def _customer_of(self, incoming: Incoming) -> Customer:
+    def customer_of(self, incoming: Incoming) -> Customer:
         """Return the customer whose key the head presents. Raises Refused."""
         shared = self._shared
         if shared.is_cut_off:

@@ -354,7 +354,7 @@ class WebSocketSession(ServedClient):
                 return
             answer = self._answer = _Answer(self, turn.lane)
             if isinstance(turn, SessionPreparation):
-                self._router.check_key(self._handshake)
+                self._router.customer_of(self._handshake)
                 self._prepare(turn, message)
                 self.request_over(intact=True)
                 return

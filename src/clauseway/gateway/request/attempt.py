@@ -535,7 +535,7 @@ class Attempt(Receiver):
         # path.
         if (
             lacks_path(self.status, body)
-            and not owner.names_resource
+            and not names_resource
             and (failure is not None or owner.has_candidates_left)
         ):
             self._fail_without_path()
@@ -545,7 +545,7 @@ class Attempt(Receiver):
             # help.
             if self.status == _TOO_MANY_REQUESTS:
                 self.head = without_retry(self.head)
-            shape = self._owner.request.operation.shape_error
+            shape = owner.request.operation.shape_error
             refusal = without_our_names(body, self.candidate.target.destination.account_names)
             if shape is not None:
                 refusal = shape(self.status, refusal, self._upstream_id.decode("latin-1"))
