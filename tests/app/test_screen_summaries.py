@@ -41,6 +41,7 @@ def test_a_request_that_two_clouds_terms_refuse_is_one(tmp_path: Path, served: i
 RIGHTS = [
     (date(2026, 4, 26), "OpenAI serves gpt-5.5 on AWS: forbidden; "),
     (date(2026, 4, 27), "OpenAI serves gpt-5.5 on AWS: permitted; "),
+    (date(2026, 5, 2), "OpenAI serves gpt-5.5 on AWS: permitted; "),
 ]
 
 
