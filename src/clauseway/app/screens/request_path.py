@@ -12,8 +12,10 @@ import msgspec
 from clauseway.app.customers.tenants import customer_in_words
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.several import Opened, each_of
+from clauseway.app.reports.amounts import exact
 from clauseway.app.screens.clause_places import citations_of, cited_terms
 from clauseway.files.folders import list_folder
+from clauseway.metering import SERVED
 from clauseway.values import Citation, KnownAt
 from clauseway.web.engineer import CandidateShown, RequestPath, StepShown
 from clauseway.wording.names import Wording
@@ -23,6 +25,7 @@ _ONE_REQUEST = "clauseway.app.reports.one_request"
 _USD = Decimal(10) ** -12
 # The first HTTP status of each kind of error.
 CLIENT_ERROR, SERVER_ERROR = 400, 500
+_ANSWERED = {status.name.lower() for status in SERVED}
 _COST = "cost, until the month is settled"
 
 
@@ -74,7 +77,7 @@ def path_of(words: Wording, view: Mapping[str, Any], cited: Mapping[str, Citatio
         facts=(
             ("asked", f"{view['operation']} {view['model']}"),
             *usage,
-            (_COST, f"{Decimal(view['cost']['amount']).normalize():f} USD"),
+            (_COST, f"{exact(Decimal(view['cost']['amount']))} USD"),
             *((name, view[name]) for name in ("outcome", "decision") if view.get(name)),
         ),
         permitted_by=cited_terms(cited, view.get("terms", ())) if served_by else (),
@@ -143,7 +146,9 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
         return None
     words, cited = Wording.of(each_of(opened)), citations_of(opened)
     last = kept.attempts[-1]
-    units = tuple((name.replace("_", " "), f"{count:,}") for name, count in last.units.items())
+    units = tuple(
+        (name.replace("_", " "), f"{count:,}") for name, count in last.units.items() if count
+    )
     return RequestPath(
         id=kept.request,
         title=f"{kept.operation} of {kept.product}",
@@ -151,13 +156,13 @@ def path_in_journal(home: Home, opened: Opened, named: str) -> RequestPath | Non
         whose=customer_in_words(kept.organisation, kept.project),
         steps=tuple(
             StepShown(
-                kind="answered" if attempt is last else "failed",
+                kind="answered" if attempt.status in _ANSWERED else "failed",
                 where=f"{attempt.deployment} on {words.name(attempt.cloud)} {attempt.region}".rstrip(),
                 said=f"{attempt.status} {attempt.http_status or ''} after {attempt.duration_us / 1000:,.1f} ms",
             )
             for attempt in kept.attempts
         ),
-        facts=(*units, (_COST, f"{last.charge_picodollars * _USD} USD")),
+        facts=(*units, (_COST, f"{exact(last.charge_picodollars * _USD)} USD")),
         permitted_by=cited_terms(cited, last.terms),
         source="From the journal, which records the attempts of a request.",
     )
