@@ -758,11 +758,21 @@ NEAR_MISSES = [
         [SHARE_2.replace("[maker]}", "[maker], products: [chat]}")],
     ),
     (
+        "two shares of the same sales for two payees",
+        [SHARE_1],
+        [SHARE_2.replace("payee: buyer", "payee: rival").replace("[maker]}", "[maker], products: [chat]}")],
+    ),
+    (
         "a minimum beside a share",
         [SHARE_1],
         [SHARE_2.replace("rate: rate", "rate: 0 %, floors: [{amount: USD 5, per: month}]")],
     ),
     ("a floor by the end of a share", [SHARE_1 + ", floors: [{amount: USD 500, per: total}], until: milestone"], []),
+    (
+        "a floor by the end that a later change gives a share",
+        [SHARE_1 + ", floors: [{amount: USD 500, per: total}]"],
+        ["id: A2.ends, sets-end: [A1.share], until: milestone"],
+    ),
     # Of 28 days in February a floor by the month is the lower one.
     (
         "floors of a month and a year of which either may be the higher one",
