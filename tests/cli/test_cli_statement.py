@@ -44,7 +44,7 @@ from clauseway.web.documents import statement_html
 from clauseway.web.pdf import statement_pdf
 from database_connections import connections_made
 from in_process import answer, run
-from metered_months import BOOK, IN, MILLION, OUT, Sold, assumed, metered_home
+from metered_months import BOOK, IN, MILLION, OUT, SOLD, Sold, assumed, metered_home
 from work_done import calls_in
 
 ROOT = Path(__file__).parents[2]
@@ -466,6 +466,19 @@ def test_later_usage_does_not_disturb_the_repetition(own: Home, tmp_path: Path) 
     now = told(own, "verify", "2026-05")["repeated"]
     assert now["same"]
     assert now["digest"] != told(own, "verify", str(may))["repeated"]["digest"]
+
+
+def test_a_home_that_settled_nothing_repeats_from_usage_known_by_then(tmp_path: Path) -> None:
+    """May was settled by what was known by the end of June: not by prices of August, nor by usage of September."""
+    dearer = "gpt-5.4,,,,input_tokens,2026-05-01,,2026-08-01,9.00,ours\n"
+    ours = metered_home(tmp_path / "ours", book=BOOK + dearer)
+    prices = open_prices(settled_book.KNOWN, ours.root / "book.csv")
+    settle_month(ours, open_agreement(), prices, "2026-05", settled_book.ACCEPTED, {})
+    late = Sold("2026-05-06", 1, 2, {IN: MILLION}, late=120)
+    theirs = metered_home(tmp_path / "theirs", [*SOLD, late], BOOK + dearer)
+    stated = statement(ours, "2026-05")
+    assert stated is not None
+    assert verify_statement(theirs, stated).same
 
 
 def handed_with(stated: Statement, **inputs: object) -> Statement:
