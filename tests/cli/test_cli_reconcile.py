@@ -96,7 +96,7 @@ WRONG = [
     (["--period", "May"], "--period", "May"),
     (["--cloud", "azre"], "--cloud", "Did you mean 'azure'?"),
     (["--seller", "opnai"], "--seller", "Did you mean 'openai'?"),
-    (["--billed-as", "eastus2"], "--billed-as", "'eastus2' names no region of the bill"),
+    (["--billed-as", "eastus2"], "--billed-as", "'eastus2' is not a name and a value"),
     (["--billed-as", "eastus3=global"], "--billed-as", "Did you mean 'eastus2'?"),
 ]
 

@@ -68,6 +68,7 @@ from clauseway.values.name_rule import (
     nearest_name,
     problem_of_name,
     problem_of_reason,
+    read_pairs,
     suggestion,
 )
 from clauseway.values.numbers import (
@@ -142,6 +143,7 @@ __all__ = [
     "problem_of_name",
     "problem_of_reason",
     "read_decimal",
+    "read_pairs",
     "read_percentage",
     "read_place",
     "read_whole",

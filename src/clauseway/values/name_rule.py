@@ -91,6 +91,25 @@ def by_beginning(
     raise InvalidInput.of(what=problem, why=why, where=where, remedy=remedy)
 
 
+def read_pairs(
+    items: Iterable[str], flag: str, example: str, *, at_last: bool = False, empty: bool = False
+) -> list[tuple[str, str]]:
+    """Return `NAME=VALUE` items as pairs, parted at the first equals sign, or `at_last` at the last;
+    a value may be `empty` or not. Raise InvalidInput with every item that is no pair."""
+    pairs = [(item, *(item.rpartition("=") if at_last else item.partition("="))) for item in items]
+    refuse_any(
+        Problem(
+            what=f"{item!r} is not a name and a value",
+            why="they are joined by =",
+            where=flag,
+            remedy=f"Write {flag} {example}.",
+        )
+        for item, name, equals, value in pairs
+        if not (name and equals and (value or empty))
+    )
+    return [(name, value) for _, name, _, value in pairs]
+
+
 def problem_of_reason(reason: str, told: str) -> Problem | None:
     """Return the problem of a reason that was given with `--why`, None if it has none. `told` says
     where it is shown or kept."""

@@ -41,6 +41,7 @@ from clauseway.values import (
     counted,
     exact_product,
     exact_sum,
+    read_pairs,
     refuse_any,
     suggestion,
 )
@@ -152,31 +153,10 @@ def allocate_bills(
     )
 
 
-def pairs_of(items: Sequence[str], flag: str, example: str) -> list[tuple[str, str]]:
-    """`NAME=VALUE` items. Raise InvalidInput naming every bad one."""
-    pairs = []
-    problems = []
-    for item in items:
-        name, _, value = item.rpartition("=")
-        if name and value:
-            pairs.append((name, value))
-            continue
-        problems.append(
-            Problem(
-                what=f"{item!r} is not a name and a value",
-                why="they are joined by =",
-                where=flag,
-                remedy=f"Write {example}.",
-            )
-        )
-    refuse_any(problems)
-    return pairs
-
-
 def teams_of(items: Sequence[str]) -> dict[str, str]:
     """`Search=search` items: another name, and the team. Raise InvalidInput."""
     teams: dict[str, str] = {}
-    for name, team in pairs_of(items, "--team", "--team Search=search"):
+    for name, team in read_pairs(items, "--team", "Search=search", at_last=True):
         if teams.setdefault(name, team) != team:
             raise InvalidInput.of(
                 what=f"{name!r} is two teams",

@@ -56,6 +56,7 @@ from clauseway.values import (
     exact_product,
     is_currency,
     read_decimal,
+    read_pairs,
     refuse_any,
 )
 
@@ -174,23 +175,14 @@ def regions_of(items: Sequence[str]) -> dict[str, str]:
     """`global=eastus2` items: a region of the meter, and its name on the bill. Raise InvalidInput
     naming every bad one."""
     regions: dict[str, str] = {}
-    problems = []
-    for item in items:
-        metered, _, billed = item.partition("=")
-        if metered and billed and metered not in regions:
-            regions[metered] = billed
-            continue
-        problems.append(
-            Problem(
-                what=f"{item!r} names no region of the bill",
-                why="it is given already"
-                if billed
-                else "a region of the meter and its name on the bill are joined by =",
+    for metered, billed in read_pairs(items, "--billed-as", "global=eastus2"):
+        if regions.setdefault(metered, billed) != billed:
+            raise InvalidInput.of(
+                what=f"{metered} has two names on the bill",
+                why=f"{regions[metered]} and {billed}",
                 where="--billed-as",
-                remedy="Write global=eastus2. Each region of the meter once.",
+                remedy="Give each region of the meter once.",
             )
-        )
-    refuse_any(problems)
     return regions
 
 
@@ -198,8 +190,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
     """`EUR=1.08` items: USD for one unit of a currency. Raise InvalidInput naming every bad one."""
     rates: dict[str, Decimal] = {}
     problems = []
-    for item in items:
-        currency, _, value = item.partition("=")
+    for currency, value in read_pairs(items, "--rate", "EUR=1.08"):
         remedy = "Write EUR=1.08: USD for one euro. Each currency once."
         try:
             rate = read_decimal(value)
@@ -208,7 +199,7 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
                     "not a currency with a rate above zero, or it is given already", remedy
                 )
         except BadNumber as error:
-            problems.append(error.problem(f"{item!r} is not a rate", "--rate"))
+            problems.append(error.problem(f"{f'{currency}={value}'!r} is not a rate", "--rate"))
         else:
             rates[currency] = rate
     refuse_any(problems)

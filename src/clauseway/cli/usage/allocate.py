@@ -16,7 +16,6 @@ from clauseway.app.reports.allocating import (
     AllocatedCosts,
     AllocationAsked,
     allocate_bills,
-    pairs_of,
     teams_of,
 )
 from clauseway.app.reports.allocation_text import columns_of, rows_of_teams, sentences
@@ -25,7 +24,7 @@ from clauseway.cli import options
 from clauseway.cli.answers import answer
 from clauseway.cli.console import console, plain_table, print_indented, print_rest
 from clauseway.cli.held import by_one_connection, held_agreements, held_prices
-from clauseway.values import counted
+from clauseway.values import counted, read_pairs
 
 _LEFT = 2
 # More sentences than a screen are for --json.
@@ -95,7 +94,7 @@ def command(
         period=period,
         keys=tuple(dict.fromkeys(by)),
         teams=teams_of(team or []),
-        gateway=tuple(pairs_of(gateway or [], "--gateway", "--gateway team=ai-gateway")),
+        gateway=tuple(read_pairs(gateway or [], "--gateway", "team=ai-gateway", at_last=True)),
         cost=cost,
     )
     allocated = allocate_bills(

@@ -26,7 +26,7 @@ from clauseway.cli.answers import answer
 from clauseway.cli.console import console, plain_table, print_rest
 from clauseway.cli.usage.usage_agreements import named_or_held
 from clauseway.storage.lake.quarantine import QuarantinedRow
-from clauseway.values import InvalidInput, Problem, counted, parse_day
+from clauseway.values import counted, parse_day, read_pairs
 
 quarantine = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 _FLAWED = 2  # the command did its work, and somebody has to look at the rows
@@ -188,7 +188,7 @@ def import_(
         home_at(home),
         named_or_held(agreement, home, facts),
         files,
-        ImportSource(format=form, fields=_pairs(fields), source=source),
+        ImportSource(format=form, fields=_fields(fields), source=source),
         report,
         _say_waiting(home),
     )
@@ -365,7 +365,7 @@ def replay_command(
         home_at(home),
         named_or_held(agreement, home, facts),
         numbers or [],
-        _pairs(fields, may_be_empty=True),
+        _fields(fields, empty=True),
         _say_waiting(home),
     )
 
@@ -418,27 +418,6 @@ def _print_imported(done: Imported) -> None:
         )
 
 
-def _pairs(given: Sequence[str] | None, *, may_be_empty: bool = False) -> dict[str, str]:
-    """Return the `field=value` items. Raise InvalidInput for an item without a value."""
-    pairs = dict(item.partition("=")[::2] for item in given or ())
-    # An empty value clears a field, which only a correction may.
-    wrong = [
-        item for item in given or () if "=" not in item or (item.endswith("=") and not may_be_empty)
-    ]
-    if wrong:
-        why, remedy = (
-            "a field and its value are joined by =",
-            "Write it like --set seller=microsoft.",
-        )
-        raise InvalidInput(
-            *(
-                Problem(
-                    what=f"{item!r} is not written as field=value",
-                    why=why,
-                    where="--set",
-                    remedy=remedy,
-                )
-                for item in wrong
-            )
-        )
-    return pairs
+def _fields(given: Sequence[str] | None, *, empty: bool = False) -> dict[str, str]:
+    """Return the fields of `--set`. An empty value clears a field, which only a correction may."""
+    return dict(read_pairs(given or (), "--set", "seller=microsoft", empty=empty))
