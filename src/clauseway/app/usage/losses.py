@@ -203,41 +203,44 @@ def write_off(home: Home, name: str, estimate: str, why: str) -> Accepted:
         # Another home of the same database has to be silent before its journal is given up.
         if not spool.is_of(home.identity()):
             spool = given_up(losses, spool)
-        if not spool.missing_ns:
-            why_not = "it is at rest: all of it is sealed" if spool.is_at_rest else "it is there"
-            remedy = (
-                "Nothing is to be done." if spool.is_at_rest else "Seal it: clauseway settle does."
-            )
-            raise InvalidInput.of(
-                what="the journal is not lost",
-                why=why_not,
-                where=f"spool {spool.spool}",
-                remedy=remedy,
-            )
-        # The loss covers the whole journal, over all days on which it may hold usage.
-        days = losses.days_of(spool)
-        whole = Loss(
-            spool=spool.spool,
-            segment=WHOLE,
-            first_frame=0,
-            end_frame=-1,
-            reason=(
-                f"the journal is gone; it was last seen with {counted(spool.frames, 'frame')} in "
-                f"segment {spool.segment}"
-            ),
-            first_day=days.begin,
-            last_day=days.last_day,
-            lost_ns=time.time_ns(),
-        )
-        losses.record([whole])
-        recorded = next(
-            loss
-            for loss in reversed(losses.all())
-            if loss.spool == spool.spool and loss.segment == WHOLE
-        )
-        accepted = _accept(lake, recorded, home, estimate, why)
+        _refuse_unless_missing(spool)
+        accepted = _accept(lake, _lost_whole(losses, spool), home, estimate, why)
     seal(home)
     return _accepted(accepted)
+
+
+def _refuse_unless_missing(spool: Spool) -> None:
+    if spool.missing_ns:
+        return
+    why, remedy = "it is there", "Seal it: clauseway settle does."
+    if spool.is_at_rest:
+        why, remedy = "it is at rest: all of it is sealed", "Nothing is to be done."
+    where = f"spool {spool.spool}"
+    raise InvalidInput.of(what="the journal is not lost", why=why, where=where, remedy=remedy)
+
+
+def _lost_whole(losses: Losses, spool: Spool) -> Loss:
+    """Record the loss of a whole journal, over all days on which it may hold usage, and return it."""
+    days = losses.days_of(spool)
+    whole = Loss(
+        spool=spool.spool,
+        segment=WHOLE,
+        first_frame=0,
+        end_frame=-1,
+        reason=(
+            f"the journal is gone; it was last seen with {counted(spool.frames, 'frame')} in "
+            f"segment {spool.segment}"
+        ),
+        first_day=days.begin,
+        last_day=days.last_day,
+        lost_ns=time.time_ns(),
+    )
+    losses.record([whole])
+    return next(
+        loss
+        for loss in reversed(losses.all())
+        if loss.spool == spool.spool and loss.segment == WHOLE
+    )
 
 
 def given_up(losses: Losses, spool: Spool) -> Spool:
