@@ -149,7 +149,7 @@ def test_a_bill_counts_once_and_rows_of_two_exports_are_told(home: Home, bills: 
 def test_a_long_bill_is_seen_to_be_read(
     home: Home, bills: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("clauseway.app.reports.allocating._ROWS_TOLD", 2)
+    monkeypatch.setattr("clauseway.app.reports.allocating._ROWS_REPORTED", 2)
     run_here(["usage", "allocate", *MAY, *bills, "--home", str(home.root)])
     assert capsys.readouterr().err.splitlines() == [
         *(f"{bills[1]}: {rows} rows read" for rows in (2, 4, 6)),

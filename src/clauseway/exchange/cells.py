@@ -90,7 +90,7 @@ class LinesThere:
         number, rest = 0, b""
         while more := self._file.read1(_LINE_MAX):
             lines = (rest + more).splitlines(keepends=True)
-            # What ends with a carriage return may go on with a line feed.
+            # A line that ends with a carriage return may go on with a line feed.
             rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
             for place, line in enumerate(lines, 1):
                 _check_length(line, self._path, number + place)

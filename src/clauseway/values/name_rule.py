@@ -110,23 +110,23 @@ def read_pairs(
     return [(name, value) for _, name, _, value in pairs]
 
 
-def problem_of_reason(reason: str, told: str) -> Problem | None:
-    """Return the problem of a reason that was given with `--why`, None if it has none. `told` says
+def problem_of_reason(reason: str, purpose: str) -> Problem | None:
+    """Return the problem of a reason that was given with `--why`, None if it has none. `purpose` says
     where it is shown or kept."""
     text = reason.strip()
     if 0 < len(text) <= _REASON_CHARACTERS_MAX and text.isprintable():
         return None
     return Problem(
         what="the reason cannot be kept" if text else "no reason is given",
-        why=told,
+        why=purpose,
         where="--why",
         remedy=f"Say why in one line of at most {_REASON_CHARACTERS_MAX} characters: --why …",
     )
 
 
-def checked_reason(reason: str, told: str) -> str:
+def checked_reason(reason: str, purpose: str) -> str:
     """Return a reason without the spaces around it. Raise InvalidInput as `problem_of_reason` has it."""
-    if problem := problem_of_reason(reason, told):
+    if problem := problem_of_reason(reason, purpose):
         raise InvalidInput(problem)
     return reason.strip()
 

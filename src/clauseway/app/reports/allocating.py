@@ -52,8 +52,8 @@ EFFECTIVE = "EffectiveCost"
 COST_COLUMNS = COSTS
 BILLS_READ = f"FOCUS {VERSIONS_READ} as CSV, gzipped too, or Parquet"
 _KEYS_SHOWN = 8
-# After so many rows of a bill it is told how many were read: some ten seconds.
-_ROWS_TOLD = 100_000
+# Rows of a bill between two reports of progress: some ten seconds.
+_ROWS_REPORTED = 100_000
 # What stands before the key of a tag: AWS's user:, resourceTags/ and the like, Oracle's namespace.
 _PREFIX = re.compile(r"^.*[:/.]")
 
@@ -125,8 +125,8 @@ def allocate_bills(
 ) -> AllocatedCosts:
     """Return the costs of a month by team. Seal the spools first; change and post nothing else.
 
-    `on_rows` is told from time to time how many rows of which bill were read. Raise InvalidInput: a
-    bill that cannot be read, a key that no bill has, usage without a price.
+    `on_rows` is called from time to time with a bill and how many of its rows were read. Raise
+    InvalidInput: a bill that cannot be read, a key that no bill has, usage without a price.
     """
     days = month(asked.period)
     check_cost(asked.cost)
@@ -215,7 +215,7 @@ class _Reading:
         """Yield the charges of a bill that are of the month."""
         bill = str(path)
         for count, row in enumerate(cost_rows(path, self._names, self._asked.cost), 1):
-            if count % _ROWS_TOLD == 0:
+            if count % _ROWS_REPORTED == 0:
                 self._on_rows(bill, count)
             if isinstance(row, UnreadRow):
                 self.unread.append(
