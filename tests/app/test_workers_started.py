@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from awaiting import PATIENCE_S
 from clauseway.app.opening.home import Home
 from clauseway.app.running import gateways as gateways_module
 from clauseway.app.running.gateways import Gateways
@@ -281,6 +283,43 @@ def test_connections_go_to_workers_that_run_while_another_cannot_be_started(
             assert sum(accepted(listener) for listener in gateways._sockets) == 20
     finally:
         gateways.stop()
+
+
+def test_workers_start_together_behind_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first alone shows whether the plan can be served, and makes what all of them share."""
+    together = threading.Barrier(3)
+    journals: list[str] = []
+
+    def start(_name: str, _module: str, arguments: list[str], *_: Any, **__: Any) -> _Worker:
+        journals.append(Path(arguments[arguments.index("--spool") + 1]).name)
+        if len(journals) > 1:
+            together.wait(PATIENCE_S)
+        return _Worker()
+
+    gateways = some_workers(tmp_path, monkeypatch, start, lambda *_: None, count=4)
+    try:
+        gateways.start()
+        assert sorted(journals) == ["gateway", "gateway-1", "gateway-2", "gateway-3"]
+        assert len(list(gateways)) == 4
+    finally:
+        gateways.stop()
+
+
+def test_a_worker_that_fails_beside_others_leaves_none_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[_Worker] = []
+
+    def start(name: str, *_: Any, **__: Any) -> _Worker:
+        if name == "worker 1 of the gateway":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        started.append(_Worker())
+        return started[-1]
+
+    gateways = some_workers(tmp_path, monkeypatch, start, lambda *_: None, count=4)
+    with pytest.raises(OSError, match="No space left"):
+        gateways.start()
+    gateways.stop()
+    assert started, "the first at least"
+    assert all(worker.is_waited_for for worker in started)
 
 
 def test_a_journal_that_a_former_process_still_writes_is_left_to_it(

@@ -8,7 +8,8 @@ file of the resource index and the lease server.
 """
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from clauseway import spool
@@ -89,9 +90,17 @@ class Gateways:
 
     def start(self) -> None:
         """Start all workers, and end the journals that none of them writes. Raise InvalidInput,
-        ChildFailed."""
-        for number in range(self._count):
-            self._start(number, self._free_journal())
+        ChildFailed; then `stop` ends those that run.
+
+        The first alone shows whether the plan can be served, and makes what all of them share.
+        """
+        self._start(0, self._free_journal())
+        if self._count > 1:
+            journals: list[Path] = []
+            while len(journals) < self._count - 1:
+                journals.append(self._free_journal(journals))
+            with ThreadPoolExecutor(len(journals)) as threads:
+                list(threads.map(self._start, range(1, self._count), journals))
         for journal in self._unended():
             self._end(journal)
 
@@ -230,10 +239,12 @@ class Gateways:
         """Return the file of the resource index, which all workers share."""
         return index_of(self._home)
 
-    def _free_journal(self) -> Path:
-        """Return the first journal that no process writes, whoever started that process: a gateway
-        outlives a `serve` that was killed until its open requests have ended."""
+    def _free_journal(self, promised: Iterable[Path] = ()) -> Path:
+        """Return the first journal that is not promised and that no process writes, whoever started
+        that process: a gateway outlives a `serve` that was killed until its open requests have
+        ended."""
         taken = {journal for _, journal in (*self._workers.values(), *self._leaving)}
+        taken.update(promised)
         number = 0
         while True:
             journal = self._home.gateway_journal(number)
