@@ -11,8 +11,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from gateway_rig import (
+    AUTHORIZED,
+    MESSAGES,
     MODEL,
     OTHER_SECRET,
     SECRET,
@@ -143,6 +146,29 @@ WEBSOCKET = ("upgrade: websocket", "connection: upgrade", "sec-websocket-version
 @pytest.mark.parametrize("path", ["/v1/realtime?model=gpt-5.4", "/openai/realtime?api-version=x", "/v1/realtime/calls"])
 def test_realtime_says_that_it_is_not_offered(rig: Rig, azure: Cloud, path: str) -> None:
     check(rig.exchange(sent(*WEBSOCKET, body=b"", line=f"GET {path} HTTP/1.1")), 501, "not_offered")
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        # Go's clients of Azure leave the point out unless told otherwise.
+        ("/openai/deployments/gpt-54/chat/completions?api-version=2024-10-21", None),
+        ("/v1/chat/completions", "gpt-54"),
+        ("/v1/chat/completions", "openai/gpt-5.4"),
+        ("/v1/chat/completions", "GPT-5-4"),
+    ],
+)
+def test_a_model_spelt_otherwise_is_named(rig: Rig, azure: Cloud, path: str, model: str | None) -> None:
+    answer = httpx.post(rig.url + path, json={"model": model, "messages": MESSAGES}, headers=AUTHORIZED)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (404, "model_not_found")
+    assert "does not exist here, but 'gpt-5.4' does" in error["message"]
+
+
+@pytest.mark.parametrize("model", ["gpt-5", "gpt-9", "openai/", "…"])
+def test_no_model_is_named_for_another(rig: Rig, azure: Cloud, model: str) -> None:
+    answer = httpx.post(f"{rig.url}/v1/chat/completions", json={"model": model}, headers=AUTHORIZED)
+    assert answer.json()["error"]["message"].endswith("does not exist here. GET /v1/models lists those that do.")
 
 
 FORM = b'--b\r\ncontent-disposition: form-data; name="model"\r\n\r\ngpt-5.4\r\n--b--\r\n'

@@ -41,7 +41,7 @@ def models(
         return _json({"object": "list", "data": listed}, head_lines)
     text = unquoted(name)
     if tables.served(now_ns, customer, text) is None:
-        refuse_model(text, tables.retired(now_ns, text))
+        refuse_model(tables, now_ns, customer, text)
     return _json(_model(text, customer), head_lines)
 
 

@@ -59,7 +59,7 @@ def _looked_up(shared: Shared, customer: Customer, name: str) -> dict[str, objec
     choice = tables.served(now_ns, customer, name)
     target = _speaking_messages(choice)
     if choice is None or target is None:
-        refuse_model(name, tables.retired(now_ns, name))
+        refuse_model(tables, now_ns, customer, name)
     # The vendor's word for a model that still answers, past its day too.
     return _model(name, target, "deprecated" if choice.retired else "active")
 

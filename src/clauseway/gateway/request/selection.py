@@ -14,7 +14,7 @@ from clauseway.gateway.request.refusals import RETRY_IN_1_S, Refused
 from clauseway.gateway.request.resource_index import IndexedResource
 from clauseway.gateway.request.shared import Shared
 from clauseway.gateway.routing.choices import Candidate, CandidateSelection, DeploymentChoice
-from clauseway.gateway.routing.routing_tables import Customer, header_line
+from clauseway.gateway.routing.routing_tables import Customer, RoutingTables, header_line
 from clauseway.gateway.wire import errors
 from clauseway.gateway.wire.batch_files import Batching
 from clauseway.gateway.wire.bodies.body_contents import BodyContents
@@ -153,7 +153,7 @@ class Selector:
         tables = self._tables
         choice = tables.choice(self._event_ns, self._customer, model)
         if choice is None:
-            refuse_model(model, tables.retired(self._event_ns, model))
+            refuse_model(tables, self._event_ns, self._customer, model)
         return choice
 
     def _check_continued(self, decoded: DecodedBody) -> None:
@@ -512,11 +512,26 @@ def check_not_stored(properties: RequestProperties) -> None:
         raise Refused(errors.NOT_OFFERED, message, param="store")
 
 
-def refuse_model(model: str, retired: str = "") -> NoReturn:
-    """Raise Refused for a model that is not served here; `retired` names its successor."""
-    if retired:
+def refuse_model(tables: RoutingTables, event_ns: int, customer: Customer, model: str) -> NoReturn:
+    """Raise Refused for a model that is not served to a customer: name its successor if it is
+    retired, else the model that is served under nearly the same name."""
+    if retired := tables.retired(event_ns, model):
         raise Refused(errors.UNKNOWN_MODEL, retired, param="model")
     if not model:
         raise Refused(errors.MISSING_MODEL, _NO_MODEL, param="model")
     message = f"The model {model!r} does not exist here. GET /v1/models lists those that do."
+    # Clients put a provider before the name; Go's clients of Azure leave out its points.
+    letters = _letters(model.rpartition("/")[2])
+    for served in tables.models(event_ns, customer):
+        if letters and served != model and _letters(served) == letters:
+            message = (
+                f"The model {model!r} does not exist here, but {served!r} does. "
+                "GET /v1/models lists all that do."
+            )
+            break
     raise Refused(errors.UNKNOWN_MODEL, message, param="model")
+
+
+def _letters(name: str) -> str:
+    """Return the letters and digits of a name, without their case."""
+    return "".join(filter(str.isalnum, name)).casefold()
