@@ -15,6 +15,7 @@ from clauseway.agreement import read_facts
 from clauseway.agreement.language.terms import KINDS
 from clauseway.app.agreements.briefing import brief
 from clauseway.app.agreements.comparing import compare_amendments, compare_days, compare_sides
+from clauseway.app.agreements.rights_over_time import timeline_of_rights
 from clauseway.app.agreements.timelines import main_rights, rights_over_time, svg_of
 from clauseway.app.screens.compare_page import compare_page
 from clauseway.decisions import Outcome, decide
@@ -40,6 +41,13 @@ def test_a_brief_compiles_each_side_once_and_compares_the_sides_once() -> None:
     calls = calls_in(lambda: brief(BUILT_IN, "A5"))
     assert calls["facts_digest"] == 2
     assert calls["changes_between"] == 1
+
+
+def test_an_agreement_is_compiled_once_for_all_rights_over_time() -> None:
+    rights = main_rights(BUILT_IN, KNOWN, {})
+    assert len(rights) > 1
+    assert calls_in(lambda: rights_over_time(BUILT_IN, rights, KNOWN))["facts_digest"] == 1
+    assert calls_in(lambda: timeline_of_rights(BUILT_IN, KNOWN))["facts_digest"] == 1
 
 
 # Each example reads an agreement and walks all that can be asked of it; what fails is told, so nothing is made smaller.

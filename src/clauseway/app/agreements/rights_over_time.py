@@ -37,7 +37,11 @@ def timeline_of_rights(opened: Opened, known_at: KnownAt) -> Timeline:
         for asked in each_of(opened)
         for right in rights_of_interest(asked, known_at)
     }
-    rows = [(label, right.action, _spans(opened, right)) for label, right in rights.items()]
+    timelines = opened.timelines(_as_read(opened, right) for right in rights.values())
+    rows = [
+        (label, right.action, spans)
+        for (label, right), spans in zip(rights.items(), timelines, strict=True)
+    ]
     return _drawn(opened, words, rows, known_at)
 
 
@@ -80,11 +84,11 @@ def _drawn(
     )
 
 
-def _spans(opened: Opened, question: Question) -> tuple[AnsweredStretch, ...]:
-    """Return the answers over all days. Each of several agreements is read by its own defaults."""
+def _as_read(opened: Opened, question: Question) -> Question:
+    """Return a question to the agreements. Each of several is read by its own defaults."""
     if isinstance(opened, OpenAgreements):
-        return opened.timeline(msgspec.structs.replace(question, readings={}))
-    return opened.timeline(question)
+        return msgspec.structs.replace(question, readings={})
+    return question
 
 
 def _extent(

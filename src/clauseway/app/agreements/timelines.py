@@ -4,7 +4,7 @@ rights_over_time(opened, [question], known_at)                 rows to read
 svg_of(view)                                                   the picture (SVG)
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 import msgspec
@@ -86,7 +86,7 @@ def main_rights(opened: Opened, known_at: KnownAt, reading: Mapping[str, str]) -
 
 def rights_over_time(
     opened: Opened,
-    rights: Iterable[Question],
+    rights: Sequence[Question],
     known_at: KnownAt,
     first_year: int | None = None,
     last_year: int | None = None,
@@ -105,13 +105,13 @@ def rights_over_time(
                 right=words.right(right),
                 spans=_spans(
                     _Telling(words, each_of(opened), right),
-                    opened.timeline(right),
+                    stretches,
                     begin,
                     end,
                     right.action,
                 ),
             )
-            for right in rights
+            for right, stretches in zip(rights, opened.timelines(rights), strict=True)
         ),
         amendments=tuple(
             (_amendment(opened, asked, amendment), amendment.effective, amendment.title)

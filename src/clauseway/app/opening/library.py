@@ -38,11 +38,11 @@ from clauseway.decisions import (
     AskedAgreement,
     Decision,
     Question,
+    Tables,
     ask,
     check_readings,
     decide,
     facts_digest,
-    timeline,
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
 from clauseway.files.folders import list_folder
@@ -198,7 +198,13 @@ class OpenAgreement(AskedAgreement, Askable, frozen=True):
 
     def timeline(self, question: Question) -> tuple[AnsweredStretch, ...]:
         """Return the answers to a question over all days, as known at its `known_at`."""
-        return timeline(self.agreement, self.catalog, self.facts, question)
+        [stretches] = self.timelines([question])
+        return stretches
+
+    def timelines(self, questions: Iterable[Question]) -> list[tuple[AnsweredStretch, ...]]:
+        """Return the `timeline` of each question."""
+        tables = Tables(self.agreement, self.catalog, self.facts)
+        return [tables.timeline(question) for question in questions]
 
     def in_force(
         self,

@@ -81,6 +81,10 @@ class OpenAgreements(msgspec.Struct, Askable, frozen=True):
         """Return the answers to a question over all days, as known at its `known_at`."""
         return timeline_together(self.each, question)
 
+    def timelines(self, questions: Iterable[Question]) -> list[tuple[AnsweredStretch, ...]]:
+        """Return the `timeline` of each question."""
+        return [self.timeline(question) for question in questions]
+
     def supposing(self, suppositions: Iterable[str]) -> Self:
         """Return the same agreements with supposed facts, each in those that name what it names;
         in one of them at least."""
