@@ -93,7 +93,7 @@ def brief_of(
     sentences_ = _BriefSentences(
         words, TermWording(words, after.readings), amendment, before, after
     )
-    # What is known of each side by its day, compiled once for all questions.
+    # The knowledge of each side by its day, compiled once for all questions.
     without, with_it = (
         Tables(side.agreement, asked.catalog, side.facts.known(side.known_at)) for side in sides
     )
