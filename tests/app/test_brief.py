@@ -403,7 +403,8 @@ def test_an_extension_is_compared_on_the_first_day_on_which_it_changes_an_answer
         assert group.sentence.startswith("Shop may now sell any apps product on any cloud without condition")
         page = compare_page(opened, names[0] if len(names) == 2 else "", "A2")
         assert (page.unchanged, page.counted) == (extended.unchanged, "18 combinations are answered otherwise")
-        assert [shown.sentence for shown in page.groups] == [group.sentence]
+        [shown] = page.groups
+        assert f"{shown.sentence}: {shown.before} → {shown.after}" == group.sentence
 
 
 def test_an_amendment_that_no_answer_ever_turns_on_says_so() -> None:
