@@ -84,6 +84,18 @@ class TestCounts:
         served.source.serve("openai-own", tokens=7)
         expect(page.locator(count_of(page, "openai-own", "served"))).to_have_text("1")
 
+    def test_before_the_first_request_there_is_none_yet(self, browser: Browser) -> None:
+        empty = Served()
+        empty.source.counted = {}
+        page = browser.new_page()
+        page.goto(empty.url)
+        expect(page.locator("#counts tr")).to_have_text(["No request yet."])
+        empty.source.serve("aws", tokens=7)
+        expect(page.locator(count_of(page, "aws", "served"))).to_have_text("1")
+        expect(page.locator("#counts tr")).to_have_count(1)
+        page.close()
+        empty.close()
+
     def test_a_gateway_that_is_away_is_said_and_comes_back(self, page: Page, served: Served) -> None:
         """Whoever only looks at a home runs no gateway: the browser has nothing to complain of."""
         complaints: list[str] = []
