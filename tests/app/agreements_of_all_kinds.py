@@ -67,11 +67,16 @@ def _drawn(lines: str) -> None:
     KINDS_DRAWN.add(lines.partition("\n")[0].removeprefix("kind: "))
 
 
-def _some(names: Sequence[str], least: int = 1) -> st.SearchStrategy[str]:
+def _some(names: Sequence[str]) -> st.SearchStrategy[str]:
     """A list of names as YAML."""
-    return st.lists(st.sampled_from(names), min_size=least, max_size=3, unique=True).map(
+    return st.lists(st.sampled_from(names), min_size=1, max_size=3, unique=True).map(
         lambda chosen: f"[{', '.join(chosen)}]"
     )
+
+
+def _optional(key: str, names: Sequence[str]) -> st.SearchStrategy[str]:
+    """A further entry of a mapping as YAML, or none: an empty list is refused."""
+    return st.just("") | _some(names).map(lambda listed: f", {key}: {listed}")
 
 
 def _term(lines: str, **parts: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
@@ -180,18 +185,17 @@ TERMS = st.one_of(
         products=_some(SCOPES),
     ),
     _between(
-        "kind: revenue-share\npayer: {one}\npayee: {other}\nrate: {rate}\n"
-        "base: {{sellers: [{one}], excludes: {excludes}}}\n{cap}",
+        "kind: revenue-share\npayer: {one}\npayee: {other}\nrate: {rate}\nbase: {{sellers: [{one}]{excludes}}}\n{cap}",
         rate=st.sampled_from(("rate", "hidden")),
-        excludes=_some(SCOPES, least=0),
+        excludes=_optional("excludes", SCOPES),
         cap=st.sampled_from(("", "cap: secret")),
     ),
     # Only an owner earns from other sellers.
     _term(
         "kind: revenue-share\npayer: maker\npayee: {other}\nrate: rate\n"
-        "base: {{sellers: [maker], wholesale: true, wholesale-except: {apart}}}",
+        "base: {{sellers: [maker], wholesale: true{apart}}}",
         other=st.sampled_from(PARTIES[1:]),
-        apart=_some(PARTIES[1:], least=0),
+        apart=_optional("wholesale-except", PARTIES[1:]),
     ),
     _between("kind: commitment\nparty: {one}\nto: {other}\nabout: USD 5"),
     _between("kind: stake\nholder: {one}\nof: {other}\nabout: 5 %"),
