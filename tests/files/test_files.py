@@ -27,9 +27,10 @@ from clauseway.files import (
 )
 from clauseway.files.counted_copies import content_of, copy_hashed
 from clauseway.files.folders import list_folder, list_tree
+from clauseway.files.presence import is_file, is_folder, is_there
 from clauseway.files.whole import close_to_others, remove_unfinished
 from clauseway.spool.copies import journal_copies
-from clauseway.spool.segments import list_segments, next_number
+from clauseway.spool.segments import list_segments, next_number, set_fenced_aside
 from clauseway.storage.lake.stores import FolderStore
 from in_process import run
 
@@ -329,15 +330,51 @@ def test_a_folder_that_cannot_be_read_never_looks_empty(listed: Callable[[Path],
         listed(folder)
 
 
-def test_no_other_module_lists_folders_by_what_passes_over_faults() -> None:
+@pytest.mark.parametrize(
+    "looked_at", [is_there, is_file, is_folder, set_fenced_aside, lambda path: Home(path).is_begun]
+)
+def test_a_path_that_cannot_be_looked_at_is_never_nothing(looked_at: Callable[[Path], object], tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="File name too long"):
+        looked_at(tmp_path / ("a" * 300))
+
+
+def test_what_is_at_a_path_is_seen_behind_links(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    links = {"to-folder": "folder", "to-file": "file", "device": "/dev/null", "to-nothing": "gone", "circle": "circle"}
+    for link, target in links.items():
+        (tmp_path / link).symlink_to(target)
+    there = ("folder", "to-folder", "file", "to-file", "device")
+    nothing = ("to-nothing", "circle", "gone", "file/below", "null\0")
+    kinds = {
+        name: (is_there(path), is_folder(path), is_file(path))
+        for name, path in ((name, tmp_path / name) for name in (*there, *nothing))
+    }
+    assert kinds == {
+        **dict.fromkeys(there[:2], (True, True, False)),
+        **dict.fromkeys(there[2:4], (True, False, True)),
+        "device": (True, False, False),
+        **dict.fromkeys(nothing, (False, False, False)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("passing_over", "instead"),
+    [
+        (r"\.(r?glob|walk)\(", ["files/folders.py"]),
+        (r"\.(exists|is_dir|is_file)\(\)", []),
+    ],
+)
+def test_no_other_module_looks_at_files_by_what_passes_over_faults(passing_over: str, instead: list[str]) -> None:
+    """But commands, which print what they see, and the simulated clouds."""
     source = Path(clauseway.__file__).parent
-    hiding = re.compile(r"\.(r?glob|walk)\(")
     using = [
-        str(path.relative_to(source))
+        name
         for path in list_tree(source)
-        if path.suffix == ".py" and hiding.search(path.read_text("utf-8"))
+        if path.suffix == ".py" and re.search(passing_over, path.read_text("utf-8"))
+        if not (name := str(path.relative_to(source))).startswith(("cli/", "sandbox/"))
     ]
-    assert using == ["files/folders.py"], "call list_folder or list_tree"
+    assert using == instead, "use files.folders and files.presence"
 
 
 def test_what_lies_in_a_folder_is_listed_in_order_and_behind_no_link(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
+from clauseway.files.presence import is_file
+
 
 @contextmanager
 def parquet_output(path: Path) -> Iterator[str | pa.NativeFile]:
@@ -15,7 +17,7 @@ def parquet_output(path: Path) -> Iterator[str | pa.NativeFile]:
     PyArrow asks a file how far it is written, to list the places of its columns at the end. A pipe
     does not tell, so the bytes are counted.
     """
-    if path.is_file():
+    if is_file(path):
         yield str(path)
         return
     with path.open("wb") as pipe, pa.PythonFile(_CountedPipe(pipe), "w") as output:

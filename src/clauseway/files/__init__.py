@@ -1,7 +1,8 @@
 """How a file appears whole, and survives a machine that stops.
 
     whole           a file written beside its place, then renamed; and a file that a user names
-    folders         the names in a folder, none where it cannot be read
+    presence        what is at a path: a file, a folder or nothing, and no guess where it cannot be told
+    folders         the names in a folder, and no empty list where it cannot be read
     lines           lines appended to a file, each whole
     counted_copies  a file copied, its bytes counted and hashed on the way
     core_dumps      files that a process with secrets never leaves

@@ -9,6 +9,7 @@ import fnmatch
 import os
 from pathlib import Path
 
+from clauseway.files.presence import is_folder
 from clauseway.files.whole import force_folder
 
 
@@ -38,7 +39,7 @@ def list_tree(folder: Path) -> list[Path]:
 
 def force_folders(root: Path) -> None:
     """Make the names of all files in a folder and below durable. Raise OSError."""
-    for folder in (root, *(path for path in list_tree(root) if path.is_dir())):
+    for folder in (root, *(path for path in list_tree(root) if is_folder(path))):
         force_folder(folder)
 
 

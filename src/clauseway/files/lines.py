@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from clauseway.files.presence import is_there
 from clauseway.files.whole import PRIVATE, force_folder
 
 
@@ -13,7 +14,7 @@ def append_lines(path: Path, lines: bytes, *, durable: bool = True) -> None:
     A reader skips empty lines, and a line that is none of the file's format. If `durable`, the lines
     and a new file's name are forced to disk.
     """
-    is_new = not path.exists()
+    is_new = not is_there(path)
     text = b"\n" + lines if lines else b""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
     try:

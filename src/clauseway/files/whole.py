@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from clauseway.files.presence import is_file, is_there
+
 PRIVATE = 0o600
 # The bits of a mode that let the group and everybody else in.
 _OTHERS = 0o077
@@ -62,21 +64,21 @@ def output_file(path: Path, *, durable: bool = True) -> Iterator[Path]:
     leads. Whoever could read the file that was there can read the new one. Where standard output is
     a file, what is written goes on where that stands.
     """
-    if path == STANDARD_OUTPUT and path.is_file():
+    if path == STANDARD_OUTPUT and is_file(path):
         # Opened by its path it would begin anew, and lose what a shell appends to (`>>`).
         with tempfile.NamedTemporaryFile() as held:
             yield Path(held.name)
             with os.fdopen(os.dup(1), "wb") as opened:
                 shutil.copyfileobj(held, opened)
         return
-    is_there = path.exists()
-    if is_there and not (path.is_file() and os.access(path.resolve().parent, os.W_OK)):
+    has_file = is_there(path)
+    if has_file and not (is_file(path) and os.access(path.resolve().parent, os.W_OK)):
         yield path
         return
     target = path.resolve()
     with written_whole(target, durable=durable) as beside:
         yield beside
-        if is_there:
+        if has_file:
             beside.chmod(stat.S_IMODE(target.stat().st_mode))
 
 
@@ -146,7 +148,7 @@ def make_folder(folder: Path) -> None:
     died before that.
     """
     fresh = [folder]
-    while not fresh[-1].parent.exists():
+    while not is_there(fresh[-1].parent):
         fresh.append(fresh[-1].parent)
     folder.mkdir(parents=True, exist_ok=True)
     for made in reversed(fresh):

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from clauseway.files import write_whole
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_there
 from clauseway.spool.follower_messages import SECRET_LENGTH_MIN, SegmentDigest
 from clauseway.spool.reader import extent, extents
 from clauseway.spool.segments import SpoolSegment, is_written, list_segments
@@ -142,7 +143,7 @@ def journal_copies(folder: Path) -> list[JournalCopy]:
 
 
 def is_copy(path: Path) -> bool:
-    return len(path.name) == _IDENTITY_LENGTH and (path / _STATE).exists()
+    return len(path.name) == _IDENTITY_LENGTH and is_there(path / _STATE)
 
 
 def _copy(directory: Path) -> JournalCopy:

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from clauseway.files import force_folder, make_folder, write_whole
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_there
 from clauseway.spool.segment_format import (
     FRAME_HEADER,
     SEGMENT_HEADER,
@@ -195,7 +196,7 @@ def note_identity(directory: Path, identity: bytes) -> None:
 
     No folder is made: one that is gone with its file system would be begun in its place.
     """
-    if not (directory / IDENTITY_NAME).exists():
+    if not is_there(directory / IDENTITY_NAME):
         write_whole(directory / IDENTITY_NAME, f"{identity.hex()}\n".encode())
 
 
@@ -239,7 +240,7 @@ def set_fenced_aside(directory: Path) -> Path | None:
     """Move a journal that was recovered elsewhere into a folder of its own, to be sealed from
     there; return that folder. None where the journal is sound. Raise OSError."""
     fence = directory / _FENCED_NAME
-    if not fence.exists():
+    if not is_there(fence):
         return None
     identity = identity_of(directory)
     assert identity is not None, "a journal without a name was recovered"
@@ -248,7 +249,7 @@ def set_fenced_aside(directory: Path) -> Path | None:
     names = [path.name for path in list_folder(directory, f"*{_SUFFIX}")]
     # The name of the journal last: until then the next start finds all of it in one of the two.
     for name in (*names, _RELEASED_NAME, _NUMBERED_NAME, IDENTITY_NAME):
-        if (directory / name).exists():
+        if is_there(directory / name):
             (directory / name).rename(aside / name)
     force_folder(aside)
     fence.unlink()

@@ -13,6 +13,7 @@ from clauseway.app.opening.library import ProblemList, built_in_documents, requi
 from clauseway.app.opening.places import A_PLACE, text_of, writing
 from clauseway.files import output_file
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_folder, is_there
 from clauseway.values import InvalidInput, cause_of
 
 TEMPLATE = "template"
@@ -23,7 +24,7 @@ def new_agreement(folder: Path) -> list[Path]:
 
     Raise InvalidInput for one in use.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if is_there(folder) and (not is_folder(folder) or any(folder.iterdir())):
         raise InvalidInput.of(
             what="something is there already",
             why="nothing is overwritten",

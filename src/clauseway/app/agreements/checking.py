@@ -29,6 +29,7 @@ from clauseway.decisions.findings.ungiven import NeverGiven, never_given
 from clauseway.decisions.givers import giver_of
 from clauseway.decisions.question import RESTS_ON, QuestionRecord
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_folder
 from clauseway.values import FOREVER, Interval, InvalidInput
 from clauseway.wording.names import customers
 
@@ -429,7 +430,7 @@ def _effect(effect: Effect, defaults: Mapping[str, str]) -> TermEffect:
 
 
 def _not_read(folder: Path | None) -> Iterator[Remark]:
-    for name in unread(folder) if folder is not None and folder.is_dir() else ():
+    for name in unread(folder) if folder is not None and is_folder(folder) else ():
         yield Remark(
             severity=Severity.NOTE,
             kind="not-read",
@@ -446,7 +447,7 @@ def watched(folder: Path | None) -> Path:
 
     Raise InvalidInput where there is none: the built-in agreement does not change.
     """
-    if folder is None or not folder.is_dir():
+    if folder is None or not is_folder(folder):
         raise InvalidInput.of(
             what="there is nothing to watch",
             why="no folder is named" if folder is None else f"{folder} is not a folder",

@@ -46,6 +46,7 @@ from clauseway.app.usage.sealing import lake_locked, open_lake
 from clauseway.files import force_folder, write_whole
 from clauseway.files.counted_copies import FileContent, content_of, copy_hashed
 from clauseway.files.folders import force_folders, list_folder, list_tree
+from clauseway.files.presence import is_file, is_folder, is_there
 from clauseway.gateway.request.resource_index import INDEX_FILE
 from clauseway.storage import Control
 from clauseway.storage.control.audit import head_of
@@ -182,10 +183,10 @@ def _appearing(target: Path) -> Iterator[Path]:
     the next backup into the same place removes. Raise InvalidInput.
     """
     folder = target.absolute().parent
-    if not folder.is_dir():  # nothing of it may be made: a disk that is not mounted looks so
+    if not is_folder(folder):  # nothing of it may be made: a disk that is not mounted looks so
         remedy = "Make it, or name another place."
         raise _refused("there is no folder for it", f"{folder} is not there", target, remedy)
-    if target.exists() or target.is_symlink():
+    if is_there(target) or target.is_symlink():
         remedy = "Name a folder that is not there yet: a backup never changes one."
         raise _refused("there is something already", "it would be overwritten", target, remedy)
     for left in list_folder(folder, f".*{_PART}"):
@@ -248,7 +249,7 @@ def _remove_left(part: Path) -> None:
     except (BlockingIOError, FileNotFoundError, NotADirectoryError):
         return
     # Between the look and the lock it may have got its name: then the path names nothing any more.
-    if part.exists() and os.fstat(held).st_ino == part.stat().st_ino:
+    if is_there(part) and os.fstat(held).st_ino == part.stat().st_ino:
         shutil.rmtree(part)
     os.close(held)
 
@@ -304,10 +305,10 @@ def _copy_journals(home: Home, copier: _Copier) -> tuple[BackedUpJournal, ...]:
     The identifiers last: one that is marked as metered there may then lack its usage, which came
     after the moment, but none is metered twice.
     """
-    directories = [path for path in list_folder(home.spools) if path.is_dir()]
+    directories = [path for path in list_folder(home.spools) if is_folder(path)]
     copied = [_copy_journal(directory, copier) for directory in directories]
     index = home.gateway_journal(0) / INDEX_FILE
-    if index.exists():
+    if is_there(index):
         snapshot_of_file(index, copier.place(RESOURCE_INDEX))
         copier.made(RESOURCE_INDEX)
     return tuple(journal for journal in copied if journal is not None)
@@ -324,9 +325,9 @@ def _copy_journal(directory: Path, copier: _Copier) -> BackedUpJournal | None:
     for path in sorted(segments, reverse=True):
         copier.copy(path, f"{folder}/{path.name}")
     for name in _NOTES:
-        if (directory / name).exists():
+        if is_there(directory / name):
             copier.copy(directory / name, f"{folder}/{name}")
-    if not (directory / _NOTES[0]).exists():
+    if not is_there(directory / _NOTES[0]):
         copier.write(f"{folder}/{_NOTES[0]}", f"{identity.hex()}\n".encode())
     # Read from the copy: the journal itself may have gone on since.
     places = spool.positions(copier.root / folder)
@@ -341,11 +342,11 @@ def _copy_journal(directory: Path, copier: _Copier) -> BackedUpJournal | None:
 def _copy_small(home: Home, copier: _Copier) -> None:
     """Copy the configuration, the trusted keys, and the agreements that lie in the home."""
     for name in SMALL_FILES:
-        if (home.root / name).is_file():
+        if is_file(home.root / name):
             copier.copy(home.root / name, name)
     for folder in _own_agreements(home):
         for path in list_tree(folder):
-            if path.is_file():
+            if is_file(path):
                 within = path.relative_to(home.root.resolve()).as_posix()
                 if not can_be_listed(within):
                     why = "a list of digests has one line for each file"
@@ -358,15 +359,15 @@ def _own_agreements(home: Home) -> list[Path]:
     beside what the home itself holds: with the home's own folder its keys would be taken."""
     root = home.root.resolve()
     named = [folder.resolve() for folder in agreements_in(home.configuration)]
-    inside = [folder for folder in named if folder.is_dir() and root in folder.parents]
+    inside = [folder for folder in named if is_folder(folder) and root in folder.parents]
     return [folder for folder in inside if folder.relative_to(root).parts[0] not in OF_THE_HOME]
 
 
 def _copy_keys(home: Home, copier: _Copier) -> None:
-    if (home.root / HASH_KEY).exists():
+    if is_there(home.root / HASH_KEY):
         copier.copy(home.root / HASH_KEY, HASH_KEY)
     for path in list_folder(home.keys):
-        if path.is_file():
+        if is_file(path):
             copier.copy(path, f"{KEYS}/{path.name}")
 
 
@@ -377,7 +378,7 @@ def _left(home: Home) -> Iterator[str]:
     }
     for path in sorted(home.root.iterdir()):
         is_known = path.name in OF_THE_HOME or path.name in agreements
-        if not is_known and not path.name.startswith(".") and (path.is_file() or path.is_dir()):
+        if not is_known and not path.name.startswith(".") and (is_file(path) or is_folder(path)):
             yield path.name
 
 

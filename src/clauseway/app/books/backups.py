@@ -19,6 +19,7 @@ import msgspec
 from clauseway.app.opening.locks import LOCK_NAMES, file_name
 from clauseway.files.counted_copies import FileContent
 from clauseway.files.folders import list_tree
+from clauseway.files.presence import is_folder
 from clauseway.storage.control import versions
 from clauseway.values import NOT_JSON, InvalidInput, Problem
 
@@ -104,7 +105,7 @@ def look_at(root: Path) -> Backup:
 
     Raise InvalidInput.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise _refused("there is no such folder", root, "Name the folder of a backup.")
     listed = _read(root, SUMS)
     digests = _parsed(root / SUMS, listed)
@@ -141,7 +142,7 @@ def can_be_listed(name: str) -> bool:
 
 def unlisted(backup: Backup) -> list[str]:
     """Return the files in a backup's folder that its list does not name."""
-    there = (path for path in list_tree(backup.root) if not path.is_dir())
+    there = (path for path in list_tree(backup.root) if not is_folder(path))
     names = (path.relative_to(backup.root).as_posix() for path in there)
     return [name for name in names if name != SUMS and name not in backup.digests]
 

@@ -18,6 +18,7 @@ from clauseway.app.opening.library import open_agreement
 from clauseway.app.opening.places import writing
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.focus.bill import bill_columns
+from clauseway.files.presence import is_there
 from clauseway.metering import Buyer, Deployment, RequestId, Ruling, Status, Unit, UsageRecord
 from clauseway.storage.lake.sealed_batches import UsageBatch
 from clauseway.values import InvalidInput, KnownAt, Problem
@@ -106,7 +107,7 @@ def _named(name: str) -> Demo:
 def _refuse_begun(home: Home, files: Sequence[Path]) -> None:
     problem, why = "the demo was not made", "what is there is never overwritten"
     remedy = "Name another home with --home, and call it in a folder of its own."
-    there = [home.root] * home.is_begun + [file for file in files if file.exists()]
+    there = [home.root] * home.is_begun + [file for file in files if is_there(file)]
     if there:
         raise InvalidInput(
             *(Problem(what=problem, why=why, where=str(path), remedy=remedy) for path in there)

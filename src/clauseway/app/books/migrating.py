@@ -15,6 +15,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.locks import LOCK_NAMES, SERVED, locked, locked_here
 from clauseway.files import PRIVATE, force_folder, write_whole
+from clauseway.files.presence import is_there
 from clauseway.storage.books.losses import SILENT_NS, Losses
 from clauseway.storage.control.audit import Head, head_of
 from clauseway.storage.control.audit_check import check
@@ -100,7 +101,7 @@ def _begin(home: Home, target: str) -> bool:
     """Note the target; return whether a move there was begun before, and may have copied all."""
     address = f"{target}\n".encode()
     begun = _begun(home)
-    if begun.exists() and begun.read_bytes() == address:
+    if is_there(begun) and begun.read_bytes() == address:
         return True
     write_whole(begun, address, mode=PRIVATE)
     return False

@@ -18,6 +18,7 @@ from clauseway.app.books.curve_points import point_fault
 from clauseway.app.books.trusted_keys import raw_key, trust_key, trusted_keys
 from clauseway.app.opening.home import Home, folder_in
 from clauseway.files import force_file, force_folder
+from clauseway.files.presence import is_there
 from clauseway.values import InvalidInput
 
 VARIABLE = "CLAUSEWAY_KEYS"
@@ -35,8 +36,8 @@ def older_key_file(home: Home, party: str) -> Path | None:
     the home and no folder is named."""
     configured = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
     older = Path(f"{configured}/clauseway/keys/{party}.key").expanduser()
-    is_needed = not os.environ.get(VARIABLE) and not _private_path(home, party).exists()
-    return older if is_needed and older.exists() else None
+    is_needed = not os.environ.get(VARIABLE) and not is_there(_private_path(home, party))
+    return older if is_needed and is_there(older) else None
 
 
 def create_key(home: Home, party: str) -> tuple[Path, str]:
@@ -99,7 +100,7 @@ def private_key(home: Home, party: str, path: Path | None = None) -> Ed25519Priv
     if path is not None:
         return _loaded_private(party, path)
     path = older_key_file(home, party) or _private_path(home, party)
-    if path.exists() and path.stat().st_mode & 0o077:
+    if is_there(path) and path.stat().st_mode & 0o077:
         why, remedy = "others than its owner may read it", f"Make it yours alone: chmod 600 {path}."
         raise InvalidInput.of(what=f"no key of {party}", why=why, where=str(path), remedy=remedy)
     return _loaded_private(party, path)

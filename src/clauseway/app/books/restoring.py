@@ -45,6 +45,7 @@ from clauseway.app.usage.sealing import seal
 from clauseway.files import force_folder
 from clauseway.files.counted_copies import copy_hashed
 from clauseway.files.folders import force_folders, list_folder
+from clauseway.files.presence import is_folder, is_there
 from clauseway.gateway.request.resource_index import INDEX_FILE, ResourceIndex
 from clauseway.metering import RequestId
 from clauseway.spool.segments import list_segments
@@ -127,16 +128,16 @@ def _begun(home: Home, backup: Backup) -> Home:
     """Return a home in a folder within the one that is to be filled. Raise InvalidInput where that
     holds anything but what a broken-off restore left."""
     part, root = home.root / _PART, home.root
-    there = list(root.iterdir()) if root.is_dir() else []
+    there = list(root.iterdir()) if is_folder(root) else []
     # The control data comes last, so a restore that broke off left none.
-    is_part = part.is_dir() and not home.embedded_control.exists()
+    is_part = is_folder(part) and not is_there(home.embedded_control)
     left = _left_by_a_restore(backup) if is_part else frozenset()
-    if (root.exists() and not root.is_dir()) or any(path.name not in left for path in there):
+    if (is_there(root) and not is_folder(root)) or any(path.name not in left for path in there):
         remedy = "Name a folder with --home that is empty, or not there yet."
         why = "a restore overwrites nothing"
         raise InvalidInput.of(what="the home is not empty", why=why, where=str(root), remedy=remedy)
     for path in there:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if is_folder(path) else path.unlink()
     home.make()
     return Home(part).make()
 
@@ -292,7 +293,7 @@ def _missing(part: Home, backup: Backup) -> Iterator[str]:
             "hash.key and the private keys of parties: the backup was made without --with-keys. Put "
             "hash.key into the home before it is served, or no customer's key is accepted."
         )
-    elif not (part.root / HASH_KEY).exists():
+    elif not is_there(part.root / HASH_KEY):
         yield (
             "hash.key: the home that was backed up had none. Customers' keys that were made with one "
             "are accepted with that one alone."
@@ -317,7 +318,7 @@ def _taken_over(
         for journal in journals
     )
     index = part.spools / "gateway" / INDEX_FILE
-    if index.exists():
+    if is_there(index):
         asyncio.run(_decide_claims(index, journals))
     seal(part)
     with closing(Control.open(part.root / CONTROL)) as control:

@@ -20,6 +20,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.app.opening.named_agreements import sellers_in
 from clauseway.catalog import Catalog
+from clauseway.files.presence import is_there
 from clauseway.gateway.routing.key_digests import digest
 from clauseway.storage import ApiKey, Control
 from clauseway.values import (
@@ -222,7 +223,7 @@ def known_hash_key(home: Home) -> str:
 def hash_key_fault(home: Home) -> InvalidInput | None:
     """Return the refusal of a home without the key that its keys were hashed with; None where it is
     there, or where there are no keys yet."""
-    if home.hash_key_path.exists():
+    if is_there(home.hash_key_path):
         if _HASH_KEY.fullmatch(home.hash_key_path.read_bytes().strip()):
             return None
         why = (

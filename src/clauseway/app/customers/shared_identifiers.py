@@ -23,6 +23,7 @@ from clauseway import spool
 from clauseway.app.customers.leasing import AnswerQuestion
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import control_of
+from clauseway.files.presence import is_there
 from clauseway.gateway.request.resource_index import INDEX_FILE, IndexedResource, ListQuery
 from clauseway.gateway.request.resources_to_share import ResourcesToShare, note_nothing
 from clauseway.gateway.request.shared_index import SILENT_S, FindQuery
@@ -85,7 +86,7 @@ def shared_identifiers(home: Home) -> Iterator[Mapping[str, AnswerQuestion]]:
 
 def _report_removal(index: Path) -> None:
     """Say that the index is gone where the journal beside it was written before."""
-    if not index.exists() and spool.identity_of(index.parent) is not None:
+    if not is_there(index) and spool.identity_of(index.parent) is not None:
         problem = Problem(
             what="the index of identifiers is gone, and another one is begun",
             why="responses, batches and files that were made before are not found by it",
@@ -136,7 +137,7 @@ class SharedIdentifiers:
         """Copy all that is noted by now. Raises DBAPIError, InvalidInput, OSError, sqlite3.Error."""
         with self._one_copy:
             # No gateway of the home has begun as long as there is no file.
-            if self._to_share is None and not self._index.exists():
+            if self._to_share is None and not is_there(self._index):
                 return b"{}"
             self._to_share = to_share = self._to_share or ResourcesToShare(self._index)
             try:

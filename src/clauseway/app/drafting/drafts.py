@@ -15,6 +15,7 @@ from clauseway.app.drafting.vendors import OPERATORS
 from clauseway.app.opening.places import A_PLACE, writing
 from clauseway.catalog import Catalog
 from clauseway.files import PRIVATE, write_first
+from clauseway.files.presence import is_there
 from clauseway.values import InvalidInput, Problem
 
 # The folder of an agreement that states nothing, beside the configuration.
@@ -149,7 +150,7 @@ def names_agreement(
 
 def write_new(files: Mapping[Path, str]) -> None:
     """Write new files. Raise InvalidInput with those that exist already; then write none."""
-    there = [path for path in files if path.exists()]
+    there = [path for path in files if is_there(path)]
     if there:
         raise InvalidInput(
             *(

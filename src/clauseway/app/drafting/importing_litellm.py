@@ -40,6 +40,7 @@ from clauseway.app.opening.toml_file import TomlFile
 from clauseway.catalog import Catalog
 from clauseway.decisions import Outcome
 from clauseway.exchange.litellm import LitellmFile, LitellmModel, read_litellm
+from clauseway.files.presence import is_there
 from clauseway.gateway.credentials.source import missing_extra
 from clauseway.gateway.transport.called_addresses import is_readable
 from clauseway.metering import Unit
@@ -275,7 +276,7 @@ class Drafting:
     def _agreement_names(self) -> list[str]:
         """Return the agreements that flags named, as the configuration names them."""
         return [
-            str(path) if str(path) in SHIPPED and not path.exists() else str(path.absolute())
+            str(path) if str(path) in SHIPPED and not is_there(path) else str(path.absolute())
             for path in self._options.agreements or ()
         ]
 

@@ -34,6 +34,7 @@ from msgspec import Meta
 from clauseway.app.opening.offerings import shipped_models, shipped_products
 from clauseway.app.opening.toml_file import TomlFile, named, read_file, shown
 from clauseway.catalog import SURFACES, Capability, Catalog
+from clauseway.files.presence import is_folder
 from clauseway.gateway.clouds import DIALECTS
 from clauseway.gateway.clouds.dialect import address_of, names_host
 from clauseway.gateway.credentials import (
@@ -833,8 +834,8 @@ def _check_files(file: TomlFile, configuration: Configuration) -> None:
             )
     if configuration.log.file and not _flaw_of_path(configuration.log.file):
         path = Path(placed_path(configuration.log.file, file.where))
-        if path.is_dir() or not path.parent.is_dir():
-            why = "it is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        if is_folder(path) or not is_folder(path.parent):
+            why = "it is a folder" if is_folder(path) else f"there is no folder {path.parent}"
             problem = f"{configuration.log.file} cannot be written"
             file.problem(("log", "file"), problem, why, "Name a file in a folder that is there.")
 

@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.files import PRIVATE, close_to_others, make_folder, write_first
 from clauseway.files.folders import list_folder, list_tree
+from clauseway.files.presence import is_folder, is_there
 from clauseway.values import InvalidInput, Problem
 
 # Where nothing else is said: `--home`, else this variable, else a folder beside the caller.
@@ -76,16 +77,16 @@ class Home(msgspec.Struct, frozen=True):
     def _require_control_data(self, place: Path) -> None:
         """Raise InvalidInput where the control data of a home is gone. Another one would be begun
         in its place, with no key and no usage, and all of it would look sound."""
-        if place.exists() and place.stat().st_size:
+        if is_there(place) and place.stat().st_size:
             return
-        if self.migrated_control.exists():
+        if is_there(self.migrated_control):
             why = f"{place.name} was moved to a server, and {self.database_address.name} is gone"
             remedy = (
                 f"Write the server's address into {self.database_address}: "
                 "postgresql://USER:PASSWORD@HOST/DATABASE."
             )
         elif any(path.suffix == ".parquet" for path in list_tree(self.lake)):
-            state = "is empty" if place.exists() else "is gone"
+            state = "is empty" if is_there(place) else "is gone"
             why = f"{place.name} {state}, and the lake holds usage that it listed"
             remedy = (
                 "Restore the home from its latest backup: clauseway home restore FOLDER --home PLACE "
@@ -124,11 +125,11 @@ class Home(msgspec.Struct, frozen=True):
     def is_begun(self) -> bool:
         """Return whether anything was ever recorded here: the control database is in place. Raise
         InvalidInput as `control` does."""
-        if self.database_address.exists():
+        if is_there(self.database_address):
             return True
         if not self.served_identity:
             self._require_control_data(self.embedded_control)
-        return self.embedded_control.exists()
+        return is_there(self.embedded_control)
 
     @property
     def lake(self) -> Path:
@@ -163,7 +164,7 @@ class Home(msgspec.Struct, frozen=True):
 
     def gateway_journals(self) -> list[Path]:
         """Return those folders that are there."""
-        return [path for path in list_folder(self.spools, f"{_GATEWAY}*") if path.is_dir()]
+        return [path for path in list_folder(self.spools, f"{_GATEWAY}*") if is_folder(path)]
 
     @property
     def gateway_socket(self) -> Path:
@@ -257,7 +258,7 @@ class Home(msgspec.Struct, frozen=True):
         """Create the folder, readable by its owner only: it holds keys."""
         if self.served_identity:
             return self  # made when it was begun; in its place may be an empty mount point
-        if not self.root.exists():
+        if not is_there(self.root):
             make_folder(self.root)
         close_to_others(self.root)
         if self.gateway_socket.parent != self.root or self.lease_socket.parent != self.root:
@@ -271,7 +272,7 @@ class Home(msgspec.Struct, frozen=True):
         if it is not that of the home which is served.
         """
         path = self.root / IDENTITY_FILE
-        if not self.served_identity and not path.exists():
+        if not self.served_identity and not is_there(path):
             self.make()
             write_first(path, secrets.token_hex(8).encode(), mode=PRIVATE)
         identity = _identity_in(path)
@@ -288,7 +289,7 @@ class Home(msgspec.Struct, frozen=True):
         kept beside the database."""
         path = self.hash_key_path
         # An empty mount point may have taken the place of a home that is served.
-        if not self.served_identity and not path.exists():
+        if not self.served_identity and not is_there(path):
             self.make()
             write_first(path, secrets.token_hex(32).encode(), mode=PRIVATE)
         return path.read_text("ascii").strip()
@@ -328,7 +329,7 @@ def _another_home(path: Path) -> InvalidInput:
 def not_begun(home: Home) -> InvalidInput:
     """Return the refusal of a home in which nothing was recorded: an empty answer would look like
     a true one."""
-    why = "the folder is no home yet" if home.root.is_dir() else "there is no such folder"
+    why = "the folder is no home yet" if is_folder(home.root) else "there is no such folder"
     remedy = (
         f"Name it with --home or in {VARIABLE}; what records something makes one: "
         f"`clauseway serve`, `usage import`. `{DEMONSTRATION}{home_flag(home)}` fills it with two settled "

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 
 from clauseway.app.opening.home import Home
+from clauseway.files.presence import is_there
 from clauseway.storage import Control
 from clauseway.storage.control.control import kept_open
 from clauseway.values import InvalidInput
@@ -20,7 +21,7 @@ def control_of(home: Home) -> Control:
     """Open the control data of a home, for a caller who closes them; begin them where nothing was
     recorded yet. Raise InvalidInput, DBAPIError; FileNotFoundError where they go meanwhile."""
     # Looked at before the home is: of a disk that goes in between, the mount point gets no others.
-    may_begin = not (home.served_identity or home.embedded_control.exists())
+    may_begin = not (home.served_identity or is_there(home.embedded_control))
     return Control.open(home.make().control, may_begin=may_begin)
 
 

@@ -8,6 +8,7 @@ import gzip
 import msgspec
 
 from clauseway.app.opening.home import Home
+from clauseway.files.presence import is_there
 from clauseway.ledger.exchange_rates import Rate, Rates
 from clauseway.pricing import PriceBook
 from clauseway.values import InvalidInput, cause_of
@@ -27,7 +28,7 @@ def former_prices(home: Home, digest: str) -> tuple[tuple[PriceBook, ...], Rates
     Raise InvalidInput where the file cannot be read.
     """
     path = home.root / "price-books" / f"{digest}.json.gz"
-    if not path.exists():
+    if not is_there(path):
         return None
     try:
         kept = msgspec.json.decode(gzip.decompress(path.read_bytes()), type=_Kept)

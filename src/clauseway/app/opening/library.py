@@ -46,6 +46,7 @@ from clauseway.decisions import (
 )
 from clauseway.decisions.parts import BY_NAME, NamesGiven
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_file, is_folder, is_there
 from clauseway.values import (
     InvalidInput,
     KnownAt,
@@ -339,7 +340,7 @@ def documents_of(folder: Path | str | None) -> dict[str, str]:
     if folder is None:
         return built_in_documents(BUILT_IN)
     path = Path(folder)
-    if str(path) in SHIPPED and not path.exists():
+    if str(path) in SHIPPED and not is_there(path):
         return built_in_documents(str(path))
     return _documents(path)
 
@@ -364,9 +365,9 @@ def built_in_documents(name: str) -> dict[str, str]:
 
 def require_folder(folder: Path, or_another: str = "") -> None:
     """Raise InvalidInput where a path is not a folder; `or_another` ends the remedy."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InvalidInput.of(
-            what="not a folder" if folder.exists() else "no such folder",
+            what="not a folder" if is_there(folder) else "no such folder",
             why="an agreement is a folder of Markdown files",
             where=str(folder),
             remedy=f"Name the folder that holds agreement.md and the amendments{or_another}.",
@@ -413,7 +414,7 @@ def _document(path: Path) -> str:
 
     Raise InvalidInput for a folder, a pipe or a device: reading one may never end.
     """
-    if path.exists() and not path.is_file():
+    if is_there(path) and not is_file(path):
         why = "it is a folder, a pipe or a device"
         remedy = "Put a plain file there, or move it out of the folder."
         raise InvalidInput.of(what="it is not a document", why=why, where=str(path), remedy=remedy)

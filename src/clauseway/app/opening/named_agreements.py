@@ -6,6 +6,7 @@ from typing import Any
 
 from clauseway.app.opening.library import SHIPPED
 from clauseway.app.opening.toml_file import read_file
+from clauseway.files.presence import is_there
 from clauseway.values import InvalidInput
 
 
@@ -19,7 +20,7 @@ def agreements_in(path: Path) -> tuple[Path, ...]:
     beside = {name: path.absolute().parent / Path(name).expanduser() for name in named}
     # A folder beside the configuration goes before an agreement that ships under its name.
     return tuple(
-        Path(name) if name in SHIPPED and not folder.exists() else folder
+        Path(name) if name in SHIPPED and not is_there(folder) else folder
         for name, folder in beside.items()
     )
 

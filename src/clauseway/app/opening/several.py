@@ -41,6 +41,7 @@ from clauseway.decisions import (
 )
 from clauseway.decisions.parts import NamesGiven
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_folder
 from clauseway.values import KnownAt, Problem, check_known, refuse_any
 
 
@@ -161,7 +162,7 @@ def agreements_with(folders: Sequence[Path], facts: Path | None) -> Opened:
 def files_of_agreements(folders: Sequence[Path], facts: Path | None) -> tuple[Path, ...]:
     """Return what `agreements_with` reads: the folders, whose time changes with each file that is
     added or removed, their documents, and the file of facts. Agreements that ship have none."""
-    there = [folder for folder in folders if folder.is_dir()]
+    there = [folder for folder in folders if is_folder(folder)]
     documents = [file for folder in there for file in list_folder(folder, "*.md")]
     return (*there, *documents, *([] if facts is None else [facts]))
 

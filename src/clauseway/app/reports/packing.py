@@ -55,6 +55,7 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.sealing import open_lake
 from clauseway.exchange.parquet_reading import others_parquet
 from clauseway.files import output_file
+from clauseway.files.presence import is_there
 from clauseway.ledger import Statement, statement_of
 from clauseway.ledger.statement import canonical_bytes, digest_of
 from clauseway.metering import Unit
@@ -219,7 +220,7 @@ def pack_month(
             BOOKS: _json(handed_over.taken(lake.control, settled_ns, days.begin)),
             DAYS: _json(contents),
         }
-        if beside_of is not None and beside(beside_of).exists():
+        if beside_of is not None and is_there(beside(beside_of)):
             parts[SIGNATURES] = beside(beside_of).read_bytes()
         if not sums:
             parts[USAGE] = Path(folder) / USAGE
@@ -530,7 +531,7 @@ def _unpacked(path: Path, reader: Home | None) -> Iterator[_Unpacked]:
                 if USAGE in parts:
                     _copy(archive, manifest, usage, path)
                 has_own = USAGE not in parts and _own_usage(reader, days, usage)
-                if usage.exists():
+                if is_there(usage):
                     _seal(lake, usage, path)
             yield _Unpacked(
                 home=home,

@@ -41,6 +41,7 @@ from clauseway.exchange.signatures import (
     unsigned,
     written,
 )
+from clauseway.files.presence import is_there
 from clauseway.ledger import Statement
 from clauseway.ledger.statement import canonical_bytes
 from clauseway.values import (
@@ -131,7 +132,7 @@ def countersign(
     (`unverified`), which becomes part of the signature. Raise InvalidInput.
     """
     statement = _signable(path, given, party)
-    is_first = not beside(path).exists()
+    is_first = not is_there(beside(path))
     if not unverified and not is_first:
         _refuse_unverified(home, path, statement, pack)
     ready = _ready(home, path, given, party, key, COUNTERSIGNED)
@@ -199,7 +200,7 @@ def signing_of(home: Home, path: Path, given: HandedStatement) -> Signing | None
 
     Raise InvalidInput.
     """
-    if not beside(path).exists() or given.statement is None:
+    if not is_there(beside(path)) or given.statement is None:
         return None
     document = _read(beside(path))
     trusted = trusted_keys(home)
@@ -245,7 +246,7 @@ def _ready(
 ) -> _Ready:
     """Return a statement that can be signed. Raise InvalidInput before anything is written."""
     statement = _signable(path, given, party)
-    document = _read(beside(path)) if beside(path).exists() else unsigned(statement)
+    document = _read(beside(path)) if is_there(beside(path)) else unsigned(statement)
     _refuse(path, document, signing_of(home, path, given), party, role)
     older = None if key else older_key_file(home, party)
     note = f"{party}'s key lies in an older place: mv {older} {keys_folder(home)}/" if older else ""

@@ -54,6 +54,7 @@ from clauseway.app.running.planning import (
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.lake_checks import listed_lake, unknown_files, unknown_problem, usage_ahead
 from clauseway.decisions import Outcome
+from clauseway.files.presence import is_there
 from clauseway.gateway.clouds import DIALECTS, Call, Credential
 from clauseway.gateway.clouds.dialect import CHAT_COMPLETIONS
 from clauseway.gateway.credentials import fetch
@@ -535,7 +536,7 @@ def with_settled_agreement(examination: Examination, basis: Basis, opened: Opene
 def with_room(examination: Examination, spools: Path) -> Examination:
     """Add whether the disk of the usage journals has room: once it is full, a gateway refuses."""
     # The folder may not be there yet: its disk is that of the nearest folder above.
-    folder = next(path for path in (spools, *spools.absolute().parents) if path.exists())
+    folder = next(path for path in (spools, *spools.absolute().parents) if is_there(path))
     room = os.statvfs(folder)
     free = room.f_bavail * room.f_frsize
     has_files = not lacks_files(room, _FILES_LEAST)

@@ -18,6 +18,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.running.processes import Child, ChildFailed, Meanwhile, nothing, run, start
 from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import make_folder
+from clauseway.files.presence import is_folder
 from clauseway.gateway.plan.settings import Settings
 from clauseway.gateway.transport.listener import USUAL_PORT
 from clauseway.gateway.transport.listening import listen, listen_beside, listen_together
@@ -182,7 +183,7 @@ class Gateways:
 
     def _started(self, number: int, journal: Path, meanwhile: Meanwhile) -> Child:
         home = self._home
-        if journal.is_dir():
+        if is_folder(journal):
             spool.set_fenced_aside(journal)
         register_spool(home, journal)
         index = self._index

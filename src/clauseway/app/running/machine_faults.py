@@ -16,6 +16,7 @@ import msgspec
 
 from clauseway.app.opening.home import IDENTITY_FILE, Home
 from clauseway.app.opening.places import NO_ROOM_FOR_FILE, is_full, lacks_files
+from clauseway.files.presence import is_there
 from clauseway.files.sqlite_errors import primary_code
 from clauseway.values import InvalidInput, Problem
 
@@ -262,7 +263,7 @@ def _is_of_a_home_that_is_gone(cause: BaseException, home: Path) -> bool:
     # A mount that ends leaves an empty folder. Without these files nobody serves a home.
     there = Home(home)
     needed = (there.embedded_control, there.hash_key_path, home / IDENTITY_FILE)
-    if home.exists() and missing not in needed:
+    if is_there(home) and missing not in needed:
         return False
     return missing.is_relative_to(home)
 
@@ -336,6 +337,6 @@ def _place_of_data(home: Path) -> str:
 
 
 def _has_no_room(home: Path) -> bool:
-    folder = next(folder for folder in (home, *home.parents) if folder.exists())
+    folder = next(folder for folder in (home, *home.parents) if is_there(folder))
     room = os.statvfs(folder)
     return room.f_bavail == 0 or lacks_files(room)

@@ -49,6 +49,7 @@ from clauseway.decisions import (
 )
 from clauseway.decisions.question import region_problems
 from clauseway.files import PRIVATE, write_whole, written_whole
+from clauseway.files.presence import is_there
 from clauseway.gateway.credentials.outside import JSON
 from clauseway.gateway.plan import (
     Epoch,
@@ -152,7 +153,7 @@ def write_plan(plan: Plan, path: Path) -> None:
         plan = msgspec.structs.replace(plan, targets=targets)
     with written_whole(path, mode=PRIVATE) as beside, beside.open("wb") as file:
         file.writelines(encode_plan(plan))
-    if not own and secrets.exists():
+    if not own and is_there(secrets):
         secrets.unlink()  # not before: the former plan named it
 
 

@@ -69,6 +69,7 @@ from clauseway.app.running.project_usage import ProjectUsages
 from clauseway.app.running.revocations import Revocations, begin_revocations
 from clauseway.app.running.snippets import Sample, sample_of
 from clauseway.files import remove_unfinished, write_whole
+from clauseway.files.presence import is_there
 from clauseway.gateway.plan import Plan
 from clauseway.gateway.routing.plan_checks import check
 from clauseway.gateway.transport.listener import USUAL_PORT
@@ -220,7 +221,7 @@ def _without_price(error: UnknownPrice, configuration: Path) -> Iterator[Problem
 def _accept_prices(configuration: Path) -> str:
     """Return what to do about missing prices: an import may have left a book that is not accepted."""
     book = configuration.parent / PRICES_FILE
-    if not book.exists():
+    if not is_there(book):
         return TODO_PRICE
     accept = f"clauseway basis prices {quote(str(book))} --why …"
     return f"Add the price to {book} if it lacks it, and accept that: {accept}"

@@ -11,6 +11,7 @@ import msgspec
 from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import open_control
 from clauseway.files import write_whole
+from clauseway.files.presence import is_there
 from clauseway.gateway.process.home_damage import KINDS, read_damages
 from clauseway.storage import Control
 from clauseway.storage.books.losses import GONE_ON_ALONE, Loss, Losses, Spool
@@ -57,7 +58,7 @@ def blocking_damages(home: Home, *, missing_files: bool = True) -> list[Blocking
 def _lake_faults(home: Home, files: Sequence[LakeFile]) -> list[LakeFault]:
     """Return the faults that a look at the lake finds, and those that its last checks noted."""
     noted = noted_faults(home)
-    if home.lake_place.exists():
+    if is_there(home.lake_place):
         # Object storage is not listed at each look: reading it in parts finds the same.
         return [as_fault(file, noted[file.name]) for file in files if file.name in noted]
     # A look finds missing files and other sizes; a full check found other bytes.

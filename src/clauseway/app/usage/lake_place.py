@@ -14,6 +14,7 @@ from clauseway.app.opening.home import Home
 from clauseway.app.opening.home_control import control_of
 from clauseway.app.opening.locks import LockName, locked
 from clauseway.files import PRIVATE, write_whole
+from clauseway.files.presence import is_there
 from clauseway.gateway.transport.called_addresses import Called, address_flaw
 from clauseway.storage.lake.digests import LakeDamaged
 from clauseway.storage.lake.file_list import LakeFile, every_file
@@ -153,7 +154,7 @@ def _copied(
         if faults := [each for each in lake.sealed.faults(absent) if not each.is_retired]:
             raise LakeDamaged(faults)
         for file in absent:
-            if (lake.root / file.name).exists():
+            if is_there(lake.root / file.name):
                 place.keep(file.name, lake.root / file.name)
                 copied += 1
         if faults := [each for each in target.examine(chunk) if not each.is_retired]:

@@ -24,6 +24,7 @@ from clauseway.app.usage.missing_ends import lost_from
 from clauseway.app.usage.sealing import lake_locked, open_lake, seal
 from clauseway.app.usage.usage_journals import register_spool
 from clauseway.files import force_folder, make_folder, write_whole
+from clauseway.files.presence import is_folder, is_there
 from clauseway.gateway.process.journals import write_lost
 from clauseway.metering import Status
 from clauseway.spool import SpoolBusy, SpoolWriter
@@ -94,7 +95,7 @@ def copies_in(folder: Path) -> list[CopyFound]:
 
 
 def _listed(folder: Path) -> list[JournalCopy]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         remedy = "Name the folder of `clauseway journal follow` with --dir."
         raise InvalidInput.of(
             what="there are no copies",
@@ -131,7 +132,7 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
             if not fenced_by(copy.directory):
                 by = f"{acting()} for home {home.identity()}: {reason}"
                 write_fence(copy.directory, by)
-            if not target.exists():
+            if not is_there(target):
                 _take(copy, target)
             _register(lake.control, home, copy, place)
             ended = _end_beyond(lake, copy)
@@ -178,9 +179,9 @@ def _check(control: Control, home: Home, copy: JournalCopy) -> None:
         given_up(losses, registered)
         return
     there = home.spools / registered.place
-    is_there = there.is_dir() and spool.identity_of(there) == bytes.fromhex(copy.spool)
+    is_same = is_folder(there) and spool.identity_of(there) == bytes.fromhex(copy.spool)
     # Segments that a backup brought back are a beginning: the copy may go on where that ends.
-    if is_there and not registered.place.startswith((RECOVERED, RESTORED)):
+    if is_same and not registered.place.startswith((RECOVERED, RESTORED)):
         remedy = "Nothing is to be done: it is sealed from there."
         raise InvalidInput.of(
             what="the journal is not lost", why=f"it is there: {there}", where=where, remedy=remedy
@@ -269,14 +270,14 @@ def end_open_attempts(
     `sealed_ends` returns those of the attempts whose end was sealed from elsewhere.
     """
     done = recovered / _ENDED
-    if done.exists():
+    if is_there(done):
         return 0  # and perhaps sealed and released since
     left_open = {
         (str(attempt.intent.request), attempt.intent.attempt): attempt
         for attempt in spool.open_attempts(recovered)
     }
     over = set(sealed_ends(left_open))
-    if ends.exists():
+    if is_there(ends):
         over |= {
             (str(record.request), record.attempt)
             for place in spool.positions(ends)

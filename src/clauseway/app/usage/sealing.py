@@ -24,6 +24,7 @@ from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
 from clauseway.app.usage.reused_numbers import renumber_reused
 from clauseway.files.folders import list_folder
+from clauseway.files.presence import is_folder
 from clauseway.metering import request_ids_of
 from clauseway.storage import Control
 from clauseway.storage.books.losses import WHOLE, Loss, Losses, Spool, record
@@ -138,7 +139,7 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
 
 
 def _spools(home: Home) -> list[Path]:
-    return [path for path in list_folder(home.spools) if path.is_dir()]
+    return [path for path in list_folder(home.spools) if is_folder(path)]
 
 
 def _unread(control: Control, dead: Sequence[Lease]) -> UnreadJournals:
@@ -254,8 +255,8 @@ def _first_seen(
 def _is_copy(registered: Spool, directory: Path, home: str) -> bool:
     """Return whether a folder is a copy of a spool, beside the spool's own folder or in another
     home. It is sealed like any other."""
-    is_beside = (
-        directory.name != registered.place and directory.with_name(registered.place).is_dir()
+    is_beside = directory.name != registered.place and is_folder(
+        directory.with_name(registered.place)
     )
     return is_beside or not (registered.is_of(home) or registered.missing_ns)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from clauseway.files.presence import is_there
 from clauseway.gateway.request.resource_index import (
     COLUMNS,
     IndexedResource,
@@ -94,7 +95,7 @@ class ResourcesToShare:
 def note_nothing(path: Path) -> None:
     """Say in an index that its gateways note nothing: once homes share it again, all is copied.
     Raises sqlite3.Error."""
-    if not path.exists():
+    if not is_there(path):
         return
     connection = sqlite3.connect(path, timeout=5.0)
     try:

@@ -45,6 +45,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import LRUCache
 
 from clauseway.files import PRIVATE, close_to_others
+from clauseway.files.presence import is_there
 from clauseway.storage.control.server_address import read_address, shown
 from clauseway.values import InvalidInput
 
@@ -146,7 +147,7 @@ def engine_of(place: Place, *, may_begin: bool = True) -> Engine:
     not valid.
     """
     if isinstance(place, Path):
-        return _sqlite(place, begins=may_begin and not place.exists())
+        return _sqlite(place, begins=may_begin and not is_there(place))
     return _postgresql(place)
 
 
@@ -252,7 +253,7 @@ def _make_private(path: Path, *, begins: bool) -> None:
         with suppress(OSError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
             return
-    elif not path.exists():
+    elif not is_there(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     for name in (path, *(path.with_name(path.name + ending) for ending in ("-wal", "-shm"))):
         # A file that is not there, or another account's, stays as it is.

@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from sqlalchemy import Connection, select, update
 
 from clauseway.files import force_folder, written_whole
+from clauseway.files.presence import is_there
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control, Overlap, Sealed
 from clauseway.storage.lake.columns import intent_table, sound_table
@@ -90,7 +91,7 @@ class Lake:
         self.known_ns = self.sealed_ns = _NO_LIMIT_NS
         self._listing: LakeListing | None = None
         self.engine: QueryEngine = duckdb_engine
-        if not root.exists():
+        if not is_there(root):
             root.mkdir(exist_ok=True)  # and not the folder above it: a home may be gone meanwhile
             force_folder(root.parent)
         self._disk = root.stat().st_dev
@@ -363,7 +364,7 @@ class Lake:
     def _free_name(self, name: str) -> str:
         """Return the name to write a file under: its own, or another if the folder has a file of
         that name."""
-        if self.store.is_remote or not (self.root / name).exists():
+        if self.store.is_remote or not is_there(self.root / name):
             return name
         return _marked(name, _WHILE_WRITTEN)
 
@@ -388,7 +389,7 @@ class Lake:
 
     @property
     def _has_files(self) -> bool:
-        return self.store.is_remote or any((self.root / kind).exists() for kind in (USAGE, INTENTS))
+        return self.store.is_remote or any(is_there(self.root / kind) for kind in (USAGE, INTENTS))
 
     def _require_begun(self) -> None:
         """Raise InvalidInput where the folder has no file, and the database lists some: what is

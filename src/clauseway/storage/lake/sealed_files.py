@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
+from clauseway.files.presence import is_there
 from clauseway.storage.lake.digests import (
     CHANGED,
     MISSING,
@@ -43,7 +44,7 @@ class SealedFiles:
         """Return where a stored file is that is not listed; one that is elsewhere is copied first.
         Raise OSError."""
         path = self._root / name
-        if self._store.is_remote and not path.exists():
+        if self._store.is_remote and not is_there(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._store.copy(name, path)
         return path

@@ -14,6 +14,7 @@ import msgspec
 
 from clauseway.files import force_folder, write_whole
 from clauseway.files.folders import list_tree
+from clauseway.files.presence import is_file, is_there
 from clauseway.values import Damaged
 
 
@@ -97,7 +98,7 @@ class FolderStore:
         # One process at a time writes such files. One that died may not have forced the name of
         # the file that it wrote.
         path = self._root / name
-        if path.exists():
+        if is_there(path):
             for folder in (path.parent, *make_folders(path.parent, self._root)):
                 force_folder(folder)
             return False
@@ -126,7 +127,7 @@ class FolderStore:
 
     def under(self, folder: str) -> Iterator[Stored]:
         for path in list_tree(self._root / folder):
-            if path.is_file():
+            if is_file(path):
                 status = path.stat()
                 yield Stored(
                     name=path.relative_to(self._root).as_posix(),

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import pyarrow.compute as pc
 from sqlalchemy import delete
 
+from clauseway.files.presence import is_there
 from clauseway.storage.control import schema
 from clauseway.storage.control.control import Control
 from clauseway.storage.control.copying import copy_control
@@ -28,7 +29,7 @@ def copied(control: Place, lake: Path, store: Store | None = None) -> Iterator[L
     the home's database, `store` where its files are if not in the folder."""
     with TemporaryDirectory(prefix="clauseway-") as folder:
         copy = Path(folder) / "control.db"
-        if isinstance(control, Path) and control.exists():
+        if isinstance(control, Path) and is_there(control):
             # SQLite's own backup: a copy of one instant, even while the home writes.
             with (
                 closing(sqlite3.connect(control)) as source,
@@ -38,7 +39,7 @@ def copied(control: Place, lake: Path, store: Store | None = None) -> Iterator[L
         with closing(Control.open(copy)) as opened:
             if not isinstance(control, Path):
                 _copy_from_server(control, opened)
-            yield Lake(lake if lake.exists() else Path(folder) / "lake", opened, store)
+            yield Lake(lake if is_there(lake) else Path(folder) / "lake", opened, store)
 
 
 def _copy_from_server(address: str, copy: Control) -> None:
