@@ -11,7 +11,10 @@ import trustme
 
 from clauseway.cli.console import console
 from clauseway.cli.gateway.replay_progress import ReplayDisplay
+from clauseway.gateway.plan.settings import TlsSettings
+from clauseway.gateway.transport.tls import toward_clouds
 from clauseway.sandbox.traffic.replay import Progress
+from clauseway.sandbox.traffic.replay_connection import GatewayAddress
 from in_process import run
 
 
@@ -82,3 +85,11 @@ def test_a_gateway_that_asks_for_a_certificate_is_shown_one(tmp_path: Path, monk
     assert shown == [(("email", "replay@example.com"),)]
     refused = run(*asked, "--certificate", str(keys))
     assert (refused.returncode, "--certificate" in refused.stderr) == (3, True)
+
+
+def test_a_replay_trusts_whom_the_gateway_trusts() -> None:
+    """On every Python: from 3.13 on the library's usual context asks more of a private authority's certificate."""
+    replaying, serving = GatewayAddress.of("https://127.0.0.1/v1").tls, toward_clouds(TlsSettings())
+    assert replaying is not None
+    assert replaying.verify_flags == serving.verify_flags
+    assert (replaying.verify_mode, replaying.check_hostname) == (serving.verify_mode, serving.check_hostname)
