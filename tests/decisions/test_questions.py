@@ -127,6 +127,21 @@ def test_a_near_miss_is_told_the_name_that_was_meant() -> None:
         partnership().decide(**parts)
 
 
+# A party where a cloud belongs, or the other way round | what to do
+OTHERS = [
+    ({"cloud": "amazon"}, "amazon is a party: name its cloud, aws."),
+    ({"party": "aws"}, "aws is a cloud: name its party, amazon."),
+    ({"seller": "azure"}, "azure is a cloud: name its party, microsoft."),
+]
+
+
+@pytest.mark.parametrize(("part", "remedy"), OTHERS)
+def test_a_party_is_shown_its_cloud_and_a_cloud_its_party(part: dict[str, str], remedy: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        partnership().decide(**(GOOD | part))
+    assert [problem.remedy for problem in refused.value.problems] == [remedy]
+
+
 # A part that may be left out or is without effect | the same question in other words
 SAME = [
     ({}, {"seller": "openai"}),

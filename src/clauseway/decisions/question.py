@@ -16,6 +16,7 @@ from clauseway.decisions.parts import (
     PARTS,
     Names,
     NamesGiven,
+    Part,
 )
 from clauseway.values import FOREVER, KnownAt, Problem, refuse_any, suggestion
 
@@ -95,7 +96,7 @@ def ask(
     for part in PARTS:
         name = getattr(asked, part.name)
         if part.name not in _CHECKED_APART and (part.needed or name != part.default):
-            check_name(problems, part.flag, name, part.names(catalog))
+            check_part(problems, part, name, catalog)
     if asked.action in ACTIONS:
         _check_parts(problems, asked)
         if asked.product not in unnamed or catalog.names_product(asked.product):
@@ -202,14 +203,31 @@ def _reading_problems(agreement: Agreement, chosen: Mapping[str, str]) -> list[P
     return problems
 
 
-def check_name(problems: list[Problem], flag: str, value: str, names: Iterable[str]) -> None:
+def check_part(problems: list[Problem], part: Part, name: str, catalog: Catalog) -> None:
+    """Add a problem if a name is not known as one of this part."""
+    names = part.names(catalog)
+    check_name(problems, part.flag, name, names, _other_name(catalog, name, names))
+
+
+def _other_name(catalog: Catalog, name: str, names: Collection[str]) -> str:
+    """Return the cloud to name instead of its party, or the other way round; empty for other names."""
+    clouds = sorted(cloud for cloud in names if catalog.operators.get(cloud) == name)
+    if clouds:
+        return f"{name} is a party: name its cloud, {' or '.join(clouds)}."
+    party = catalog.operators.get(name)
+    return f"{name} is a cloud: name its party, {party}." if party in names else ""
+
+
+def check_name(
+    problems: list[Problem], flag: str, value: str, names: Iterable[str], remedy: str = ""
+) -> None:
     """Add a problem if `value` is not among the known names."""
     if value in names:
         return
     what, why = f"unknown name {value!r}", "the agreement does not name it"
     if not value:
         what, why = "no name is given", "the question needs one"
-    remedy = suggestion(value, names)
+    remedy = remedy or suggestion(value, names)
     problems.append(Problem(what=what, why=why, where=flag, remedy=remedy))
 
 

@@ -1,4 +1,4 @@
-"""Whether there is something at a path.
+"""Look whether there is something at a path.
 
 `Path.exists`, `is_dir` and `is_file` say since Python 3.14 that there is nothing where a path cannot be
 looked at, whatever the fault: a home, a journal or its lock would seem to be gone. These functions

@@ -324,7 +324,7 @@ class _Sale(NamedTuple):
 
 
 class _Alike(NamedTuple):
-    """What requests have in common that the draft changes in the same way."""
+    """The part that requests have in common which the draft changes in the same way."""
 
     what: str
     sale: _Sale

@@ -19,7 +19,7 @@ from clauseway.agreement.language.actions import ACTIONS, SERVE
 from clauseway.catalog import Catalog
 from clauseway.decisions.decision import Outcome
 from clauseway.decisions.parts import PARTS, NameLists, Names
-from clauseway.decisions.question import Question, check_name, check_readings, region_problems
+from clauseway.decisions.question import Question, check_part, check_readings, region_problems
 from clauseway.decisions.tables.decision_table import DecisionTable, Verdict
 from clauseway.decisions.tables.domain import all_questions
 from clauseway.values import FOREVER, Interval, InvalidInput, KnownAt, Problem, refuse_any
@@ -54,7 +54,7 @@ class Within(NameLists, frozen=True, kw_only=True):
         problems: list[Problem] = []
         for part in PARTS:
             for name in () if part.name == "region" else getattr(self, part.lists):
-                check_name(problems, part.flag, name, part.names(catalog))
+                check_part(problems, part, name, catalog)
         problems += [
             problem for name in self.regions for problem in self._region_problems(catalog, name)
         ]

@@ -1,4 +1,4 @@
-"""What all journals share: the choice of entries, account roots and the text of clauses.
+"""The parts that all journals share: the choice of entries, account roots and the text of clauses.
 
 An entry is balanced within each party's books, so the part of it that concerns one party is
 balanced too.

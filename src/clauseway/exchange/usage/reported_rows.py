@@ -1,4 +1,4 @@
-"""What all readers of foreign usage share: rows of our fields, not yet checked, each with its line.
+"""The parts that all readers of foreign usage share: rows of our fields, not yet checked, each with its line.
 
 `metering.examine` checks a row; a reader only translates names. A field without a translation keeps
 its own name, so that it is reported. A value that is not JSON, or not of the type of its format, is

@@ -5,7 +5,7 @@
 A batch runs one model at one deployment: OpenAI takes one model in a file, Azure one deployment. So
 the file goes to a deployment that may serve every line, with one model; where none may, nothing is
 uploaded and the first lines at fault are named. A file is read in short steps between other
-requests, so that a large one stops nobody. What its lines ask for is remembered with the file, for
+requests, so that a large one stops nobody. The needs of its lines are remembered with the file, for
 the batch that is made of it.
 """
 

@@ -46,7 +46,7 @@ class CompletionDetails(msgspec.Struct, frozen=True, gc=False):
 
 
 class ServerToolUse(msgspec.Struct, frozen=True, gc=False):
-    """What the cloud's own tools did for a message or a chat."""
+    """The work of the cloud's own tools for a message or a chat."""
 
     web_search_requests: _Searches | None = None
 
@@ -127,7 +127,7 @@ class ImageToolUsage(msgspec.Struct, frozen=True, gc=False):
 
 
 class ToolUsage(msgspec.Struct, frozen=True, gc=False):
-    """What the cloud's own tools did, beside the tokens of the model."""
+    """The work of the cloud's own tools, beside the tokens of the model."""
 
     image_gen: ImageToolUsage | None = None
     web_search: WebSearchUsage | None = None

@@ -1,4 +1,4 @@
-"""What all fake clouds share: ask the model server, and make its reply an HTTP answer."""
+"""The parts that all fake clouds share: ask the model server, and make its reply an HTTP answer."""
 
 from collections.abc import Callable, Collection
 from typing import Protocol

@@ -112,7 +112,7 @@ class SealedUsage(msgspec.Struct, frozen=True):
 
 
 class NamedUsage(msgspec.Struct, frozen=True):
-    """What is sealed of usage up to the manifest's row `through`; `last` is what that row holds."""
+    """The usage that is sealed up to the manifest's row `through`; `last` is what that row holds."""
 
     through: int = 0
     last: str = ""
