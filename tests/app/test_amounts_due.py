@@ -76,7 +76,7 @@ def faces(home: Home, period: str, payer: str = "openai") -> dict[str, D]:
         "lines": exact_sum(line.amount for line in month.lines if line.payer == payer),
         "payments": exact_sum(due.amount for due in month.dues if due.payer == payer),
         "csv": exact_sum(D(row[amount]) for row in rows[1:] if row[who] == payer),
-        "html": D(re.findall(rf"{said}\s+(-?[\d.,]+)", html)[-1]),
+        "html": D(re.findall(rf"{said}\s+(-?[\d.,]+)", html)[0]),
         "text": D(re.findall(rf"{said}: (-?[\d.,]+) USD", printed)[-1]),
     }
 

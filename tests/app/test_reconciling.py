@@ -26,7 +26,7 @@ from clauseway.app.opening.periods import month
 from clauseway.app.reports.reconciliation_text import behind, differing, summary
 from clauseway.app.reports.reconciling import Reconciliation, rates_of, reconcile_bill, regions_of, tolerance_of
 from clauseway.app.usage.sealing import open_lake
-from clauseway.exchange.focus.bill import bill_columns, focus_rows, write_csv
+from clauseway.exchange.focus.bill import bill_columns, focus_rows, write_bill_as_csv
 from clauseway.exchange.focus.focus_columns import FocusRow
 from clauseway.ledger.reconciliation import CAUSES, UNEXPLAINED, Tolerance
 from clauseway.metering import Status, Unit
@@ -77,7 +77,7 @@ def bill_text(home: Home, book: Path) -> str:
 
 def as_csv(rows: Iterable[FocusRow]) -> str:
     written = io.StringIO(newline="")
-    write_csv(rows, bill_columns(), written)
+    write_bill_as_csv(rows, bill_columns(), written)
     return written.getvalue()
 
 

@@ -136,7 +136,7 @@ OTHERS = [
 
 
 @pytest.mark.parametrize(("part", "remedy"), OTHERS)
-def test_a_party_is_shown_its_cloud_and_a_cloud_its_party(part: dict[str, str], remedy: str) -> None:
+def test_a_party_is_shown_its_cloud_and_a_cloud_its_party(part: dict[str, Any], remedy: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         partnership().decide(**(GOOD | part))
     assert [problem.remedy for problem in refused.value.problems] == [remedy]

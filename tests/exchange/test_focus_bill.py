@@ -11,7 +11,13 @@ import msgspec
 import pyarrow.parquet as pq
 import pytest
 
-from clauseway.exchange.focus.bill import bill_columns, decimal_text, focus_rows, write_csv, write_parquet
+from clauseway.exchange.focus.bill import (
+    bill_columns,
+    decimal_text,
+    focus_rows,
+    write_bill_as_csv,
+    write_bill_as_parquet,
+)
 from clauseway.exchange.focus.focus_columns import (
     COLUMNS,
     CONDITIONAL,
@@ -359,7 +365,7 @@ def test_whoever_bills_for_itself_bills_in_full() -> None:
 
 
 def test_a_bill_in_1_4_as_a_table_has_the_types_of_its_columns(tmp_path: Path) -> None:
-    write_parquet([later()], bill_columns(V1_4), str(tmp_path / "bill.parquet"))
+    write_bill_as_parquet([later()], bill_columns(V1_4), str(tmp_path / "bill.parquet"))
     table = pq.read_table(tmp_path / "bill.parquet")
     assert str(table.schema.field("BilledCost").type) == "decimal128(38, 12)"
     assert str(table.schema.field("HostProviderName").type) == "string"
@@ -374,14 +380,14 @@ def test_rows_are_written_before_all_are_there(tmp_path: Path) -> None:
             assert written.getvalue().count("\n") == 1 + number
             yield row()
 
-    write_csv(rows(), bill_columns(), written)
-    write_parquet(repeat(row(), 20_001), bill_columns(), str(tmp_path / "bill.parquet"))
+    write_bill_as_csv(rows(), bill_columns(), written)
+    write_bill_as_parquet(repeat(row(), 20_001), bill_columns(), str(tmp_path / "bill.parquet"))
     assert pq.ParquetFile(tmp_path / "bill.parquet").num_row_groups == 2
 
 
 def as_csv(rows: Iterable[FocusRow]) -> str:
     written = io.StringIO(newline="")
-    write_csv(rows, bill_columns(), written)
+    write_bill_as_csv(rows, bill_columns(), written)
     return written.getvalue()
 
 

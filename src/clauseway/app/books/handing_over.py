@@ -18,7 +18,7 @@ from clauseway.app.opening.places import A_FOLDER, file_at, writing
 from clauseway.app.opening.prices import refusing_unpriced
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.app.usage.sealing import open_lake, seal
-from clauseway.exchange.focus.bill import focus_rows, write_csv, write_parquet
+from clauseway.exchange.focus.bill import focus_rows, write_bill_as_csv, write_bill_as_parquet
 from clauseway.exchange.focus.focus_columns import V1_2, VERSIONS, FocusRow, broken_rules
 from clauseway.exchange.focus.invoice_detail import (
     IssuedInvoice,
@@ -268,10 +268,10 @@ def write_focus(rows: Iterable[FocusRow], columns: Sequence[str], form: str, out
     with file_at(out) as beside:
         if chosen == "csv":
             with beside.open("w", encoding="utf-8", newline="") as file:
-                write_csv(rows, columns, file)
+                write_bill_as_csv(rows, columns, file)
         else:
             with parquet_output(beside) as output:
-                write_parquet(rows, columns, output)
+                write_bill_as_parquet(rows, columns, output)
 
 
 def print_focus(rows: Iterable[FocusRow], columns: Sequence[str], form: str, file: TextIO) -> None:
@@ -284,7 +284,7 @@ def print_focus(rows: Iterable[FocusRow], columns: Sequence[str], form: str, fil
             where="--out",
             remedy="Name where it goes: --out bill.parquet.",
         )
-    write_csv(rows, columns, file)
+    write_bill_as_csv(rows, columns, file)
 
 
 def usage_event_lines(home: Home, part: ExportScope) -> Iterator[bytes]:

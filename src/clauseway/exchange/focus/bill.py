@@ -144,7 +144,7 @@ def focus_rows(
     return rows
 
 
-def write_csv(rows: Iterable[FocusRow], columns: Sequence[str], file: TextIO) -> None:
+def write_bill_as_csv(rows: Iterable[FocusRow], columns: Sequence[str], file: TextIO) -> None:
     """Write the rows as CSV into a file that leaves line ends as they are; a null is an empty
     field."""
     writer = CsvWriter(file)
@@ -152,7 +152,7 @@ def write_csv(rows: Iterable[FocusRow], columns: Sequence[str], file: TextIO) ->
     writer.rows([_written(row[name]) for name in columns] for row in rows)
 
 
-def write_parquet(
+def write_bill_as_parquet(
     rows: Iterable[FocusRow], columns: Sequence[str], output: str | pa.NativeFile
 ) -> None:
     """Write the rows as Parquet, a row group of them at a time; each column has the type that the
