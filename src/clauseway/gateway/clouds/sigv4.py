@@ -55,11 +55,10 @@ class SigningKey:
         self._secret = secret.encode()
         self._parts = (region.encode(), service.encode(), b"aws4_request")
         self._day = b""
-        self._inner = self._outer = hashlib.sha256()
-        # As of `second`: the time stamp, the string to sign up to the hash of the request,
-        # credential and scope.
+        self._inner = self._outer = self._signing = hashlib.sha256()
+        # As of `second`: the time stamp, and credential and scope.
         self.second = -1
-        self.stamp = self.to_sign = self.credential = b""
+        self.stamp = self.credential = b""
 
     def set_time(self, now_s: int) -> None:
         """To be called when `now_s` is not `second`."""
@@ -67,7 +66,6 @@ class SigningKey:
         self.stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now_s)).encode()
         day = self.stamp[:8]
         scope = b"/".join((day, *self._parts))
-        self.to_sign = b"%b\n%b\n%b\n" % (_ALGORITHM, self.stamp, scope)
         if day != self._day:
             self._day = day
             self.credential = self._access_key + b"/" + scope
@@ -79,12 +77,15 @@ class SigningKey:
             block = key.ljust(_BLOCK_BYTES, b"\0")
             self._inner = hashlib.sha256(block.translate(_INNER_PAD))
             self._outer = hashlib.sha256(block.translate(_OUTER_PAD))
+        # All of the string to sign but the hash of the request.
+        self._signing = self._inner.copy()
+        self._signing.update(b"%b\n%b\n%b\n" % (_ALGORITHM, self.stamp, scope))
 
     def sign(self, request_hash: str) -> bytes:
         """The signature of the canonical request with this hash, at the time that is set. In
         hex."""
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(self.to_sign + request_hash.encode())
+        inner, outer = self._signing.copy(), self._outer.copy()
+        inner.update(request_hash.encode())
         outer.update(inner.digest())
         return outer.hexdigest().encode()
 
@@ -114,8 +115,7 @@ class Signer:
         if content_type:
             lines.append("content-type:" + " ".join(content_type.split()))
         lines.append(f"host:{host}\nx-amz-content-sha256:")
-        # The parts that are signed of every request: before the body's hash, between it and the
-        # date, after the date.
+        # The parts that are signed of every request: before the body's hash, and after the date.
         self._before = "\n".join(lines).encode("latin-1")
         self._after = (
             b"\n"
@@ -124,16 +124,13 @@ class Signer:
             + names
             + b"\n"
         )
-        fixed = b"x-amz-security-token: " + token + b"\r\n" if token else b""
-        self._headers = (
-            b"x-amz-date: %b\r\nx-amz-content-sha256: %b\r\n"
-            + fixed.replace(b"%", b"%%")
-            + b"authorization: "
-            + _ALGORITHM
-            + b" Credential=%b, SignedHeaders="
-            + names
-            + b", Signature=%b\r\n"
-        )
+        fixed = b"\r\nx-amz-security-token: " + token if token else b""
+        self._authorization = fixed + b"\r\nauthorization: " + _ALGORITHM + b" Credential="
+        self._names = b", SignedHeaders=" + names + b", Signature="
+        # As of `_second`: what is signed between both hashes of the body, and the header lines around
+        # the hash.
+        self._second = -1
+        self._between = self._dated = self._credited = b""
 
     def headers(self, body: bytes, now_s: int) -> bytes:
         """The header lines that sign `body` at `now_s` (seconds since 1970). Host and content type
@@ -141,13 +138,17 @@ class Signer:
         key = self._key
         if now_s != key.second:
             key.set_time(now_s)
+        if now_s != self._second:
+            self._set_time(now_s)
         body_hash = hashlib.sha256(body).hexdigest().encode() if body else _EMPTY
-        canonical = b"%b%b\nx-amz-date:%b%b%b" % (
-            self._before,
-            body_hash,
-            key.stamp,
-            self._after,
-            body_hash,
-        )
+        canonical = self._before + body_hash + self._between + body_hash
         signature = key.sign(hashlib.sha256(canonical).hexdigest())
-        return self._headers % (key.stamp, body_hash, key.credential, signature)
+        return self._dated + body_hash + self._credited + signature + b"\r\n"
+
+    def _set_time(self, now_s: int) -> None:
+        """To be called when `now_s` is not `_second`, once it is the key's."""
+        key = self._key
+        self._second = now_s
+        self._between = b"\nx-amz-date:" + key.stamp + self._after
+        self._dated = b"x-amz-date: " + key.stamp + b"\r\nx-amz-content-sha256: "
+        self._credited = self._authorization + key.credential + self._names
