@@ -75,8 +75,8 @@ def lines_within_bounds(file: IO[AnyStr], path: Path) -> Iterator[AnyStr]:
 
 
 class LinesThere:
-    """The lines of a file, of which a part is read at a time: what is there, and no more than a line
-    may have. Raise InvalidInput for one that is too long to be a row.
+    """The lines of a file, read in parts: each part is what is there by then, a million bytes at most.
+    Raise InvalidInput for a line that is too long to be a row.
 
     `is_last_there` says of the line just yielded that the next one has yet to be read, which a pipe
     may have to be waited for.

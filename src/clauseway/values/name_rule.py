@@ -77,8 +77,8 @@ def check_names(names: Mapping[str, str] | Iterable[tuple[str, str]]) -> None:
 def by_beginning(
     name: str, items: Iterable[tuple[str, T]], noun: str, *, missing: str, where: str, remedy: str
 ) -> T:
-    """Return the item whose name begins so; of several names of an item any does. Raise InvalidInput
-    where none does, which `missing` explains, and where several do."""
+    """Return the one item of which a name begins with `name`; an item may have several names. Raise
+    InvalidInput where there is none (`missing` says why) or more than one."""
     matches: list[T] = []
     for whole, item in items:
         if name and whole.startswith(name) and item not in matches:

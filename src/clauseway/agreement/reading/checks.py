@@ -128,8 +128,6 @@ _ANY_IF_LEFT_OUT = frozenset({"actions", "products", "clouds", "sellers", "segme
 _NOTHING_IF_LEFT_OUT = frozenset(
     {"carries", "despite", "parties", "licensees", "excludes", "wholesale-except"}
 )
-
-
 # A term needs these itself: written empty, it reaches nothing. A share may be taken on what other
 # sellers pay alone: its base then names no seller.
 _MAY_BE_EMPTY = {"": {"actions", "products"}, "base": {"sellers"}}

@@ -85,7 +85,7 @@ def _drawn(
 
 
 def _as_read(opened: Opened, question: Question) -> Question:
-    """Return a question to the agreements. Each of several is read by its own defaults."""
+    """Return a question as the agreements are asked it: each of several by its own defaults."""
     if isinstance(opened, OpenAgreements):
         return msgspec.structs.replace(question, readings={})
     return question

@@ -107,7 +107,9 @@ def restore(root: Path, home: Home, over: TakingOver | None = None) -> Restored:
     or the home's folder holds something. Then nothing is left there.
     """
     if over is not None:
-        checked_reason(over.why, "why the home that was backed up is gone is kept with the home")
+        checked_reason(
+            over.why, "the home keeps the reason for which the one that was backed up is gone"
+        )
     backup = look_at(root)
     part = _begun(home, backup)
     try:

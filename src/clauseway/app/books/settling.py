@@ -116,9 +116,9 @@ def settle_month(
 
     Sums of earlier months are kept, and made anew where their inputs changed; `from_scratch` drops
     them and recounts. `on_wait` is called before waiting for another process at these books,
-    `on_posted` with the number of new entries once they are posted, `on_stands` with each closed month
-    that stands as it was closed though its inputs changed, because records were dropped. The `engine` reads, sums,
-    prices and hashes the usage; the settlement is the same with any.
+    `on_posted` with the number of new entries once they are posted. `on_stands` is called with each
+    closed month whose inputs changed and whose records were dropped: it stands as it was closed. The
+    `engine` reads, sums, prices and hashes the usage; the settlement is the same with any.
 
     Settling again on more usage posts the difference. The month after the last closed one also
     takes what came late for closed months: as corrections of its own, or by restating them. Raise

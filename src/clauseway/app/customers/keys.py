@@ -47,8 +47,8 @@ class NewKey(msgspec.Struct, frozen=True, kw_only=True):
 
     `secret` is what the customer sends; it is stored nowhere. `nearly_named` is there where the key
     began an organisation, or a project of it: one that was there before, of nearly the same name.
-    `sold_by` is there where no deployment of the home's configuration is sold by the seller: those
-    by whom one is.
+    `sold_by` is there where the home's configuration has deployments, none of them sold by the
+    key's seller: it names their sellers.
     """
 
     key_id: str

@@ -26,7 +26,7 @@ def agreements_in(path: Path) -> tuple[Path, ...]:
 
 
 def sellers_in(path: Path) -> tuple[str, ...]:
-    """Return those by whom a deployment of a configuration is sold; empty as `agreements_in` says."""
+    """Return the sellers of a configuration's deployments; empty where `agreements_in` is."""
     deployments = [each for each in _list_in(path, "deployment") if isinstance(each, dict)]
     sellers = [each.get("seller") for each in deployments]
     return tuple(dict.fromkeys(seller for seller in sellers if isinstance(seller, str)))

@@ -324,7 +324,7 @@ class _Sale(NamedTuple):
 
 
 class _Alike(NamedTuple):
-    """The part that requests have in common which the draft changes in the same way."""
+    """The names and answers that requests share which the draft changes alike."""
 
     what: str
     sale: _Sale

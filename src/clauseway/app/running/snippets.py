@@ -58,8 +58,8 @@ def key_command(sample: Sample, home: Home, agreement: Path | None) -> str:
 def agreement_to_name(
     home: Home, folders: Sequence[Path], opened: Opened, seller: str
 ) -> Path | None:
-    """Return the first of the opened folders' agreements that has a seller; None where commands at
-    this home take the same agreements without being told."""
+    """Return the folder of the first opened agreement that names a seller; None where commands at
+    this home take the same agreements by default."""
     if tuple(folders) == agreements_in(home.configuration):
         return None
     for folder, asked in zip(folders or (Path(BUILT_IN),), each_of(opened), strict=True):

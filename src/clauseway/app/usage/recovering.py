@@ -112,7 +112,9 @@ def recover(home: Home, folder: Path, name: str, why: str) -> Recovered:
     Refused while the journal's gateway is connected, while the journal itself is in this home, and
     while the home that holds it was heard a short time ago.
     """
-    reason = checked_reason(why, "why the journal is taken for lost is kept with the copy")
+    reason = checked_reason(
+        why, "the copy keeps the reason for which the journal is taken for lost"
+    )
     copy = _named(folder, name)
     place = f"{RECOVERED}{copy.spool[:_NAME_LENGTH]}"
     ends = home.spools / f"{place}-ends"

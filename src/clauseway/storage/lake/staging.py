@@ -75,7 +75,7 @@ class Placed(msgspec.Struct, frozen=True):
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
     """A row whose record stood before it in the import, in `first_file` and `first_line`, with the
-    `same` content or not. `untagged_id` is there where that one, in an earlier file, had other
+    `same` content or not. `untagged_id` is set where the earlier row, in another file, has other
     tags."""
 
     file: int
