@@ -64,7 +64,6 @@ from clauseway.decisions.tables.decision_table import (
     Tables,
     Verdict,
     compile_table,
-    timeline,
 )
 from clauseway.decisions.tables.domain import all_questions
 from clauseway.decisions.tables.stand_ins import StandIns
@@ -104,7 +103,6 @@ __all__ = [
     "own_options",
     "put_to",
     "supposing_together",
-    "timeline",
     "timeline_together",
     "unnamed_in",
 ]

@@ -34,7 +34,7 @@ from clauseway.decisions.decision import Condition, Decision, Outcome, Reason, R
 from clauseway.decisions.engine import ENGINE
 from clauseway.decisions.parts import PARTS, AnyNames, Names, NamesGiven
 from clauseway.decisions.question import Question, ask
-from clauseway.decisions.tables.decision_table import AnsweredStretch, Verdict, timeline
+from clauseway.decisions.tables.decision_table import AnsweredStretch, Tables, Verdict
 from clauseway.values import FOREVER, InvalidInput, KnownAt, Problem, refuse_any
 
 # The engine's name for the condition that the owner must consent.
@@ -332,7 +332,7 @@ def _history(member: AskedAgreement, question: Question) -> tuple[list[date], li
     own = put_to(member, question)
     if unnamed_in(member, own):
         return [date.min], [first]
-    stretches = timeline(member.agreement, member.catalog, member.facts, own)
+    stretches = Tables(member.agreement, member.catalog, member.facts).timeline(own)
     begins = [date.min, *(stretch.begin for stretch in stretches)]
     return begins, [first, *(stretch.decision for stretch in stretches)]
 

@@ -33,7 +33,6 @@ from clauseway.values import (
 )
 
 _COLUMNS = ["day", "base", "quote", "rate"]
-# A code of ISO 4217, by its form.
 _Pair = frozenset[str]
 
 

@@ -49,7 +49,6 @@ from clauseway.wording.changes import (
     ChangeSentences,
     Comparison,
     Owners,
-    change_of,
 )
 from clauseway.wording.facts import fact_in_words
 from clauseway.wording.names import Wording, passages_of
@@ -217,7 +216,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def _groups(self, groups: Iterable[ChangeGroup]) -> Iterator[BriefSentence]:
         for group in groups:
             # The page says in words of its own what was answered without the amendment.
-            text = group.sentence.removesuffix(f": {change_of(group)}")
+            text = group.without_outcomes
             yield BriefSentence(
                 text=f"{text}. Without {self.amendment.id}: "
                 f"{outcome_word(group.before, group.actions)}.",
@@ -231,7 +230,9 @@ class _BriefSentences(msgspec.Struct, frozen=True):
     def readings(self, tables: Tables) -> Iterator[BriefSentence]:
         """Yield the readings that the amendment's own words leave open, and how many answers each
         turns; `tables` are those of the text with the amendment."""
-        chosen = self.after.readings
+        names, chosen = self._readings_open(), self.after.readings
+        if not names:
+            return
         questions = [
             *all_questions(
                 self.after.agreement,
@@ -241,7 +242,7 @@ class _BriefSentences(msgspec.Struct, frozen=True):
             )
         ]
         outcomes = self._outcomes(tables, questions, chosen)
-        for name in self._readings_open():
+        for name in names:
             reading = self.after.agreement.readings[name]
             for option in reading.options:
                 if option != chosen[name]:

@@ -60,6 +60,11 @@ class ChangeGroup(Box, frozen=True, kw_only=True):
     place: str
     count: int
 
+    @property
+    def without_outcomes(self) -> str:
+        """Return the sentence without the outcomes at its end."""
+        return self.sentence.removesuffix(f": {change_of(self)}")
+
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     """Two sides and all that is answered otherwise. The groups expand to exactly `changed`.

@@ -305,8 +305,7 @@ def _copy_journals(home: Home, copier: _Copier) -> tuple[BackedUpJournal, ...]:
     The identifiers last: one that is marked as metered there may then lack its usage, which came
     after the moment, but none is metered twice.
     """
-    directories = [path for path in list_folder(home.spools) if is_folder(path)]
-    copied = [_copy_journal(directory, copier) for directory in directories]
+    copied = [_copy_journal(directory, copier) for directory in home.journals()]
     index = home.gateway_journal(0) / INDEX_FILE
     if is_there(index):
         snapshot_of_file(index, copier.place(RESOURCE_INDEX))

@@ -162,9 +162,14 @@ class Home(msgspec.Struct, frozen=True):
         """Return the folder of a gateway's journal; several workers have one each, from 0."""
         return self.spools / (f"{_GATEWAY}-{number}" if number else _GATEWAY)
 
+    def journals(self, names: str = "*") -> list[Path]:
+        """Return the folders of journals that are there, in order, of names like these. Raise
+        OSError."""
+        return [path for path in list_folder(self.spools, names) if is_folder(path)]
+
     def gateway_journals(self) -> list[Path]:
-        """Return those folders that are there."""
-        return [path for path in list_folder(self.spools, f"{_GATEWAY}*") if is_folder(path)]
+        """Return those of gateways. Raise OSError."""
+        return self.journals(f"{_GATEWAY}*")
 
     @property
     def gateway_socket(self) -> Path:

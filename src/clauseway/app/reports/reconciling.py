@@ -199,7 +199,8 @@ def rates_of(items: Sequence[str]) -> dict[str, Decimal]:
                     "not a currency with a rate above zero, or it is given already", remedy
                 )
         except BadNumber as error:
-            problems.append(error.problem(f"{f'{currency}={value}'!r} is not a rate", "--rate"))
+            item = f"{currency}={value}"
+            problems.append(error.problem(f"{item!r} is not a rate", "--rate"))
         else:
             rates[currency] = rate
     refuse_any(problems)

@@ -4,7 +4,7 @@ from clauseway.app.agreements.comparing import compare_sides
 from clauseway.app.opening.several import Opened, each_of
 from clauseway.values import InvalidInput, counted
 from clauseway.web.lawyer import ChangeGroupShown, CompareContext, FieldChoice, FormField
-from clauseway.wording.changes import ChangeGroup, Comparison, change_of, outcomes_of
+from clauseway.wording.changes import ChangeGroup, Comparison, outcomes_of
 
 
 def named_or_last(opened: Opened, before: str, after: str) -> tuple[str, str]:
@@ -55,7 +55,7 @@ def groups_shown(comparison: Comparison, drafted: str = "") -> tuple[ChangeGroup
 def _group(group: ChangeGroup, drafted: str) -> ChangeGroupShown:
     before, after = outcomes_of(group)
     return ChangeGroupShown(
-        sentence=group.sentence.removesuffix(f": {change_of(group)}"),
+        sentence=group.without_outcomes,
         before=before,
         after=after,
         citation=group.because.citation,

@@ -25,7 +25,14 @@ from clauseway.ledger.floors import calendar_period
 from clauseway.storage.books.books import Books, latest_settlement
 from clauseway.storage.lake.columns import USAGE_SCHEMA
 from clauseway.storage.lake.compaction import compact, drop_before
-from clauseway.storage.lake.file_list import INTENTS, USAGE, every_file, files_of, kept_from
+from clauseway.storage.lake.file_list import (
+    INTENTS,
+    USAGE,
+    LakeFile,
+    every_file,
+    files_of,
+    kept_from,
+)
 from clauseway.storage.lake.hourly_sums import Usage, replace_day, usage_by
 from clauseway.storage.lake.key_usage import ChargedUsage, usage_of_key
 from clauseway.storage.lake.lake import Lake
@@ -113,10 +120,10 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
     """
     wanted = today - timedelta(days=keep_days)
     with lake_locked(home), open_lake(home) as lake:
-        first = min((file.first_day for file in files_of(lake.control, USAGE)), default=None)
-        if first is None or first >= wanted:
+        files = files_of(lake.control, USAGE)
+        if not any(file.first_day < wanted for file in files):
             return 0
-        needed, why = _needed(lake, opened, first)
+        needed, why = _needed(lake, opened, files)
         if needed < wanted:
             problem = f"usage before {wanted} cannot be dropped"
             remedy = f"Keep {counted((today - needed).days, 'day')} or more; or settle and close the periods before."
@@ -124,11 +131,12 @@ def retain(home: Home, opened: Opened, keep_days: int, today: date) -> int:
         return drop_before(lake, wanted, time.time_ns())
 
 
-def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
+def _needed(lake: Lake, opened: Opened, files: Sequence[LakeFile]) -> tuple[date, str]:
     """Return the first day whose single records are still needed, and what for."""
     books = Books(lake.control)
     open_from = books.open_since()
     if open_from is None:
+        first = min(file.first_day for file in files)
         return first, f"no period is closed, and there is usage from {first} on"
     # Nothing can be found to be due for a closed month without its usage.
     owed = books.latest(calendar_period(open_from, "month"))
@@ -139,7 +147,7 @@ def _needed(lake: Lake, opened: Opened, first: date) -> tuple[date, str]:
     late = min(
         (
             file.first_day
-            for file in files_of(lake.control, USAGE)
+            for file in files
             if settled_ns is not None and file.sealed_ns > settled_ns
         ),
         default=open_from,

@@ -21,8 +21,6 @@ from clauseway.app.opening.home import Home
 from clauseway.app.usage.damages import blocking_damages
 from clauseway.app.usage.lake_checks import unknown_files
 from clauseway.app.usage.sealing import lake_locked, note_missing, open_lake, seal
-from clauseway.files.folders import list_folder
-from clauseway.files.presence import is_folder
 from clauseway.ledger.assumptions import ESTIMATED, STATED, Assumption
 from clauseway.metering import Status, Unit, request_ids_of
 from clauseway.metering.usage_rules import UNITS_PER_REQUEST_MAX
@@ -141,7 +139,7 @@ def _others(losses: Losses, spools: Iterable[Spool], here: str) -> Iterator[Othe
 
 def _alone(home: Home) -> Iterator[Alone]:
     """Yield when the home's gateways went on without their followers."""
-    for directory in [path for path in list_folder(home.spools) if is_folder(path)]:
+    for directory in home.journals():
         for period in spool.alone_periods(directory):
             until = "" if period.lasts else instant(period.until_ns)
             yield Alone(place=directory.name, since=instant(period.since_ns), until=until)

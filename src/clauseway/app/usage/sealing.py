@@ -23,7 +23,6 @@ from clauseway.app.usage.lake_place import store_of
 from clauseway.app.usage.missing_ends import missing_end
 from clauseway.app.usage.returning import UnreadJournals, return_leases
 from clauseway.app.usage.reused_numbers import renumber_reused
-from clauseway.files.folders import list_folder
 from clauseway.files.presence import is_folder
 from clauseway.metering import request_ids_of
 from clauseway.storage import Control
@@ -77,7 +76,7 @@ def seal(home: Home) -> Sealing:
         dead = dead_leases(lake.control, home)
         heal(lake, now_ns)
         rounds = [
-            _seal_spool(lake, directory, now_ns, home.identity()) for directory in _spools(home)
+            _seal_spool(lake, directory, now_ns, home.identity()) for directory in home.journals()
         ]
         missing = note_missing(lake.control, home, now_ns)
         damages = [damage for done in rounds for damage in done.damages]
@@ -116,7 +115,7 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
     every = losses.spools()
     there = {
         identity.hex()
-        for directory in _spools(home)
+        for directory in home.journals()
         if (identity := spool.identity_of(directory)) is not None
     }
     written_off = losses.written_off()
@@ -136,10 +135,6 @@ def note_missing(control: Control, home: Home, now_ns: int) -> list[Spool]:
             if registered.spool not in written_off:
                 missing.append(registered)
     return missing
-
-
-def _spools(home: Home) -> list[Path]:
-    return [path for path in list_folder(home.spools) if is_folder(path)]
 
 
 def _unread(control: Control, dead: Sequence[Lease]) -> UnreadJournals:

@@ -53,13 +53,6 @@ class AnsweredStretch(msgspec.Struct, frozen=True, kw_only=True):
     decision: Decision
 
 
-def timeline(
-    agreement: Agreement, catalog: Catalog, facts: FactRegister, question: Question
-) -> tuple[AnsweredStretch, ...]:
-    """Return the answers to a question over all days, as `Tables.timeline` does."""
-    return Tables(agreement, catalog, facts).timeline(question)
-
-
 def _same(before: Decision, after: Decision) -> bool:
     return (before.outcome, before.reasons, before.conditions) == (
         after.outcome,
